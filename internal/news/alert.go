@@ -137,6 +137,9 @@ type Release struct {
 	Deadline   time.Time
 	ReleasedAt time.Time
 	Raised     bool         // true: a higher level of a story already alerted (renotify)
+	// Supersedes, on a correction: what it corrects was still going out, so
+	// whoever was waiting for the older revision gets this one instead.
+	Supersedes bool
 	Changes    [Cells]int64 // the change counter of every cell at the release
 }
 

@@ -41,6 +41,9 @@ type LedgerRow struct {
 	// the planned plus these.
 	Quarantined int
 	Timing      Timing
+	// Settled says that the holder has nothing left to do for this row: nothing
+	// pending, no ambiguous one that will be tried again. Held ones may remain.
+	Settled bool
 }
 
 // NewLedgerRow is an empty row.

@@ -220,6 +220,9 @@ func Correct(a *Alert, s *Story, by Person, texts map[string]Text, terms Release
 	case a.State == AlertKilled:
 		return AlertAction{}, stateError(a, "corrected")
 	}
+	supersedes := a.State != AlertCancelled
 	a.Texts, a.Author, a.State, a.HeldFrom = texts, by.Name, AlertSending, ""
-	return AlertAction{Stop: true, Release: NewRelease(a, s, ReleaseCorrection, terms), Audit: "correct", By: by.Name}, nil
+	r := NewRelease(a, s, ReleaseCorrection, terms)
+	r.Supersedes = supersedes
+	return AlertAction{Stop: true, Release: r, Audit: "correct", By: by.Name}, nil
 }
