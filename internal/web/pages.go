@@ -1,0 +1,160 @@
+package web
+
+import (
+	"bytes"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+)
+
+// ErrorView is what the page "site/error" is rendered with, once per status
+// and at the start.
+type ErrorView struct {
+	Status int
+	Title  string
+	Text   string
+}
+
+// errorWords are the sentences of the error pages. Statuses without one are
+// shown as 500.
+var errorWords = map[int][2]string{
+	http.StatusBadRequest:            {"That did not work", "Something in what was sent could not be understood. Please go back and check it."},
+	http.StatusUnauthorized:          {"Please identify yourself", "This page needs a key or a link of your own."},
+	http.StatusForbidden:             {"Not allowed", "This can't be done from here. If you pressed a button on our own page, please reload it and try again."},
+	http.StatusNotFound:              {"Nothing here", "This page does not exist, or the link is incomplete. Links in mails sometimes break at the end of a line: try to copy all of it."},
+	http.StatusMethodNotAllowed:      {"Not here", "This page can't be used that way."},
+	http.StatusConflict:              {"Too late", "This has changed in the meantime. Please look again."},
+	http.StatusGone:                  {"This link has expired", "For your safety links do not last for ever. You can ask for a new one."},
+	http.StatusRequestEntityTooLarge: {"Too much at once", "What was sent is too large."},
+	http.StatusUnprocessableEntity:   {"That did not work", "What was asked for can't be done."},
+	http.StatusTooManyRequests:       {"One moment, please", "There were too many requests from your network. Please try again later."},
+	http.StatusInternalServerError:   {"Our mistake", "Something went wrong on our side. Please try again in a moment."},
+	http.StatusServiceUnavailable:    {"Back in a moment", "A part of this site is not reachable right now. Please try again in a minute."},
+}
+
+// plainError is the error page where Templates has none.
+const plainError = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
+	`<title>{{.Title}}</title><h1>{{.Title}}</h1><p>{{.Text}}</p></html>`
+
+// load parses the pages of every folder and renders the error pages.
+func (f *Floor) load() error {
+	f.pages = map[string]*template.Template{}
+	f.errors = map[int][]byte{}
+	if f.config.Templates != nil {
+		var err error
+		if f.assets, err = loadAssets(f.config.Templates); err != nil {
+			return err
+		}
+		if err := f.parsePages(); err != nil {
+			return err
+		}
+	}
+	return f.renderErrors()
+}
+
+func (f *Floor) funcs() template.FuncMap {
+	all := template.FuncMap{
+		"asset":   f.assets.url,
+		"baseURL": f.BaseURL,
+	}
+	for name, fn := range f.config.Funcs {
+		all[name] = fn
+	}
+	return all
+}
+
+func (f *Floor) parsePages() error {
+	layouts, err := fs.Glob(f.config.Templates, "*/layout.html")
+	if err != nil {
+		return err
+	}
+	for _, layout := range layouts {
+		dir := path.Dir(layout)
+		base, err := template.New("layout.html").Funcs(f.funcs()).Option("missingkey=error").ParseFS(f.config.Templates, layout)
+		if err != nil {
+			return err
+		}
+		files, err := fs.Glob(f.config.Templates, dir+"/*.html")
+		if err != nil {
+			return err
+		}
+		if err := f.parseFolder(dir, base, files); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *Floor) parseFolder(dir string, base *template.Template, files []string) error {
+	for _, file := range files {
+		if !strings.HasPrefix(path.Base(file), "_") {
+			continue
+		}
+		if _, err := base.ParseFS(f.config.Templates, file); err != nil {
+			return err
+		}
+	}
+	for _, file := range files {
+		name := path.Base(file)
+		if name == "layout.html" || strings.HasPrefix(name, "_") {
+			continue
+		}
+		page, err := base.Clone()
+		if err != nil {
+			return err
+		}
+		if _, err := page.ParseFS(f.config.Templates, file); err != nil {
+			return err
+		}
+		f.pages[dir+"/"+strings.TrimSuffix(name, ".html")] = page
+	}
+	return nil
+}
+
+func (f *Floor) renderErrors() error {
+	page, ok := f.pages["site/error"]
+	if !ok {
+		page = template.Must(template.New("layout.html").Parse(plainError))
+	}
+	for status, words := range errorWords {
+		var buf bytes.Buffer
+		if err := page.Execute(&buf, ErrorView{status, words[0], words[1]}); err != nil {
+			return fmt.Errorf("error page %d: %w", status, err)
+		}
+		f.errors[status] = buf.Bytes()
+	}
+	return nil
+}
+
+// Pages names every page there is, for tests that execute each.
+func (f *Floor) Pages() []string {
+	names := make([]string, 0, len(f.pages))
+	for name := range f.pages {
+		names = append(names, name)
+	}
+	return names
+}
+
+// Render executes the page into a buffer and writes it when it is whole. A
+// page's Cache-Control is no-cache unless the handler has set another.
+func (f *Floor) Render(w http.ResponseWriter, status int, name string, data any) error {
+	page, ok := f.pages[name]
+	if !ok {
+		return fmt.Errorf("web.Render(%s): there is no such page", name)
+	}
+	var buf bytes.Buffer
+	if err := page.Execute(&buf, data); err != nil {
+		return fmt.Errorf("web.Render(%s): %w", name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-cache")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(buf.Bytes())
+	return nil
+}
