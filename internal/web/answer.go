@@ -71,7 +71,7 @@ type problem struct {
 	Title  string         `json:"title"`
 	Status int            `json:"status"`
 	Detail string         `json:"detail,omitempty"`
-	Errors []problemFault `json:"errors,omitempty"`
+	Errors []problemFault `json:"errors"` // never empty: without a place, one with an empty path
 }
 
 type problemFault struct {
@@ -95,6 +95,9 @@ func problemOf(err error) problem {
 		p.Detail = "This is our fault. Please try again in a moment."
 	default:
 		p.Detail = publicText(err)
+	}
+	if len(p.Errors) == 0 {
+		p.Errors = []problemFault{{Message: p.Detail}}
 	}
 	return p
 }
