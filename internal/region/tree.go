@@ -1,0 +1,155 @@
+package region
+
+import (
+	_ "embed"
+	"encoding/json"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// What is embedded. places.txt and names.tsv are written by gen from CLDR;
+// groups.json and cities.tsv are kept by hand.
+var (
+	//go:embed places.txt
+	placesText string
+	//go:embed names.tsv
+	namesText string
+	//go:embed cities.tsv
+	citiesText string
+	//go:embed groups.json
+	groupsText []byte
+)
+
+// Group is a named set of places: a club of countries or an area as
+// newspapers use the word.
+type Group struct {
+	Name    string            `json:"name"`
+	Title   string            `json:"title"` // in English
+	Titles  map[string]string `json:"titles"`
+	Members []string          `json:"members"`
+	AsOf    string            `json:"asOf"` // 2006-01-02: since when the members are these
+	Source  string            `json:"source"`
+	Note    string            `json:"note"`
+}
+
+// node is a place. The atoms (places without a part) are numbered in tree
+// order, so that every place is the one range [from, to) of them.
+type node struct {
+	code     string
+	name     string // subdivisions, in English
+	parent   int    // -1 for the world
+	depth    int
+	children []int
+	from, to uint16
+}
+
+func (n *node) kind() Kind {
+	switch {
+	case len(n.code) == 2:
+		return KindCountry
+	case strings.Contains(n.code, "-"):
+		return KindSubdivision
+	}
+	return KindArea
+}
+
+// city is a place's dateline: its capital or main city and that city's zone.
+type city struct{ zone, name string }
+
+// atlas is everything embedded, read once.
+type atlas struct {
+	nodes    []node
+	index    map[string]int
+	replaced map[string]string
+	groups   []Group
+	names    map[string]map[string]string // language, code
+	cities   map[string]city
+}
+
+var tree = sync.OnceValue(load)
+
+func load() *atlas {
+	t := &atlas{index: map[string]int{}, replaced: map[string]string{},
+		names: map[string]map[string]string{}, cities: map[string]city{}}
+	t.loadPlaces()
+	t.number(0, 0)
+	if err := json.Unmarshal(groupsText, &t.groups); err != nil { // our own file; a test reads it
+		t.groups = nil
+	}
+	slices.SortFunc(t.groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
+	for fields := range rows(namesText, 3) {
+		if t.names[fields[0]] == nil {
+			t.names[fields[0]] = map[string]string{}
+		}
+		t.names[fields[0]][fields[1]] = fields[2]
+	}
+	for fields := range rows(citiesText, 3) {
+		t.cities[fields[0]] = city{zone: fields[1], name: fields[2]}
+	}
+	return t
+}
+
+// loadPlaces reads the indented tree: a tab per level, code, name.
+func (t *atlas) loadPlaces() {
+	var path []int // the nodes from the world to the last line's place
+	for line := range strings.Lines(placesText) {
+		line = strings.TrimSuffix(line, "\n")
+		if line == "" || line[0] == '#' {
+			continue
+		}
+		text := strings.TrimLeft(line, "\t")
+		depth := len(line) - len(text)
+		code, name, _ := strings.Cut(text, " ")
+		if left, ok := strings.CutPrefix(code, "="); ok {
+			t.replaced[left] = name
+			continue
+		}
+		parent, here := -1, len(t.nodes)
+		if depth > 0 && depth <= len(path) {
+			parent = path[depth-1]
+			t.nodes[parent].children = append(t.nodes[parent].children, here)
+		}
+		t.nodes = append(t.nodes, node{code: code, name: name, parent: parent, depth: depth})
+		t.index[code] = here
+		path = append(path[:min(depth, len(path))], here)
+	}
+}
+
+// number gives the atoms their numbers from next on and returns the next free.
+func (t *atlas) number(i int, next uint16) uint16 {
+	n := &t.nodes[i]
+	n.from = next
+	if len(n.children) == 0 {
+		next++
+	}
+	for _, c := range n.children {
+		next = t.number(c, next)
+	}
+	n.to = next
+	return next
+}
+
+func (t *atlas) group(name string) (*Group, bool) {
+	i, ok := slices.BinarySearchFunc(t.groups, name, func(g Group, n string) int { return strings.Compare(g.Name, n) })
+	if !ok {
+		return nil, false
+	}
+	return &t.groups[i], true
+}
+
+// rows yields the tab-separated fields of each line that has n of them and is
+// no comment.
+func rows(text string, n int) func(yield func([]string) bool) {
+	return func(yield func([]string) bool) {
+		for line := range strings.Lines(text) {
+			fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+			if len(fields) != n || strings.HasPrefix(line, "#") {
+				continue
+			}
+			if !yield(fields) {
+				return
+			}
+		}
+	}
+}
