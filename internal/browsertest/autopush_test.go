@@ -45,7 +45,7 @@ type agent struct {
 
 func dial(t *testing.T, svc *Autopush, uaid string) *agent {
 	t.Helper()
-	socket, _, err := websocket.Dial(t.Context(), svc.SocketURL(), //nolint:bodyclose // the library says: never close it yourself
+	socket, _, err := websocket.Dial(t.Context(), svc.SocketURL(),
 		&websocket.DialOptions{Subprotocols: []string{"push-notification"}})
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ type object = map[string]any
 
 // openSession connects to the address that Firefox printed and picks its window.
 func openSession(ctx context.Context, url string) (*session, error) {
-	socket, _, err := websocket.Dial(ctx, url+"/session", nil) //nolint:bodyclose // the library says: never close it yourself
+	socket, _, err := websocket.Dial(ctx, url+"/session", nil)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", url, err)
 	}

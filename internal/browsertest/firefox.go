@@ -207,7 +207,6 @@ type process struct {
 var listening = regexp.MustCompile(`WebDriver BiDi listening on (ws://\S+)`)
 
 func launch(binary, profile string, log *journal) (*process, error) {
-	//nolint:gosec,noctx // the binary is the tester's own; it is stopped by stop, in order
 	cmd := exec.Command(binary, "--no-remote", "--profile", profile, "--remote-debugging-port", "0", "--headless")
 	cmd.Env = append(os.Environ(), "HOME="+profile, "MOZ_CRASHREPORTER_DISABLE=1")
 	dieWithParent(cmd)

@@ -107,7 +107,7 @@ func (c claims) check(origin string, now time.Time) error {
 	case expires.After(now.Add(maxTokenLife)):
 		return fmt.Errorf("vapid: exp is more than %s ahead", maxTokenLife)
 	case c.Sub != "" && !strings.HasPrefix(c.Sub, "mailto:") && !strings.HasPrefix(c.Sub, "https:"):
-		return fmt.Errorf("vapid: sub %q is neither mailto: nor https:", c.Sub)
+		return fmt.Errorf("vapid: sub %q is neither a mailto: nor an https: address", c.Sub)
 	}
 	return nil
 }
