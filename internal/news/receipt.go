@@ -27,4 +27,7 @@ type Receipt struct {
 	// SlowOrigin asks the sender to slow or pause the whole origin (401/403 over
 	// the breaker's share, 429 on many, 5xx in a row).
 	SlowOrigin bool
+	// Detail is the answer in the peer's own words, one short line without
+	// addresses, endpoints or keys; "" when there was none.
+	Detail string
 }
