@@ -1,0 +1,31 @@
+# Prints what failed tests, packages and builds said (input: go test -json, twice).
+function get(name,   i, rest) {
+	i = index($0, "\"" name "\":\"")
+	if (!i) return ""
+	rest = substr($0, i + length(name) + 4)
+	return substr(rest, 1, index(rest, "\"") - 1)
+}
+function said(   text) {
+	text = $0
+	sub(/.*"Output":"/, "", text)
+	sub(/"}$/, "", text)
+	gsub(/\\n/, "\n", text)
+	gsub(/\\t/, "\t", text)
+	gsub(/\\u003c/, "<", text)
+	gsub(/\\u003e/, ">", text)
+	gsub(/\\u0026/, "\\&", text)
+	gsub(/\\"/, "\"", text)
+	gsub(/\\\\/, "\\", text)
+	return text
+}
+{ key = get("Package") " " get("Test"); action = get("Action") }
+NR == FNR {
+	if (action == "fail") bad[key] = 1
+	next
+}
+action == "build-output" { printf "%s", said() }
+action == "output" && key in bad {
+	if (key != last) printf "\n-- %s\n", key
+	last = key
+	printf "%s", said()
+}

@@ -1,0 +1,121 @@
+# shellcheck shell=bash
+# What .ci/run and .ci/nightly share. Source it from the top of the repository.
+
+lint_version=2.15.0
+logs=$(mktemp -d "${TMPDIR:-/tmp}/dateline-ci.XXXXXX")
+not_run_file=$logs/not-run
+results=()
+failed=0
+began=$SECONDS
+: >"$not_run_file"
+gobin=$(go env GOBIN)
+export PATH="${gobin:-$(go env GOPATH)/bin}:$PATH"
+
+# step NAME COMMAND… runs one step, with its wall time. A failure is remembered,
+# so that one run shows them all.
+step() {
+	local name=$1 start=$SECONDS status=0
+	shift
+	printf '\n== %s\n' "$name"
+	# In a subshell that is not part of a condition, or set -e would not hold.
+	set +e
+	(
+		set -e
+		"$@"
+	)
+	status=$?
+	set -e
+	local word=ok
+	if ((status != 0)); then
+		word=FAILED
+		failed=1
+	fi
+	results+=("$(printf '%-7s %5d s  %s' "$word" $((SECONDS - start)) "$name")")
+}
+
+not_run() { printf '%s\n' "$*" >>"$not_run_file"; }
+
+# summary prints every step and what was not run, and is the exit status.
+summary() {
+	printf '\n== summary\n'
+	printf '%s\n' "${results[@]}"
+	printf '%-7s %5d s  %s\n' total $((SECONDS - began)) "logs in $logs"
+	printf '\n== NOT RUN\n'
+	sort -u "$not_run_file" | sed 's/^/- /'
+	return "$failed"
+}
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		sudo -n "$@"
+	fi
+}
+
+# install_tools brings what the tests need and the machine lacks: a real
+# browser, a real Postgres, and a C compiler for the race detector.
+install_tools() {
+	local missing=()
+	command -v firefox-esr >/dev/null || missing+=(firefox-esr)
+	command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+	command -v gcc >/dev/null || missing+=(gcc)
+	[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
+	command -v git >/dev/null || missing+=(git)
+	if ((${#missing[@]} > 0)); then
+		echo "installing ${missing[*]}"
+		# No database cluster of the system's: the tests make their own.
+		as_root mkdir -p /etc/postgresql-common
+		[ -e /etc/postgresql-common/createcluster.conf ] ||
+			echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >"$logs/apt.log"
+		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" >>"$logs/apt.log"
+	fi
+	if ! golangci-lint version 2>/dev/null | grep -q "version $lint_version "; then
+		echo "installing golangci-lint $lint_version"
+		go install "github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v$lint_version"
+	fi
+	go version
+	firefox-esr --version 2>/dev/null
+	gcc --version | head -n 1
+}
+
+# formatted fails when a file is not as gofmt writes it.
+formatted() {
+	local found
+	found=$(gofmt -l cmd internal migrations templates)
+	if [ -n "$found" ]; then
+		printf 'not formatted by gofmt:\n%s\n' "$found"
+		return 1
+	fi
+}
+
+# readme_command PREFIX gives the README's first command line that starts so.
+readme_command() {
+	local line
+	if ! line=$(grep -m 1 -E "^[[:space:]]*$1" README.md); then
+		echo "the README names no command that starts with: $1" >&2
+		return 1
+	fi
+	line=${line%%#*}
+	read -r line <<<"$line" # without the space around it
+	printf '%s\n' "$line"
+}
+
+# go_test LOG COMMAND… runs a go test command with -json added to its GOFLAGS,
+# shows packages as they end, and then what failed in full.
+go_test() {
+	local log=$logs/$1.json status=0
+	shift
+	printf 'GOFLAGS=%q %s\n' "$GOFLAGS" "$*"
+	set +e
+	GOFLAGS="$GOFLAGS -json" "$@" 2>"$log.err" | tee "$log" | awk -f .ci/packages.awk
+	status=${PIPESTATUS[0]}
+	set -e
+	awk -f .ci/skipped.awk "$log" >>"$not_run_file"
+	if ((status != 0)); then
+		cat "$log.err"
+		awk -f .ci/failures.awk "$log" "$log"
+	fi
+	return "$status"
+}
