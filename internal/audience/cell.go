@@ -1,0 +1,285 @@
+package audience
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"dateline/internal/news"
+)
+
+// pageSize is how many numbers share a page. Numbers are dense, so pages are
+// full; a page of 256 costs a small newsroom's 256 cells little.
+const pageSize = 256
+
+// Cell is one slice of all devices: columns by device number for what matching
+// reads, a slab of records for what sending reads. About 22 bytes and a record
+// of some 270 (most of it the endpoint and the keys) a device.
+type Cell struct {
+	number   int
+	interned *interned
+
+	mu     sync.RWMutex
+	change int64
+	pages  map[uint32]*page // by number / pageSize
+	order  []uint32         // the keys of pages, ascending
+	count  [5]int           // devices per state
+	// What few devices have is kept aside, by number.
+	paused map[uint32]time.Time // until
+	muted  map[uint32][]string  // stories
+}
+
+// state is a device's state as a column holds it; the zero state is "no device".
+type state uint8
+
+const (
+	stateNone state = iota
+	stateActive
+	stateGone
+	stateLeft
+	stateQuarantined
+)
+
+// page is the devices of pageSize neighbouring numbers, a slice per column.
+type page struct {
+	states      [pageSize]state
+	only        [pageSize]bool // onlyLanguage
+	zones       [pageSize]uint16
+	caps        [pageSize]uint16
+	preferences [pageSize]uint32
+	languages   [pageSize]uint32
+	quiets      [pageSize]quiet
+	records     [pageSize]uint32 // where in slab
+	slab        []byte
+	waste       int // bytes of slab that no record uses any more
+}
+
+func newCell(number int, in *interned) *Cell {
+	c := &Cell{number: number, interned: in}
+	c.reset()
+	return c
+}
+
+func (c *Cell) reset() {
+	c.change, c.order, c.count = 0, nil, [5]int{}
+	c.pages, c.paused, c.muted = map[uint32]*page{}, map[uint32]time.Time{}, map[uint32][]string{}
+}
+
+// Reset forgets every device and the change counter: for a cell whose lease
+// went to another process.
+func (c *Cell) Reset() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.pages {
+		for i, s := range p.states {
+			if s != stateNone {
+				c.interned.release(p.preferences[i])
+			}
+		}
+	}
+	c.reset()
+}
+
+// Change is the cell's change counter that the devices here have caught up
+// with.
+func (c *Cell) Change() int64 {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.change
+}
+
+// SetChange says that every change up to n has been Put.
+func (c *Cell) SetChange(n int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.change = n
+}
+
+// Put inserts the device or replaces what was known under its number. One that
+// is not active keeps its number and is never matched.
+func (c *Cell) Put(d news.Device) {
+	preference := c.interned.hold(d.Wishes.Preference)
+	language, zone := c.interned.placeOf(d.Wishes.Language, d.Wishes.Timezone)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p, i := c.page(d.Number), d.Number%pageSize
+	if old := p.states[i]; old != stateNone {
+		c.count[old]--
+		c.interned.release(p.preferences[i])
+	}
+	p.states[i] = stateOf(d.State)
+	c.count[p.states[i]]++
+	p.preferences[i], p.languages[i], p.zones[i] = preference, language, uint16(zone)
+	p.only[i], p.quiets[i] = d.Wishes.OnlyLanguage, packQuiet(d.Wishes.Quiet)
+	p.caps[i] = uint16(min(max(d.Wishes.Cap, 0), 1<<16-1))
+	p.write(i, d)
+	c.putAside(d)
+}
+
+func (c *Cell) page(number uint32) *page {
+	key := number / pageSize
+	p, ok := c.pages[key]
+	if !ok {
+		p = &page{}
+		c.pages[key] = p
+		at, _ := slices.BinarySearch(c.order, key)
+		c.order = slices.Insert(c.order, at, key)
+	}
+	return p
+}
+
+func (c *Cell) putAside(d news.Device) {
+	delete(c.paused, d.Number)
+	if !d.Wishes.PausedUntil.IsZero() {
+		c.paused[d.Number] = d.Wishes.PausedUntil
+	}
+	delete(c.muted, d.Number)
+	if len(d.Wishes.MutedStories) > 0 {
+		c.muted[d.Number] = slices.Clone(d.Wishes.MutedStories)
+	}
+}
+
+// write puts the device's record into the slab: over the old one where it has
+// the same length, else behind the last; a slab that is half waste is rebuilt.
+func (p *page) write(i uint32, d news.Device) {
+	fresh := appendRecord(nil, d)
+	if p.slab != nil && p.records[i] != 0 {
+		old := record(p.slab[p.records[i]:])
+		size := old.size()
+		if size == len(fresh) {
+			copy(old, fresh)
+			return
+		}
+		p.waste += size
+		p.records[i] = 0
+	}
+	if p.waste > len(p.slab)/2 {
+		p.compact()
+	}
+	if p.slab == nil {
+		p.slab = []byte{0} // so that no record lies at 0, which says "none"
+	}
+	p.records[i] = uint32(len(p.slab))
+	p.slab = append(p.slab, fresh...)
+}
+
+func (p *page) compact() {
+	slab := make([]byte, 1, len(p.slab)-p.waste+pageSize)
+	for i, at := range p.records {
+		if at == 0 {
+			continue
+		}
+		r := record(p.slab[at:])
+		p.records[i] = uint32(len(slab))
+		slab = append(slab, r[:r.size()]...)
+	}
+	p.slab, p.waste = slab, 0
+}
+
+func (p *page) record(i uint32) record { return record(p.slab[p.records[i]:]) }
+
+// at finds a number's page and place, ok when a device is there. The caller
+// holds the lock.
+func (c *Cell) at(number uint32) (p *page, i uint32, ok bool) {
+	p, ok = c.pages[number/pageSize]
+	i = number % pageSize
+	return p, i, ok && p.states[i] != stateNone
+}
+
+// Device gives back what Put was given, but for Change, the times and the
+// preference's id; its preference is in canonical order and shared: read only.
+func (c *Cell) Device(number uint32) (d news.Device, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, i, ok := c.at(number)
+	if !ok {
+		return news.Device{}, false
+	}
+	r := p.record(i)
+	d.ID, _ = r.id()
+	d.Cell, d.Number, d.SubscriberID, d.Push = c.number, number, r.subscriber(), r.push()
+	d.State, d.Wishes = p.states[i].device(), c.wishes(p, i, number)
+	return d, true
+}
+
+// Target is where to send to, if there is such a device, whatever its state.
+func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, i, ok := c.at(number)
+	if !ok {
+		return news.PushSubscription{}, false
+	}
+	return p.record(i).push(), true
+}
+
+func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
+	zone, _ := c.interned.zone(uint32(p.zones[i]))
+	return news.Wishes{
+		Preference: c.interned.taste(p.preferences[i]).wanted, Language: c.interned.language(p.languages[i]),
+		OnlyLanguage: p.only[i], Timezone: zone, Quiet: p.quiets[i].unpack(), Cap: int(p.caps[i]),
+		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]),
+	}
+}
+
+func (s *Size) add(c *Cell) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	s.Active += c.count[stateActive]
+	s.Gone += c.count[stateGone]
+	s.Left += c.count[stateLeft]
+	s.Quarantined += c.count[stateQuarantined]
+}
+
+// stateOf reads an unknown state as gone: such a device is not sent to.
+func stateOf(s news.DeviceState) state {
+	switch s {
+	case news.DeviceActive:
+		return stateActive
+	case news.DeviceLeft:
+		return stateLeft
+	case news.DeviceQuarantined:
+		return stateQuarantined
+	}
+	return stateGone
+}
+
+func (s state) device() news.DeviceState {
+	switch s {
+	case stateActive:
+		return news.DeviceActive
+	case stateLeft:
+		return news.DeviceLeft
+	case stateQuarantined:
+		return news.DeviceQuarantined
+	}
+	return news.DeviceGone
+}
+
+// quiet is quiet hours in four bytes: 11 bits each for from and to, one for
+// "a flash passes" and one for "there are any". Zero is none.
+type quiet uint32
+
+const (
+	quietAny   quiet = 1 << 23
+	quietFlash quiet = 1 << 22
+)
+
+func packQuiet(q *news.Quiet) quiet {
+	if q == nil {
+		return 0
+	}
+	packed := quietAny | quiet(wrap(q.From))<<11 | quiet(wrap(q.To))
+	if q.Flash {
+		packed |= quietFlash
+	}
+	return packed
+}
+
+func (q quiet) unpack() *news.Quiet {
+	if q == 0 {
+		return nil
+	}
+	const minute = 1<<11 - 1
+	return &news.Quiet{From: int(q>>11) & minute, To: int(q) & minute, Flash: q&quietFlash != 0}
+}

@@ -1,0 +1,280 @@
+package audience
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"dateline/internal/news"
+)
+
+// person is everything about one device beside its preference that the rules
+// look at.
+type person struct {
+	unreadable  bool // onlyLanguage, and no text on hand is in it
+	mutedStory  bool
+	pausedUntil time.Time
+	quarantined bool
+	quiet       *news.Quiet
+	quietUntil  time.Time // zero: it is not quiet now
+	cap         int
+}
+
+// decide is the second half of the rules, after place, section and level. It
+// asks sentToday only of people with a cap, and only if all else holds.
+func decide(q *Query, p person, sentToday func() int) (verdict code) {
+	if q.Repair {
+		if p.quarantined {
+			return codeQuarantined
+		}
+		return codeMatched
+	}
+	passes := q.Level == news.LevelFlash && (p.quiet == nil || p.quiet.Flash)
+	switch {
+	case p.unreadable:
+		return codeLanguage
+	case p.mutedStory:
+		return codeMutedStory
+	case p.pausedUntil.After(q.Now):
+		return codePaused
+	case p.quarantined:
+		return codeQuarantined
+	case !passes && !p.quietUntil.IsZero():
+		return codeHeldQuiet
+	case !passes && p.cap > 0 && sentToday() >= p.cap:
+		return codeCapped
+	}
+	return codeMatched
+}
+
+// Verdict is the answer for one device.
+type Verdict struct {
+	Reason    Reason
+	HeldUntil time.Time // held-quiet only: the end of her quiet hours
+	Language  string    // of the text she gets, or would get
+	Via       []string  // the followed places, as she wrote them, that the alert touches
+}
+
+// Matcher judges devices for one query, each distinct preference, language and
+// quiet time once. It is safe for concurrent use; calls of MatchCell on one
+// matcher take turns.
+type Matcher struct {
+	query    Query
+	aim      aim
+	interned *interned
+
+	mu       sync.Mutex
+	tastes   []code // by preference id; codeNone: not judged yet
+	reused   uint64 // interned.reused when tastes was begun
+	readable map[uint32]bool
+	texts    map[uint32]string // picked, by language id
+	quiets   map[quietIn]time.Time
+}
+
+// quietIn is quiet hours in a zone.
+type quietIn struct {
+	quiet quiet
+	zone  uint16
+}
+
+// NewMatcher prepares a query.
+func (a *Audience) NewMatcher(q Query) *Matcher {
+	return &Matcher{query: q, aim: aimOf(q), interned: a.interned,
+		readable: map[uint32]bool{}, texts: map[uint32]string{}, quiets: map[quietIn]time.Time{}}
+}
+
+func aimOf(q Query) aim { return aim{whole: q.Expr.Set(), parts: q.Expr.Parts()} }
+
+// Judge says what the alert does with one device: the same rules as MatchCell,
+// by the same functions. sentToday is how many alerts that count for the cap
+// went to its subscriber on her local day.
+func (m *Matcher) Judge(d news.Device, sentToday int) Verdict { return Judge(m.query, d, sentToday) }
+
+// Judge is Matcher.Judge for those who hold no cells.
+func Judge(q Query, d news.Device, sentToday int) Verdict {
+	t, a := newTaste(canonical(d.Wishes.Preference)), aimOf(q)
+	v := Verdict{Language: news.PickLanguage(d.Wishes.Language, q.Languages, q.Language), Via: t.via(a)}
+	if c := stateCode(stateOf(d.State)); c != codeNone {
+		v.Reason = c.reason()
+		return v
+	}
+	if c := t.judge(&q, a); !q.Repair && c != codeMatched {
+		v.Reason = c.reason()
+		return v
+	}
+	w := d.Wishes
+	until, _ := QuietUntil(w, q.Now)
+	c := decide(&q, person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages),
+		mutedStory: slices.Contains(w.MutedStories, q.StoryURI), pausedUntil: w.PausedUntil,
+		quarantined: d.State == news.DeviceQuarantined, quiet: w.Quiet, quietUntil: until, cap: w.Cap},
+		func() int { return sentToday })
+	v.Reason = c.reason()
+	if c == codeHeldQuiet {
+		v.HeldUntil = until
+	}
+	return v
+}
+
+// stateCode is the reason that a state alone is; codeNone if it is none.
+func stateCode(s state) code {
+	switch s {
+	case stateActive, stateQuarantined:
+		return codeNone
+	case stateLeft:
+		return codeLeft
+	}
+	return codeGone
+}
+
+func readable(language string, texts []string) bool {
+	return slices.ContainsFunc(texts, func(have string) bool { return news.SameLanguage(language, have) })
+}
+
+// Plan is what an alert does in one cell.
+type Plan struct {
+	Planned     *news.Numbers // matched: to be sent, now or later
+	Held        *news.Numbers // the part of Planned that sleeps
+	Quarantined int           // matched, but in quarantine
+	Reasons     map[Reason]int
+}
+
+// MatchCell plans the query for every device of the cell. sentToday says how
+// many alerts that count for the cap went to a subscriber on her local day (nil:
+// none); it is called under the cell's read lock. Numbers in exclude (nil:
+// none) were sent this story already.
+func (m *Matcher) MatchCell(c *Cell, sentToday func(subscriberID string) int, exclude *news.Numbers) Plan {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	m.begin()
+	scan := scan{m: m, cell: c, sentToday: sentToday, exclude: exclude}
+	if exclude != nil && exclude.IsEmpty() {
+		scan.exclude = nil
+	}
+	for _, key := range c.order {
+		scan.page(c.pages[key], key*pageSize)
+	}
+	return scan.plan()
+}
+
+// begin drops what was judged under ids that mean something else by now. While
+// the cell's lock is held none of its ids can change its meaning.
+func (m *Matcher) begin() {
+	ids, reused := m.interned.capacity()
+	if reused != m.reused {
+		m.tastes, m.reused = nil, reused
+	}
+	if ids > len(m.tastes) {
+		m.tastes = append(m.tastes, make([]code, ids-len(m.tastes))...)
+	}
+}
+
+// scan is one pass over a cell.
+type scan struct {
+	m         *Matcher
+	cell      *Cell
+	sentToday func(string) int
+	exclude   *news.Numbers
+	counts    [codes]int
+	planned   []uint32
+	held      []uint32
+}
+
+func (s *scan) page(p *page, first uint32) {
+	for i := range uint32(pageSize) {
+		if p.states[i] == stateNone {
+			continue
+		}
+		verdict := s.glance(p, i, first+i)
+		if verdict == codeMatched {
+			verdict = decide(&s.m.query, s.person(p, i, first+i), func() int { return s.sent(p, i) })
+		}
+		s.counts[verdict]++
+		switch verdict {
+		case codeHeldQuiet:
+			s.held = append(s.held, first+i)
+			s.planned = append(s.planned, first+i)
+		case codeMatched:
+			s.planned = append(s.planned, first+i)
+		}
+	}
+}
+
+// glance is the cheap half: state, sent before, and the preference's verdict.
+func (s *scan) glance(p *page, i, number uint32) code {
+	if c := stateCode(p.states[i]); c != codeNone {
+		return c
+	}
+	if s.exclude != nil && s.exclude.Contains(number) {
+		return codeAlreadySent
+	}
+	if s.m.query.Repair {
+		return codeMatched
+	}
+	id := p.preferences[i]
+	verdict := s.m.tastes[id]
+	if verdict == codeNone {
+		verdict = s.m.interned.taste(id).judge(&s.m.query, s.m.aim)
+		s.m.tastes[id] = verdict
+	}
+	return verdict
+}
+
+func (s *scan) sent(p *page, i uint32) int {
+	if s.sentToday == nil {
+		return 0
+	}
+	return s.sentToday(p.record(i).subscriber())
+}
+
+func (s *scan) person(p *page, i, number uint32) person {
+	who := person{quarantined: p.states[i] == stateQuarantined, cap: int(p.caps[i])}
+	if p.only[i] {
+		who.unreadable = !s.m.reads(p.languages[i])
+	}
+	if q := p.quiets[i]; q != 0 {
+		who.quiet = q.unpack()
+		who.quietUntil = s.m.quietUntil(quietIn{q, p.zones[i]})
+	}
+	if len(s.cell.paused) > 0 {
+		who.pausedUntil = s.cell.paused[number]
+	}
+	if len(s.cell.muted) > 0 {
+		who.mutedStory = slices.Contains(s.cell.muted[number], s.m.query.StoryURI)
+	}
+	return who
+}
+
+func (m *Matcher) reads(language uint32) bool {
+	ok, known := m.readable[language]
+	if !known {
+		ok = readable(m.interned.language(language), m.query.Languages)
+		m.readable[language] = ok
+	}
+	return ok
+}
+
+// quietUntil is the zero time when it is not quiet.
+func (m *Matcher) quietUntil(k quietIn) time.Time {
+	until, known := m.quiets[k]
+	if !known {
+		_, zone := m.interned.zone(uint32(k.zone))
+		until, _ = quietUntil(*k.quiet.unpack(), zone, m.query.Now)
+		m.quiets[k] = until
+	}
+	return until
+}
+
+func (s *scan) plan() Plan {
+	plan := Plan{Planned: roaring.BitmapOf(s.planned...), Held: roaring.BitmapOf(s.held...),
+		Quarantined: s.counts[codeQuarantined], Reasons: map[Reason]int{}}
+	for c := codeNone + 1; c < codes; c++ {
+		if s.counts[c] > 0 {
+			plan.Reasons[c.reason()] = s.counts[c]
+		}
+	}
+	return plan
+}
