@@ -1,0 +1,231 @@
+// Package dispatch takes a released alert to the devices of the cells this
+// process holds: plan, open, send, record, retry.
+//
+// It promises what DESIGN 3 and 8 say of sending:
+//
+//   - a device number is committed as opened before its first send starts, so
+//     that after a crash everybody who may have been sent to is known;
+//   - answers are committed at least every 500 ms;
+//   - no send starts without a permit (300 ms, renewed by reading the stop
+//     counter) and a live lease on the device's cell, both judged on the
+//     monotonic clock;
+//   - a slow or broken push service slows its own lane only;
+//   - nothing is sent twice on purpose: a repeat follows an attempt whose
+//     outcome is not known, and carries the same Topic and tag.
+//
+// One goroutine, the conductor, plans and writes the ledger; lane workers only
+// ask the book for permission and report receipts to it.
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dateline/internal/audience"
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/push"
+)
+
+// CellStore is where cells, their leases and their devices are kept.
+type CellStore interface {
+	AcquireCells(ctx context.Context, holder string, ttl time.Duration, limit int) ([]news.Lease, error)
+	RenewCells(ctx context.Context, holder string, ttl time.Duration) ([]news.Lease, error)
+	YieldCells(ctx context.Context, holder string) error
+	CellChanges(ctx context.Context) ([news.Cells]int64, error)
+	CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) error
+	MarkGone(ctx context.Context, refs []news.DeviceRef) error
+}
+
+// LedgerStore keeps the write-ahead ledger.
+type LedgerStore interface {
+	SaveLedger(ctx context.Context, holder string, rows []*news.LedgerRow) error
+	Ledger(ctx context.Context, releaseIDs []string, cells []int) ([]*news.LedgerRow, error)
+	HeldRows(ctx context.Context, cells []int) ([]*news.LedgerRow, error)
+	SettleRelease(ctx context.Context, releaseID string) (bool, error)
+}
+
+// ReleaseStore knows what has been released and what has been stopped.
+type ReleaseStore interface {
+	Control(ctx context.Context) (int64, error)
+	ActiveReleases(ctx context.Context) ([]news.Release, error)
+	Release(ctx context.Context, id string) (news.Release, error)
+	ReleasesOfStory(ctx context.Context, uri string) ([]news.Release, error)
+	ReleasesSince(ctx context.Context, since time.Time) ([]news.Release, error)
+}
+
+// AlertStore ends the countdown of alerts.
+type AlertStore interface {
+	DueAlerts(ctx context.Context, now time.Time) ([]string, error)
+	ChangeAlert(ctx context.Context, id string, change func(*news.Alert, news.Story) (news.AlertAction, error)) (news.Alert, error)
+}
+
+// Store is all of the above.
+type Store interface {
+	CellStore
+	LedgerStore
+	ReleaseStore
+	AlertStore
+}
+
+// Sender sends one Web Push message and says what came of it.
+type Sender interface {
+	Send(ctx context.Context, to push.Target, m push.Message) news.Receipt
+}
+
+// Config of a Service. Zero durations take their defaults.
+type Config struct {
+	Store  Store
+	Sender Sender
+	Links  *link.Signer
+	// Holder names this process in leases. A process that owns its database
+	// alone may use a fixed name, so that it takes its cells back at once
+	// after a crash; otherwise the name must be new at each start.
+	Holder  string
+	BaseURL string
+	// Terms gives the terms under which a countdown ends: Navigate, NewID,
+	// MaxStoryAge. Now is filled in here.
+	Terms news.ReleaseTerms
+	// OnWake subscribes to wake-ups from other processes; nil: polling alone.
+	OnWake func(topic string, fn func()) (cancel func(), err error)
+	// Settled is told of every release that has reached everybody it could.
+	Settled func(news.Release)
+	Logger  *slog.Logger
+	Now     func() time.Time
+
+	LeaseTTL     time.Duration // default 6 s
+	CommitEvery  time.Duration // default 250 ms; DESIGN 8 allows 500 ms
+	PermitFor    time.Duration // default 300 ms
+	PermitEvery  time.Duration // default 100 ms
+	DrainTimeout time.Duration // default 5 s: in-flight requests at shutdown
+	LaneWorkers  int           // default 64 requests in flight per push service
+}
+
+// Service is one dispatcher.
+type Service struct {
+	cfg      Config
+	log      *slog.Logger
+	audience *audience.Audience
+	book     *book
+	lanes    *lanes
+	permit   *permit
+	held     *leases
+	caps     *capBook
+	figures  Figures
+
+	poke   chan struct{} // something changed: look again
+	commit chan struct{} // answers wait to be written
+	ready  chan struct{} // closed once the first cells are loaded
+	loaded atomic.Bool
+}
+
+// Figures are counters since the start of the process, for metrics.
+type Figures struct {
+	Sends, Accepted, Gone, Failed, Retried, Ambiguous, Commits, Fenced atomic.Int64
+}
+
+// New makes a dispatcher; Run starts it.
+func New(cfg Config) *Service {
+	def := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	def(&cfg.LeaseTTL, 6*time.Second)
+	def(&cfg.CommitEvery, 250*time.Millisecond)
+	def(&cfg.PermitFor, 300*time.Millisecond)
+	def(&cfg.PermitEvery, 100*time.Millisecond)
+	def(&cfg.DrainTimeout, 5*time.Second)
+	if cfg.LaneWorkers == 0 {
+		cfg.LaneWorkers = 64
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	s := &Service{
+		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
+		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(),
+		poke: make(chan struct{}, 1), commit: make(chan struct{}, 1), ready: make(chan struct{}),
+	}
+	s.book = newBook(s.audience, s.permit, cfg.Now)
+	s.lanes = newLanes(s)
+	return s
+}
+
+// Audience is the devices of the cells held here, for counting and explaining.
+func (s *Service) Audience() *audience.Audience { return s.audience }
+
+// Figures are the counters of this process.
+func (s *Service) Figures() *Figures { return &s.figures }
+
+// Ready is closed once the first cells are loaded.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Poke makes the dispatcher look at releases and devices now rather than at
+// its next poll. It never blocks.
+func (s *Service) Poke() { signal(s.poke) }
+
+// signal puts a token into a channel of capacity one.
+func signal(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// Run dispatches until ctx ends, then lets requests in flight finish (at most
+// DrainTimeout), writes the last answers and gives the cells back. A loop that
+// fails ends them all.
+func (s *Service) Run(ctx context.Context) error {
+	if err := s.cfg.Store.YieldCells(ctx, s.cfg.Holder); err != nil {
+		return fmt.Errorf("dispatch: give back old cells: %w", err)
+	}
+	for _, topic := range []string{"releases", "control", "devices"} {
+		if s.cfg.OnWake == nil {
+			break
+		}
+		cancel, err := s.cfg.OnWake(topic, s.Poke)
+		if err != nil {
+			return fmt.Errorf("dispatch: wake-ups on %s: %w", topic, err)
+		}
+		defer cancel()
+	}
+	// Requests in flight outlive ctx for the drain.
+	sendCtx, stopSends := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopSends()
+	s.lanes.start(sendCtx)
+	group, loops := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.permitLoop(loops) })
+	group.Go(func() error { return s.leaseLoop(loops) })
+	group.Go(func() error { return s.conduct(loops) })
+	err := group.Wait()
+	s.drain(stopSends)
+	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+		return nil
+	}
+	return err
+}
+
+// drain lets what was handed to the kernel be answered and written down.
+func (s *Service) drain(stopSends func()) {
+	s.permit.revoke()
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
+	defer cancel()
+	s.lanes.drain(ctx)
+	stopSends()
+	if err := s.writeLedger(ctx); err != nil {
+		s.log.Error("last answers were not written; they count as ambiguous", "err", err)
+	}
+	if err := s.cfg.Store.YieldCells(ctx, s.cfg.Holder); err != nil {
+		s.log.Warn("cells were not given back; their leases run out", "err", err)
+	}
+}

@@ -1,0 +1,175 @@
+package dispatch
+
+import (
+	"cmp"
+	"slices"
+
+	"dateline/internal/news"
+)
+
+// inOrder lists the runs as they were released: a repair's plan needs the rows
+// of what it repairs.
+func (b *book) inOrder() []*run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	runs := b.ordered()
+	slices.SortStableFunc(runs, func(x, y *run) int {
+		return cmp.Or(x.release.ReleasedAt.Compare(y.release.ReleasedAt), cmp.Compare(x.release.Revision, y.release.Revision))
+	})
+	return runs
+}
+
+// frozen reports whether the run is on hold.
+func (b *book) frozen(r *run) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return r.state == news.ReleaseHeld
+}
+
+func (b *book) has(releaseID string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.runs[releaseID] != nil
+}
+
+// lacking gives the runs that have no row in some of the cells, and those
+// cells. A run whose plan waits (a repair that is patient) is asked about
+// again, which is cheap: its rows are not there yet.
+func (b *book) lacking(cells []int) (ids []string, where []int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	missing := map[int]bool{}
+	for id, r := range b.runs {
+		lacks := false
+		for _, c := range cells {
+			if r.cells[c] == nil {
+				missing[c], lacks = true, true
+			}
+		}
+		if lacks {
+			ids = append(ids, id)
+		}
+	}
+	for c := range missing {
+		where = append(where, c)
+	}
+	return ids, where
+}
+
+// adoptFound puts stored rows under their runs.
+func (b *book) adoptFound(rows []*news.LedgerRow) {
+	for _, row := range rows {
+		b.mu.Lock()
+		r := b.runs[row.ReleaseID]
+		known := r == nil || r.cells[row.Cell] != nil
+		b.mu.Unlock()
+		if !known {
+			b.adopt(r, row, true)
+		}
+	}
+}
+
+// unplanned is the cells in which the run has no row. A stopped run is planned
+// too: its counts must say who did not get it, and a correction goes to them.
+func (b *book) unplanned(r *run, cells []int) []int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var todo []int
+	for _, c := range cells {
+		if r.cells[c] == nil {
+			todo = append(todo, c)
+		}
+	}
+	return todo
+}
+
+// copyRows puts copies of the book's rows over the stored ones.
+func (b *book) copyRows(rows map[string]map[int]*news.LedgerRow, cells []int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for id, byCell := range rows {
+		r := b.runs[id]
+		if r == nil {
+			continue
+		}
+		for _, cell := range cells {
+			if c := r.cells[cell]; c != nil {
+				byCell[cell] = cloneRow(c.row, 0)
+			}
+		}
+	}
+}
+
+// inFlight reports whether any of the releases has a request in flight in the
+// cell.
+func (b *book) inFlight(releases []news.Release, cell int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range releases {
+		if r := b.runs[e.ID]; r != nil {
+			if c := r.cells[cell]; c != nil && len(c.inFlight) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// finished lists the runs that have nothing left to do here and whose rows are
+// all written.
+func (b *book) finished() []*run {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var done []*run
+	for _, r := range b.runs {
+		over := !r.settled && len(r.cells) > 0
+		for _, c := range r.cells {
+			over = over && c.row.Settled && !c.dirty
+		}
+		if over {
+			done = append(done, r)
+		}
+	}
+	return done
+}
+
+func (b *book) markSettled(r *run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.settled = true
+}
+
+// idle reports whether every answer has been written and nothing is at work.
+func (b *book) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, l := range b.loads {
+		if l.working > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// unsaved is how many answers wait to be written.
+func (b *book) unsaved() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := 0
+	for _, l := range b.loads {
+		n += l.answered
+	}
+	return n
+}
+
+// abandon gives up a task whose cell is not ours any more: its new holder
+// knows of it from the ledger.
+func (b *book) abandon(t task) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.load(t.lane).working--
+	if c := t.run.cells[t.cell]; c != nil {
+		c.queue--
+		c.todo[t.lane] = append(c.todo[t.lane], t.number)
+	}
+}

@@ -1,0 +1,59 @@
+package dispatch
+
+import (
+	"container/heap"
+	"hash/fnv"
+	"strconv"
+	"time"
+)
+
+// backoff is the wait before attempt tries+1: 1, 2, 4 … 64 s, +-50 % by the
+// device so that a recovering service is not met by everybody at once, and
+// never less than the service asked for (reliability: "backoff 1,2,4,8 s +-50 %
+// until the alert deadline").
+func backoff(tries int, asked time.Duration, number uint32) time.Duration {
+	base := time.Second << min(tries, 6)
+	h := fnv.New32a()
+	h.Write(strconv.AppendUint(nil, uint64(number)<<8|uint64(tries&0xff), 10)) //nolint:errcheck // a hash never fails
+	share := 0.5 + float64(h.Sum32()%1000)/1000                                // 0.5 … 1.5
+	wait := time.Duration(float64(base) * share)
+	if asked > 0 {
+		// +0..20 % on top of Retry-After: not before, and not all at once.
+		return max(wait, asked+time.Duration(float64(asked)*(share-0.5)/5))
+	}
+	return wait
+}
+
+// retryQueue is the tasks that wait for their next attempt, soonest first.
+type retryQueue struct{ entries retryHeap }
+
+type retryEntry struct {
+	at   time.Time
+	task task
+}
+
+type retryHeap []retryEntry
+
+func (h retryHeap) Len() int           { return len(h) }
+func (h retryHeap) Less(i, j int) bool { return h[i].at.Before(h[j].at) }
+func (h retryHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *retryHeap) Push(x any)        { *h = append(*h, x.(retryEntry)) } //nolint:forcetypeassert // container/heap hands back what add pushed
+func (h *retryHeap) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return last
+}
+
+func (q *retryQueue) add(at time.Time, t task) { heap.Push(&q.entries, retryEntry{at, t}) }
+
+// take removes what is due at now; next is zero when nothing waits.
+func (q *retryQueue) take(now time.Time) (due []task, next time.Time) {
+	for len(q.entries) > 0 && !q.entries[0].at.After(now) {
+		due = append(due, heap.Pop(&q.entries).(retryEntry).task) //nolint:forcetypeassert // as above
+	}
+	if len(q.entries) > 0 {
+		next = q.entries[0].at
+	}
+	return due, next
+}
