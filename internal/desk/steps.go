@@ -1,0 +1,178 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+
+	"dateline/internal/news"
+)
+
+// decision is a pure step on the alert as it is in the store now.
+type decision func(a *news.Alert, s *news.Story) (news.AlertAction, error)
+
+// take checks the person's rights, decides in the store's transaction, wakes
+// whom it concerns and shows the alert as it is then.
+func (d *Service) take(ctx context.Context, by news.Person, s step, id string, decide decision) (View, error) {
+	if err := may(by, s); err != nil {
+		return View{}, err
+	}
+	changed, story, err := d.change(ctx, id, decide)
+	if err != nil {
+		return View{}, fmt.Errorf("desk: %s alert %s: %w", s, id, err)
+	}
+	d.log.Info("alert changed", "alert", id, "step", string(s), "by", by.Name, "state", string(changed.State),
+		"revision", changed.Revision)
+	v, err := d.view(ctx, changed, story.Version)
+	if err != nil {
+		// The step counts; an error here would say that it does not.
+		d.log.Warn("alert changed, its figures could not be read", "alert", id, "error", err)
+		return View{Alert: changed}, nil
+	}
+	return v, nil
+}
+
+func (d *Service) change(ctx context.Context, id string, decide decision) (news.Alert, news.Story, error) {
+	var action news.AlertAction
+	var story news.Story
+	changed, err := d.store.ChangeAlert(ctx, id, func(a *news.Alert, s news.Story) (news.AlertAction, error) {
+		var err error
+		story = s
+		action, err = decide(a, &s)
+		return action, err
+	})
+	if err != nil {
+		return news.Alert{}, news.Story{}, err
+	}
+	d.wake(changed, action)
+	return changed, story, nil
+}
+
+// Submit puts a draft before the approver.
+func (d *Service) Submit(ctx context.Context, by news.Person, id string) (View, error) {
+	return d.take(ctx, by, stepSubmit, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
+		return news.Submit(a, by)
+	})
+}
+
+// Approve binds the person's approval to the content that hash names.
+func (d *Service) Approve(ctx context.Context, by news.Person, id, hash string) (View, error) {
+	policyOf, err := d.policyOf(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	return d.take(ctx, by, stepApprove, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
+		if err := mayApprove(a, policyOf(a.Level)); err != nil {
+			return news.AlertAction{}, err
+		}
+		return news.Approve(a, by, policyOf(a.Level), hash)
+	})
+}
+
+// Release starts the alert on its way: the countdown, then the send. The hash
+// names what was read; a release of anything else is refused.
+func (d *Service) Release(ctx context.Context, by news.Person, id, hash string) (View, error) {
+	if err := may(by, stepRelease); err != nil {
+		return View{}, err
+	}
+	if hash == "" {
+		return View{}, news.Invalid("hash", "is required: release exactly what you have read")
+	}
+	policyOf, err := d.policyOf(ctx)
+	if err != nil {
+		return View{}, err
+	}
+	return d.take(ctx, by, stepRelease, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+		policy := policyOf(a.Level)
+		if err := mayRelease(by, policy); err != nil {
+			return news.AlertAction{}, err
+		}
+		return news.Start(a, s, by, hash, d.terms(a.Level, policy))
+	})
+}
+
+// Hold stops sends from starting until Resume.
+func (d *Service) Hold(ctx context.Context, by news.Person, id, reason string) (View, error) {
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return View{}, err
+	}
+	return d.take(ctx, by, stepHold, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
+		return news.Hold(a, by, reason)
+	})
+}
+
+// Resume undoes Hold. An alert held during its countdown goes back to before
+// its release. Nothing resumes while its story may not be shown.
+func (d *Service) Resume(ctx context.Context, by news.Person, id string) (View, error) {
+	return d.take(ctx, by, stepResume, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+		if a.State == news.AlertHeld && s.Status != news.Usable {
+			return news.AlertAction{}, fmt.Errorf("%w: the story is %s; nothing of it is sent until a usable version comes", news.ErrConflict, s.Status)
+		}
+		return news.Resume(a, by)
+	})
+}
+
+// Cancel ends an alert that has not gone to everybody; what went stays.
+func (d *Service) Cancel(ctx context.Context, by news.Person, id, reason string) (View, error) {
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return View{}, err
+	}
+	return d.take(ctx, by, stepCancel, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
+		return news.Cancel(a, by, reason)
+	})
+}
+
+// Kill cancels what is pending and retracts what went out.
+func (d *Service) Kill(ctx context.Context, by news.Person, id, reason string) (View, error) {
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return View{}, err
+	}
+	return d.take(ctx, by, stepKill, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+		action, err := news.Kill(a, s, by, reason, news.RetractionTexts(a), d.terms(a.Level, news.PolicyAuto))
+		return outlive(action, a), err
+	})
+}
+
+// Correct sends a new revision. Without texts it takes those of the story,
+// when the story has changed since the alert.
+func (d *Service) Correct(ctx context.Context, by news.Person, id string, texts map[string]news.Text) (View, error) {
+	return d.take(ctx, by, stepCorrect, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+		if s.Status != news.Usable {
+			return news.AlertAction{}, fmt.Errorf("%w: the story is %s; an alert of it can be killed, not corrected", news.ErrConflict, s.Status)
+		}
+		// A state that allows no correction is said before faults of the text are.
+		terms := d.terms(a.Level, news.PolicyAuto)
+		try := *a
+		if _, err := news.Correct(&try, s, by, nil, terms); err != nil {
+			return news.AlertAction{}, err
+		}
+		corrected, err := correctedTexts(a, s, texts, d.room(a, s))
+		if err != nil {
+			return news.AlertAction{}, err
+		}
+		a.StoryVersion = s.Version
+		action, err := news.Correct(a, s, by, corrected, terms)
+		return outlive(action, a), err
+	})
+}
+
+// outlive lets a repair try as long as what it repairs may still arrive: a
+// push service may keep the original until the alert's own deadline.
+func outlive(action news.AlertAction, a *news.Alert) news.AlertAction {
+	if r := action.Release; r != nil && a.Deadline.After(r.Deadline) {
+		r.Deadline = a.Deadline
+	}
+	return action
+}
+
+// cleanReason is a reason as the audit trail and the desk keep it.
+func cleanReason(reason string) (string, error) {
+	const longest = 500 // characters; a sentence or three
+	reason = cleanText(reason)
+	if n := len([]rune(reason)); n > longest {
+		return "", news.Invalid("reason", "has %d characters; at most %d", n, longest)
+	}
+	return reason, nil
+}
