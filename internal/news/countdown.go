@@ -32,15 +32,3 @@ func EndHold(a *Alert, s *Story, terms ReleaseTerms) (AlertAction, error) {
 	}
 	return action, err
 }
-
-// Raises reports whether an alert speaks louder than every earlier release of
-// its story: its notification then sounds again although its tag is the same.
-func Raises(a *Alert, before []Release) bool {
-	loudest := Level(0)
-	for _, r := range before {
-		if r.AlertID != a.ID {
-			loudest = max(loudest, r.Level)
-		}
-	}
-	return loudest > 0 && a.Level > loudest
-}

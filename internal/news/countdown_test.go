@@ -60,22 +60,3 @@ func TestEndHold(t *testing.T) {
 		})
 	}
 }
-
-func TestRaises(t *testing.T) {
-	a := &Alert{ID: "b", Level: LevelFlash}
-	for _, c := range []struct {
-		name   string
-		before []Release
-		want   bool
-	}{
-		{"first of its story", nil, false},
-		{"louder", []Release{{AlertID: "a", Level: LevelBulletin}}, true},
-		{"as loud", []Release{{AlertID: "a", Level: LevelFlash}}, false},
-		{"one was as loud", []Release{{AlertID: "a", Level: LevelFlash}, {AlertID: "c", Level: LevelNotice}}, false},
-		{"its own releases do not count", []Release{{AlertID: "b", Level: LevelNotice}}, false},
-	} {
-		if got := Raises(a, c.before); got != c.want {
-			t.Errorf("%s: %v, want %v", c.name, got, c.want)
-		}
-	}
-}
