@@ -1,0 +1,203 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"dateline/internal/news"
+)
+
+const digestColumns = "mailbox_id, local_date, edition_at, state, stories_until, stories, attempts, next_at, reply, " +
+	"message_id, owner, lease_until, updated_at"
+
+type digestRow struct {
+	MailboxID    string             `db:"mailbox_id"`
+	LocalDate    string             `db:"local_date"`
+	EditionAt    stamp              `db:"edition_at"`
+	State        string             `db:"state"`
+	StoriesUntil stamp              `db:"stories_until"`
+	Stories      document[[]string] `db:"stories"`
+	Attempts     int                `db:"attempts"`
+	NextAt       stamp              `db:"next_at"`
+	Reply        string             `db:"reply"`
+	MessageID    string             `db:"message_id"`
+	Owner        string             `db:"owner"`
+	LeaseUntil   stamp              `db:"lease_until"`
+	UpdatedAt    stamp              `db:"updated_at"`
+}
+
+func (r digestRow) mail() news.DigestMail {
+	return news.DigestMail{MailboxID: r.MailboxID, LocalDate: r.LocalDate, EditionAt: r.EditionAt.Time,
+		State: news.DigestState(r.State), StoriesUntil: r.StoriesUntil.Time, Stories: r.Stories.V,
+		Attempts: r.Attempts, NextAt: r.NextAt.Time, Reply: r.Reply, MessageID: r.MessageID, Owner: r.Owner,
+		LeaseUntil: r.LeaseUntil.Time, UpdatedAt: r.UpdatedAt.Time}
+}
+
+// mayWrite is the condition under which a mailbox may be written to.
+const mayWrite = `m.state = 'active' AND NOT EXISTS (SELECT 1 FROM suppressions p WHERE p.address_mac = m.address_mac)`
+
+// DigestSlots lists the pairs of zone and hour that active mailboxes ask for.
+func (s *Store) DigestSlots(ctx context.Context) ([]news.ZoneHour, error) {
+	var slots []string
+	err := s.read().sel(ctx, &slots, "SELECT DISTINCT slot FROM mailboxes WHERE state = 'active' ORDER BY slot")
+	if err != nil {
+		return nil, s.fail(err, "DigestSlots", "")
+	}
+	out := make([]news.ZoneHour, len(slots))
+	for i, slot := range slots {
+		if out[i], err = parseSlot(slot); err != nil {
+			return nil, s.fail(err, "DigestSlots", slot)
+		}
+	}
+	return out, nil
+}
+
+type digestReaderRow struct {
+	mailboxRow
+	LastUntil stamp   `db:"last_until"`
+	LastDate  *string `db:"last_date"`
+}
+
+// DigestReaders pages through the mailboxes of some slots that may be written
+// to, ordered by id, with what their last digest considered.
+func (s *Store) DigestReaders(ctx context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error) {
+	if len(slots) == 0 || limit <= 0 {
+		return nil, nil
+	}
+	var rows []digestReaderRow
+	c := s.read()
+	// The inner query walks an index only; SQLite would sort whole rows.
+	err := c.selIn(ctx, &rows, "SELECT "+prefixed("m", mailboxColumns)+`, d.stories_until AS last_until, d.local_date AS last_date
+		FROM mailboxes m LEFT JOIN digest_mails d ON d.mailbox_id = m.id AND d.local_date =
+			(SELECT MAX(x.local_date) FROM digest_mails x WHERE x.mailbox_id = m.id AND x.state IN ('sent', 'unknown', 'empty'))
+		WHERE m.id IN (SELECT m.id FROM mailboxes m WHERE m.slot IN (?) AND m.id > ? AND `+mayWrite+` ORDER BY m.id LIMIT ?)
+		ORDER BY m.id`, convert(slots, slotOf), afterID, limit)
+	if err != nil {
+		return nil, s.fail(err, "DigestReaders", afterID)
+	}
+	out := make([]news.DigestReader, len(rows))
+	for i, r := range rows {
+		p, err := s.preference(ctx, c, r.PreferenceID)
+		if err != nil {
+			return nil, s.fail(err, "DigestReaders", r.ID)
+		}
+		m, err := s.mailbox(r.mailboxRow, p)
+		if err != nil {
+			return nil, s.fail(err, "DigestReaders", r.ID)
+		}
+		out[i] = news.DigestReader{Mailbox: m, LastUntil: r.LastUntil.Time}
+		if r.LastDate != nil {
+			out[i].LastDate = *r.LastDate
+		}
+	}
+	return out, nil
+}
+
+// ClaimDigest takes the mail of one mailbox and local date for its Owner until
+// LeaseUntil. It is true for a date without a row, for a deferred mail whose
+// time has come, and for a claim whose lease has ended; false when somebody
+// has it, when it is finished, and when the mailbox may not be written to.
+// Attempts counts the claims. A claim may carry another State that finishes
+// it at once (empty, expired).
+func (s *Store) ClaimDigest(ctx context.Context, m news.DigestMail) (bool, error) {
+	if m.State == "" {
+		m.State = news.DigestClaimed
+	}
+	now := s.now()
+	n, err := s.write().count(ctx, `INSERT INTO digest_mails (`+digestColumns+`)
+		SELECT m.id, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ? FROM mailboxes m WHERE m.id = ? AND `+mayWrite+`
+		ON CONFLICT (mailbox_id, local_date) DO UPDATE SET edition_at = excluded.edition_at, state = excluded.state,
+			stories_until = excluded.stories_until, stories = excluded.stories, attempts = digest_mails.attempts + 1,
+			next_at = excluded.next_at, reply = excluded.reply, message_id = excluded.message_id,
+			owner = excluded.owner, lease_until = excluded.lease_until, updated_at = excluded.updated_at
+		WHERE (digest_mails.state = 'deferred' AND (digest_mails.next_at IS NULL OR digest_mails.next_at <= ?))
+			OR (digest_mails.state = 'claimed' AND digest_mails.lease_until <= ?)`,
+		m.LocalDate, at(m.EditionAt), string(m.State), at(m.StoriesUntil), doc(m.Stories), at(m.NextAt), plain(m.Reply),
+		m.MessageID, m.Owner, at(m.LeaseUntil), at(now), m.MailboxID, now, now)
+	return n > 0, s.fail(err, "ClaimDigest", m.MailboxID+" "+m.LocalDate)
+}
+
+// MarkDigest writes where a claimed mail stands. Only its Owner may, and only
+// while it is claimed, started or unknown (its answer may come after the mail
+// was given up as unknown): else news.ErrFenced.
+func (s *Store) MarkDigest(ctx context.Context, m news.DigestMail) error {
+	n, err := s.write().count(ctx, `UPDATE digest_mails SET edition_at = ?, state = ?, stories_until = ?, stories = ?,
+		next_at = ?, reply = ?, message_id = ?, lease_until = ?, updated_at = ?
+		WHERE mailbox_id = ? AND local_date = ? AND owner = ? AND state IN ('claimed', 'data_started', 'unknown')`,
+		at(m.EditionAt), string(m.State), at(m.StoriesUntil), doc(m.Stories), at(m.NextAt), plain(m.Reply), m.MessageID,
+		at(m.LeaseUntil), s.now(), m.MailboxID, m.LocalDate, m.Owner)
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%w: the mail is not %s's", news.ErrFenced, m.Owner)
+	}
+	return s.fail(err, "MarkDigest", m.MailboxID+" "+m.LocalDate)
+}
+
+// RecoverDigests takes up what crashed processes left: a claim whose lease has
+// ended is due again, a mail between its final dot and the answer is unknown
+// and never sent again by itself.
+func (s *Store) RecoverDigests(ctx context.Context, now time.Time) (retry, unknown int, err error) {
+	now = micro(now)
+	err = s.inTx(ctx, func(c conn) error {
+		n, err := c.count(ctx, `UPDATE digest_mails SET state = 'deferred', owner = '', lease_until = NULL, next_at = ?,
+			updated_at = ? WHERE state = 'claimed' AND (lease_until IS NULL OR lease_until <= ?)`, now, s.now(), now)
+		if err != nil {
+			return err
+		}
+		m, err := c.count(ctx, `UPDATE digest_mails SET state = 'unknown', lease_until = NULL, updated_at = ?
+			WHERE state = 'data_started' AND (lease_until IS NULL OR lease_until <= ?)`, s.now(), now)
+		retry, unknown = int(n), int(m)
+		return err
+	})
+	return retry, unknown, s.fail(err, "RecoverDigests", now.String())
+}
+
+// DigestFigures counts the mails of editions at or after since by what became
+// of them. Due is all of them; those under way are in no other figure.
+func (s *Store) DigestFigures(ctx context.Context, since time.Time) (news.DigestFigures, error) {
+	var f news.DigestFigures
+	var rows []struct {
+		State string `db:"state"`
+		N     int    `db:"n"`
+	}
+	err := s.read().sel(ctx, &rows, "SELECT state, COUNT(*) AS n FROM digest_mails WHERE edition_at >= ? GROUP BY state",
+		micro(since))
+	for _, r := range rows {
+		f.Due += r.N
+		switch news.DigestState(r.State) {
+		case news.DigestSent:
+			f.Sent += r.N
+		case news.DigestDeferred:
+			f.Deferred += r.N
+		case news.DigestEmpty:
+			f.Empty += r.N
+		case news.DigestBounced, news.DigestExpired:
+			f.Failed += r.N
+		case news.DigestUnknown:
+			f.Unknown += r.N
+		}
+	}
+	return f, s.fail(err, "DigestFigures", since.String())
+}
+
+// DigestDeferred lists deferred mails whose time has come, the longest waiting
+// first.
+func (s *Store) DigestDeferred(ctx context.Context, now time.Time, limit int) ([]news.DigestMail, error) {
+	out, err := s.digestsWhere(ctx, "state = 'deferred' AND (next_at IS NULL OR next_at <= ?) ORDER BY next_at, mailbox_id LIMIT ?",
+		micro(now), limit)
+	return out, s.fail(err, "DigestDeferred", "")
+}
+
+// Digests lists a mailbox's mails, the newest date first.
+func (s *Store) Digests(ctx context.Context, mailboxID string) ([]news.DigestMail, error) {
+	out, err := s.digestsWhere(ctx, "mailbox_id = ? ORDER BY local_date DESC", mailboxID)
+	return out, s.fail(err, "Digests", mailboxID)
+}
+
+func (s *Store) digestsWhere(ctx context.Context, condition string, args ...any) ([]news.DigestMail, error) {
+	var rows []digestRow
+	if err := s.read().sel(ctx, &rows, "SELECT "+digestColumns+" FROM digest_mails WHERE "+condition, args...); err != nil {
+		return nil, err
+	}
+	return convert(rows, digestRow.mail), nil
+}

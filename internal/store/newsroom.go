@@ -1,0 +1,192 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"dateline/internal/news"
+)
+
+// audit appends one line; an empty At is now.
+func (s *Store) audit(ctx context.Context, c conn, e news.AuditEntry) error {
+	when := micro(e.At)
+	if when.IsZero() {
+		when = s.now()
+	}
+	return c.exec(ctx, "INSERT INTO audit (id, at, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
+		newID(), when, plain(e.By), plain(e.Action), plain(e.Subject), plain(e.Detail))
+}
+
+// AppendAudit adds a line to the audit trail.
+func (s *Store) AppendAudit(ctx context.Context, e news.AuditEntry) error {
+	return s.fail(s.audit(ctx, s.write(), e), "AppendAudit", e.Subject)
+}
+
+// Audit lists the newest lines of the audit trail, newest first.
+func (s *Store) Audit(ctx context.Context, limit int) ([]news.AuditEntry, error) {
+	var rows []struct {
+		At      stamp  `db:"at"`
+		Actor   string `db:"actor"`
+		Action  string `db:"action"`
+		Subject string `db:"subject"`
+		Detail  string `db:"detail"`
+	}
+	err := s.read().sel(ctx, &rows, "SELECT at, actor, action, subject, detail FROM audit ORDER BY at DESC, id DESC LIMIT ?", limit)
+	out := make([]news.AuditEntry, len(rows))
+	for i, r := range rows {
+		out[i] = news.AuditEntry{At: r.At.Time, By: r.Actor, Action: r.Action, Subject: r.Subject, Detail: r.Detail}
+	}
+	return out, s.fail(err, "Audit", "")
+}
+
+// Policies is who must agree, by level: as set, else news.DefaultPolicies.
+func (s *Store) Policies(ctx context.Context) (news.Policies, error) {
+	var rows []struct {
+		Level  int    `db:"level"`
+		Policy string `db:"policy"`
+	}
+	err := s.read().sel(ctx, &rows, "SELECT level, policy FROM policies")
+	out := news.DefaultPolicies()
+	for _, r := range rows {
+		out[news.Level(r.Level)] = news.Policy(r.Policy)
+	}
+	return out, s.fail(err, "Policies", "")
+}
+
+// SetPolicies changes the policies of the levels given, and says so in the
+// audit trail.
+func (s *Store) SetPolicies(ctx context.Context, p news.Policies, by string) error {
+	return s.fail(s.putPolicies(ctx, p, by, `DO UPDATE SET policy = excluded.policy, set_by = excluded.set_by,
+		set_at = excluded.set_at`), "SetPolicies", by)
+}
+
+// InitPolicies sets the policies of levels that have none yet: the
+// configuration's initial value, which never overrules the chief's setting.
+func (s *Store) InitPolicies(ctx context.Context, p news.Policies) error {
+	return s.fail(s.putPolicies(ctx, p, news.SystemName, "DO NOTHING"), "InitPolicies", "")
+}
+
+func (s *Store) putPolicies(ctx context.Context, p news.Policies, by, onConflict string) error {
+	return s.inTx(ctx, func(c conn) error {
+		for _, level := range sortedKeys(p) {
+			n, err := c.count(ctx, `INSERT INTO policies (level, policy, set_by, set_at) VALUES (?, ?, ?, ?)
+				ON CONFLICT (level) `+onConflict, int(level), string(p[level]), by, s.now())
+			if err != nil {
+				return err
+			}
+			if n == 0 {
+				continue
+			}
+			entry := news.AuditEntry{By: by, Action: "policy", Subject: "policy/" + level.String(), Detail: string(p[level])}
+			if err := s.audit(ctx, c, entry); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// AddEditor adds a person of the newsroom, or gives a known one another role.
+func (s *Store) AddEditor(ctx context.Context, e news.Editor) error {
+	err := s.inTx(ctx, func(c conn) error {
+		if err := c.exec(ctx, `INSERT INTO editors (name, role, created_at) VALUES (?, ?, ?)
+			ON CONFLICT (name) DO UPDATE SET role = excluded.role`, e.Name, string(e.Role), s.orNow(at(e.CreatedAt))); err != nil {
+			return err
+		}
+		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "editor add", Subject: "editor/" + e.Name,
+			Detail: string(e.Role)})
+	})
+	return s.fail(err, "AddEditor", e.Name)
+}
+
+func (s *Store) orNow(t stamp) stamp {
+	if t.IsZero() {
+		return at(s.now())
+	}
+	return t
+}
+
+// Editors lists the newsroom by name.
+func (s *Store) Editors(ctx context.Context) ([]news.Editor, error) {
+	var rows []struct {
+		Name      string `db:"name"`
+		Role      string `db:"role"`
+		CreatedAt stamp  `db:"created_at"`
+	}
+	err := s.read().sel(ctx, &rows, "SELECT name, role, created_at FROM editors ORDER BY name")
+	out := make([]news.Editor, len(rows))
+	for i, r := range rows {
+		out[i] = news.Editor{Name: r.Name, Role: news.Role(r.Role), CreatedAt: r.CreatedAt.Time}
+	}
+	return out, s.fail(err, "Editors", "")
+}
+
+// AddAPIKey stores an editor's key and says so in the audit trail. The editor
+// must exist, else news.ErrNotFound. An empty ID or CreatedAt is filled.
+func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey) error {
+	if k.ID == "" {
+		k.ID = newID()
+	}
+	scopes := slices.Sorted(slices.Values(k.Scopes))
+	err := s.inTx(ctx, func(c conn) error {
+		if err := c.exec(ctx, `INSERT INTO api_keys (id, editor, scopes, hash, created_at, expires_at)
+			VALUES (?, ?, ?, ?, ?, ?)`, k.ID, k.Editor, doc(scopes), k.Hash, s.orNow(at(k.CreatedAt)), at(k.ExpiresAt)); err != nil {
+			return err
+		}
+		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "apikey add", Subject: "apikey/" + k.ID,
+			Detail: fmt.Sprintf("editor %s, scopes %v", k.Editor, scopes)})
+	})
+	switch {
+	case s.foreign(err):
+		err = fmt.Errorf("%w: there is no editor %s", news.ErrNotFound, k.Editor)
+	case s.unique(err):
+		err = fmt.Errorf("%w: this key exists", news.ErrConflict)
+	}
+	return s.fail(err, "AddAPIKey", k.Editor)
+}
+
+// APIKey is the person a key acts as, by the key's hex SHA-256. A key that is
+// unknown or has expired is news.ErrUnknownKey.
+func (s *Store) APIKey(ctx context.Context, hash string) (news.Person, error) {
+	var r struct {
+		Editor    string             `db:"editor"`
+		Role      string             `db:"role"`
+		Scopes    document[[]string] `db:"scopes"`
+		ExpiresAt stamp              `db:"expires_at"`
+	}
+	err := s.read().get(ctx, &r, `SELECT k.editor, e.role, k.scopes, k.expires_at FROM api_keys k
+		JOIN editors e ON e.name = k.editor WHERE k.hash = ?`, hash)
+	if err == nil && !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(s.now()) {
+		err = sql.ErrNoRows
+	}
+	if err != nil {
+		if errors.Is(err, sql.ErrNoRows) {
+			err = news.ErrUnknownKey
+		}
+		return news.Person{}, s.fail(err, "APIKey", "")
+	}
+	return news.Person{Name: r.Editor, Role: news.Role(r.Role), Scopes: r.Scopes.V}, nil
+}
+
+// APIKeys lists the keys that have not expired, newest first.
+func (s *Store) APIKeys(ctx context.Context) ([]news.APIKey, error) {
+	var rows []struct {
+		ID        string             `db:"id"`
+		Editor    string             `db:"editor"`
+		Scopes    document[[]string] `db:"scopes"`
+		Hash      string             `db:"hash"`
+		CreatedAt stamp              `db:"created_at"`
+		ExpiresAt stamp              `db:"expires_at"`
+	}
+	err := s.read().sel(ctx, &rows, `SELECT id, editor, scopes, hash, created_at, expires_at FROM api_keys
+		WHERE expires_at IS NULL OR expires_at > ? ORDER BY created_at DESC, id DESC`, s.now())
+	out := make([]news.APIKey, len(rows))
+	for i, r := range rows {
+		out[i] = news.APIKey{ID: r.ID, Editor: r.Editor, Scopes: r.Scopes.V, Hash: r.Hash, CreatedAt: r.CreatedAt.Time,
+			ExpiresAt: r.ExpiresAt.Time}
+	}
+	return out, s.fail(err, "APIKeys", "")
+}

@@ -1,0 +1,168 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"dateline/internal/news"
+)
+
+const releaseColumns = "id, alert_id, story_uri, revision, kind, state, level, texts, language, audience, sections, " +
+	"regions, navigate, image, deadline, released_at, raised, changes"
+
+type releaseRow struct {
+	ID         string                        `db:"id"`
+	AlertID    string                        `db:"alert_id"`
+	StoryURI   string                        `db:"story_uri"`
+	Revision   int                           `db:"revision"`
+	Kind       string                        `db:"kind"`
+	State      string                        `db:"state"`
+	Settled    bool                          `db:"settled"`
+	Level      int                           `db:"level"`
+	Texts      document[map[string]textJSON] `db:"texts"`
+	Language   string                        `db:"language"`
+	Audience   string                        `db:"audience"`
+	Sections   document[[]string]            `db:"sections"`
+	Regions    document[[]string]            `db:"regions"`
+	Navigate   string                        `db:"navigate"`
+	Image      string                        `db:"image"`
+	Deadline   stamp                         `db:"deadline"`
+	ReleasedAt stamp                         `db:"released_at"`
+	Raised     bool                          `db:"raised"`
+	Changes    document[[news.Cells]int64]   `db:"changes"`
+}
+
+func releaseRowOf(r news.Release) releaseRow {
+	return releaseRow{ID: r.ID, AlertID: r.AlertID, StoryURI: r.StoryURI, Revision: r.Revision, Kind: string(r.Kind),
+		State: string(r.State), Level: int(r.Level), Texts: textsDoc(r.Texts), Language: r.Language,
+		Audience: r.Audience, Sections: doc(r.Sections), Regions: doc(r.Regions), Navigate: r.Navigate,
+		Image: r.Image, Deadline: at(r.Deadline), ReleasedAt: at(r.ReleasedAt), Raised: r.Raised,
+		Changes: doc(r.Changes)}
+}
+
+func (r releaseRow) release() news.Release {
+	return news.Release{ID: r.ID, AlertID: r.AlertID, StoryURI: r.StoryURI, Revision: r.Revision,
+		Kind: news.ReleaseKind(r.Kind), State: news.ReleaseState(r.State), Level: news.Level(r.Level),
+		Texts: textsOf(r.Texts), Language: r.Language, Audience: r.Audience, Sections: r.Sections.V,
+		Regions: r.Regions.V, Navigate: r.Navigate, Image: r.Image, Deadline: r.Deadline.Time,
+		ReleasedAt: r.ReleasedAt.Time, Raised: r.Raised, Changes: r.Changes.V}
+}
+
+// insertRelease gives the release the next revision of its story and the
+// change counters of this moment: whoever changed a device before is in it.
+func (s *Store) insertRelease(ctx context.Context, c conn, h *head, a *news.Alert, r news.Release) error {
+	if r.ID == "" {
+		return errors.New("a release needs an id")
+	}
+	h.Revision++
+	r.AlertID, r.StoryURI, r.Revision = a.ID, a.StoryURI, h.Revision
+	var err error
+	if r.Changes, err = cellChanges(ctx, c); err != nil {
+		return err
+	}
+	a.Revision = r.Revision
+	return c.insert(ctx, "releases", releaseColumns+", settled", releaseRowOf(r), "")
+}
+
+func (s *Store) releases(ctx context.Context, condition string, args ...any) ([]news.Release, error) {
+	var rows []releaseRow
+	err := s.read().selIn(ctx, &rows, "SELECT "+releaseColumns+" FROM releases WHERE "+condition, args...)
+	if err != nil {
+		return nil, err
+	}
+	return convert(rows, releaseRow.release), nil
+}
+
+// Release is one release.
+func (s *Store) Release(ctx context.Context, id string) (news.Release, error) {
+	var r releaseRow
+	err := s.read().get(ctx, &r, "SELECT "+releaseColumns+" FROM releases WHERE id = ?", id)
+	return r.release(), s.fail(err, "Release", id)
+}
+
+// ReleasesOfAlert lists an alert's releases, oldest first.
+func (s *Store) ReleasesOfAlert(ctx context.Context, alertID string) ([]news.Release, error) {
+	out, err := s.releases(ctx, "alert_id = ? ORDER BY revision", alertID)
+	return out, s.fail(err, "ReleasesOfAlert", alertID)
+}
+
+// ReleasesOfStory lists everything ever sent about a story, oldest first.
+func (s *Store) ReleasesOfStory(ctx context.Context, uri string) ([]news.Release, error) {
+	out, err := s.releases(ctx, "story_uri = ? ORDER BY revision", uri)
+	return out, s.fail(err, "ReleasesOfStory", uri)
+}
+
+// ReleasesSince lists the releases made at or after t, oldest first.
+func (s *Store) ReleasesSince(ctx context.Context, t time.Time) ([]news.Release, error) {
+	out, err := s.releases(ctx, "released_at >= ? ORDER BY released_at, id", micro(t))
+	return out, s.fail(err, "ReleasesSince", t.String())
+}
+
+// ActiveReleases lists the releases that have something to do, oldest first:
+// sending, held, and stopped with pending devices still to be cancelled. One
+// that is sent is among them only while a ledger row of it has something
+// pending again (held devices whose quiet hours ended).
+func (s *Store) ActiveReleases(ctx context.Context) ([]news.Release, error) {
+	out, err := s.releases(ctx, "settled = FALSE ORDER BY released_at, id")
+	return out, s.fail(err, "ActiveReleases", "")
+}
+
+// SettleRelease closes a release when no cell has anything pending: sending
+// becomes sent (and its alert, if that is sending, sent) once all 256 rows
+// exist; stopped is settled when no row has anything pending. done says that
+// the release is settled now.
+func (s *Store) SettleRelease(ctx context.Context, id string) (done bool, err error) {
+	err = s.inTx(ctx, func(c conn) error {
+		done = false
+		var uri string
+		if err := c.get(ctx, &uri, "SELECT story_uri FROM releases WHERE id = ?", id); err != nil {
+			return err
+		}
+		if _, err := lockHead(ctx, c, uri); err != nil {
+			return err
+		}
+		var r struct {
+			AlertID string `db:"alert_id"`
+			State   string `db:"state"`
+			Settled bool   `db:"settled"`
+		}
+		if err := c.get(ctx, &r, "SELECT alert_id, state, settled FROM releases WHERE id = ?"+c.d.forUpdate, id); err != nil {
+			return err
+		}
+		if r.Settled {
+			done = true
+			return nil
+		}
+		var rows struct{ All, Settled int }
+		if err := c.get(ctx, &rows, `SELECT COUNT(*) AS "all", COALESCE(SUM(CASE WHEN settled THEN 1 ELSE 0 END), 0) AS settled
+			FROM ledger WHERE release_id = ?`, id); err != nil {
+			return err
+		}
+		state := news.ReleaseState(r.State)
+		complete := rows.All == news.Cells || state == news.ReleaseStopped
+		if state == news.ReleaseHeld || rows.Settled != rows.All || !complete {
+			return nil
+		}
+		done = true
+		return closeRelease(ctx, c, id, r.AlertID, state)
+	})
+	return done, s.fail(err, "SettleRelease", id)
+}
+
+func closeRelease(ctx context.Context, c conn, id, alertID string, state news.ReleaseState) error {
+	to := state
+	if state == news.ReleaseSending {
+		to = news.ReleaseSent
+	}
+	if err := c.exec(ctx, "UPDATE releases SET state = ?, settled = TRUE WHERE id = ?", string(to), id); err != nil {
+		return err
+	}
+	if state != news.ReleaseSending {
+		return nil
+	}
+	// A newer release of the alert that is still on its way keeps it sending.
+	return c.exec(ctx, `UPDATE alerts SET state = ? WHERE id = ? AND state = ? AND NOT EXISTS
+		(SELECT 1 FROM releases r WHERE r.alert_id = alerts.id AND r.state IN ('sending', 'held'))`,
+		string(news.AlertSent), alertID, string(news.AlertSending))
+}

@@ -1,0 +1,208 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"dateline/internal/news"
+)
+
+// States of a sign-up's confirmation mail.
+const (
+	mailNone    = "none" // the address was written to within the last 24 h
+	mailQueued  = "queued"
+	mailClaimed = "claimed"
+	mailDone    = "done"
+)
+
+// signupPause is how long after a confirmation mail no other one goes to the
+// same address: a form must not be a way to bomb a mailbox.
+const signupPause = 24 * time.Hour
+
+const signupColumns = "id, address_mac, key_id, address, wishes, hour, days, weekly, subscriber_id, device_label, " +
+	consentColumns + ", created_at, expires_at, used_at, mailbox_id, mail_state, mail_next_at, mail_owner, mail_lease_until"
+
+type signupRow struct {
+	ID           string               `db:"id"`
+	AddressMAC   []byte               `db:"address_mac"`
+	KeyID        string               `db:"key_id"`
+	Address      []byte               `db:"address"`
+	Wishes       document[wishesJSON] `db:"wishes"`
+	Hour         int                  `db:"hour"`
+	Days         document[[]int]      `db:"days"`
+	Weekly       bool                 `db:"weekly"`
+	SubscriberID string               `db:"subscriber_id"`
+	DeviceLabel  string               `db:"device_label"`
+	consentRow
+	CreatedAt      stamp  `db:"created_at"`
+	ExpiresAt      stamp  `db:"expires_at"`
+	UsedAt         stamp  `db:"used_at"`
+	MailboxID      string `db:"mailbox_id"` // once used
+	MailState      string `db:"mail_state"`
+	MailNextAt     stamp  `db:"mail_next_at"`
+	MailOwner      string `db:"mail_owner"`
+	MailLeaseUntil stamp  `db:"mail_lease_until"`
+}
+
+func (s *Store) signup(r signupRow) (news.DigestSignup, error) {
+	address, err := s.seal.open(r.KeyID, "digest_signups", r.ID, r.Address)
+	return news.DigestSignup{ID: r.ID, Address: string(address), Wishes: r.Wishes.V.wishes(), Hour: r.Hour,
+		Days: r.Days.V, Weekly: r.Weekly, SubscriberID: r.SubscriberID, DeviceLabel: r.DeviceLabel,
+		Consent: r.consent(), CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, UsedAt: r.UsedAt.Time}, err
+}
+
+// CreateDigestSignup stores a sign-up and queues its confirmation mail, unless
+// one was queued for the address within the last 24 hours. It does the same
+// work for every address and never looks whether a mailbox exists. An empty
+// ID or CreatedAt is filled.
+func (s *Store) CreateDigestSignup(ctx context.Context, d news.DigestSignup) error {
+	if d.ID == "" {
+		d.ID = newID()
+	}
+	if d.CreatedAt.IsZero() {
+		d.CreatedAt = s.now()
+	}
+	address := foldAddress(d.Address)
+	r := signupRow{ID: d.ID, AddressMAC: s.seal.addressMAC(address), KeyID: s.seal.id,
+		Address: s.seal.seal("digest_signups", d.ID, []byte(address)), Wishes: doc(wishesJSONOf(d.Wishes)),
+		Hour: d.Hour, Days: doc(d.Days), Weekly: d.Weekly, SubscriberID: d.SubscriberID,
+		DeviceLabel: plain(d.DeviceLabel), consentRow: consentRowOf(d.Consent), CreatedAt: at(d.CreatedAt),
+		ExpiresAt: at(d.ExpiresAt), UsedAt: at(d.UsedAt)}
+	err := s.inTx(ctx, func(c conn) error {
+		now := s.now()
+		n, err := c.count(ctx, `INSERT INTO signup_addresses (address_mac, queued_at) VALUES (?, ?)
+			ON CONFLICT (address_mac) DO UPDATE SET queued_at = excluded.queued_at
+			WHERE signup_addresses.queued_at <= ?`, r.AddressMAC, now, now.Add(-signupPause))
+		if err != nil {
+			return err
+		}
+		r.MailState, r.MailNextAt = mailNone, at(now)
+		if n > 0 {
+			r.MailState = mailQueued
+		}
+		return c.insert(ctx, "digest_signups", signupColumns, r, "")
+	})
+	return s.fail(err, "CreateDigestSignup", d.ID)
+}
+
+// ClaimSignupMails takes confirmation mails that are due, for as long as the
+// lease, and returns their sign-ups. An address that bounced is not among
+// them. A claim whose lease ended is taken again: the mail may then come
+// twice, with the same link.
+func (s *Store) ClaimSignupMails(ctx context.Context, owner string, limit int, lease time.Duration) ([]news.DigestSignup, error) {
+	var rows []signupRow
+	err := s.inTx(ctx, func(c conn) error {
+		rows = nil
+		now := s.now()
+		return c.sel(ctx, &rows, `UPDATE digest_signups SET mail_state = ?, mail_owner = ?, mail_lease_until = ?
+			WHERE id IN (SELECT d.id FROM digest_signups d
+				WHERE ((d.mail_state = ? AND d.mail_next_at <= ?) OR (d.mail_state = ? AND d.mail_lease_until <= ?))
+				AND d.used_at IS NULL AND d.expires_at > ? AND NOT EXISTS (SELECT 1 FROM suppressions p
+					WHERE p.address_mac = d.address_mac AND p.reason = 'bounced')
+				ORDER BY d.id LIMIT ?`+c.d.forUpdateSkip+`)
+			RETURNING `+signupColumns, mailClaimed, owner, now.Add(lease), mailQueued, now, mailClaimed, now, now, limit)
+	})
+	if err != nil {
+		return nil, s.fail(err, "ClaimSignupMails", owner)
+	}
+	out := make([]news.DigestSignup, len(rows))
+	for i, r := range rows {
+		if out[i], err = s.signup(r); err != nil {
+			return nil, s.fail(err, "ClaimSignupMails", r.ID)
+		}
+	}
+	return out, nil
+}
+
+// MarkSignupMail ends a claim: done, or again not before next.
+func (s *Store) MarkSignupMail(ctx context.Context, id string, done bool, next time.Time) error {
+	state := mailQueued
+	if done {
+		state = mailDone
+	}
+	n, err := s.write().count(ctx, `UPDATE digest_signups SET mail_state = ?, mail_next_at = ?, mail_owner = '',
+		mail_lease_until = NULL WHERE id = ?`, state, at(next), id)
+	if err == nil && n == 0 {
+		err = sql.ErrNoRows
+	}
+	return s.fail(err, "MarkSignupMail", id)
+}
+
+// DigestSignup is one sign-up, used or not.
+func (s *Store) DigestSignup(ctx context.Context, id string) (news.DigestSignup, error) {
+	var r signupRow
+	if err := s.read().get(ctx, &r, "SELECT "+signupColumns+" FROM digest_signups WHERE id = ?", id); err != nil {
+		return news.DigestSignup{}, s.fail(err, "DigestSignup", id)
+	}
+	d, err := s.signup(r)
+	return d, s.fail(err, "DigestSignup", id)
+}
+
+// ConfirmDigest makes a sign-up a mailbox: the second opt-in. consent's fields
+// that are set replace the sign-up's; ConfirmedAt defaults to now. The address
+// is not suppressed any more. Called again it returns the mailbox as it is
+// (also one that has left since: an old link resubscribes nobody). A sign-up
+// past its expiry is news.ErrGone.
+func (s *Store) ConfirmDigest(ctx context.Context, id string, consent news.Consent) (news.Mailbox, error) {
+	var out news.Mailbox
+	err := s.inTx(ctx, func(c conn) error {
+		var r signupRow
+		if err := c.get(ctx, &r, "SELECT "+signupColumns+" FROM digest_signups WHERE id = ?"+c.d.forUpdate, id); err != nil {
+			return err
+		}
+		if !r.UsedAt.IsZero() {
+			var err error
+			out, _, err = s.loadMailbox(ctx, c, "id = ?", "", r.MailboxID)
+			return err
+		}
+		now := s.now()
+		if !r.ExpiresAt.IsZero() && !r.ExpiresAt.After(now) {
+			return verdictOf(fmt.Errorf("%w: this confirmation has expired; sign up again", news.ErrGone))
+		}
+		d, err := s.signup(r)
+		if err != nil {
+			return err
+		}
+		out, err = s.confirm(ctx, c, d, r.AddressMAC, mergeConsent(d.Consent, consent, now))
+		if err != nil {
+			return err
+		}
+		return c.exec(ctx, `UPDATE digest_signups SET used_at = ?, mailbox_id = ?, mail_state = ? WHERE id = ?`,
+			now, out.ID, mailDone, id)
+	})
+	return out, s.fail(err, "ConfirmDigest", id)
+}
+
+func (s *Store) confirm(ctx context.Context, c conn, d news.DigestSignup, mac []byte, consent news.Consent) (news.Mailbox, error) {
+	if err := c.exec(ctx, "DELETE FROM suppressions WHERE address_mac = ?", mac); err != nil {
+		return news.Mailbox{}, err
+	}
+	m := news.Mailbox{Address: d.Address, Wishes: d.Wishes, Hour: d.Hour, Days: d.Days, Weekly: d.Weekly, Consent: consent}
+	if d.SubscriberID != "" { // she may have been wiped since
+		err := c.get(ctx, &m.SubscriberID, "SELECT id FROM subscribers WHERE id = ?"+c.d.forShare, d.SubscriberID)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return m, err
+		}
+	}
+	return s.putMailbox(ctx, c, m, mac)
+}
+
+// mergeConsent is the sign-up's record with what the confirmation adds.
+func mergeConsent(base, more news.Consent, now time.Time) news.Consent {
+	pick := func(a, b string) string {
+		if strings.TrimSpace(b) != "" {
+			return b
+		}
+		return a
+	}
+	out := news.Consent{TextVersion: pick(base.TextVersion, more.TextVersion), Source: pick(base.Source, more.Source),
+		RequestedAt: base.RequestedAt, ConfirmedAt: now, ClientHash: pick(base.ClientHash, more.ClientHash)}
+	if !more.ConfirmedAt.IsZero() {
+		out.ConfirmedAt = micro(more.ConfirmedAt)
+	}
+	return out
+}

@@ -1,0 +1,21 @@
+//go:build unix && !linux
+
+package storetest
+
+import (
+	"os/exec"
+	"syscall"
+)
+
+// prepare drops root. Without a death signal the cleaner ends the server.
+func prepare(cmd *exec.Cmd, dir string, id *identity) {
+	cmd.Dir = dir
+	cmd.Env = []string{"LC_ALL=C", "TZ=UTC", "PATH=/usr/bin:/bin"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if id != nil {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: id.uid, Gid: id.gid}
+	}
+}
+
+// detach keeps an interrupt at the terminal away from the process.
+func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }

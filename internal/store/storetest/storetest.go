@@ -1,0 +1,95 @@
+// Package storetest gives tests stores of their own, on both engines, and a
+// real Postgres for tests that need an URL. It is imported by tests only.
+//
+// The Postgres is started once per test binary from installed binaries, in a
+// temporary folder, reachable by a unix socket alone, and ends with the test
+// binary. Where CI is set a missing Postgres fails the test; elsewhere the
+// test is skipped with "NOT RUN: why".
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"dateline/internal/store"
+)
+
+// SealKey is the key of every store made here.
+func SealKey() []byte { return bytes.Repeat([]byte{7}, 32) }
+
+// Each runs fn on a fresh, migrated store of each engine, as subtests "sqlite"
+// and "postgres".
+func Each(t *testing.T, fn func(t *testing.T, s *store.Store)) {
+	t.Helper()
+	EachURL(t, func(t *testing.T, url string) { fn(t, Open(t, store.Config{URL: url})) })
+}
+
+// EachURL is Each for tests that open the stores themselves (several on one
+// database, or with a clock).
+func EachURL(t *testing.T, fn func(t *testing.T, url string)) {
+	t.Helper()
+	t.Run("sqlite", func(t *testing.T) { fn(t, SQLite(t)) })
+	t.Run("postgres", func(t *testing.T) { fn(t, Postgres(t)) })
+}
+
+// Open opens and migrates a store and closes it with the test. An empty
+// SealKey becomes the test key.
+func Open(t testing.TB, cfg store.Config) *store.Store {
+	t.Helper()
+	if cfg.SealKey == nil {
+		cfg.SealKey = SealKey()
+	}
+	s, err := store.Open(context.Background(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("closing the store: %v", err)
+		}
+	})
+	if err := s.Migrate(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// SQLite is the URL of a database file that does not exist yet.
+func SQLite(t testing.TB) string {
+	t.Helper()
+	return "sqlite:" + filepath.Join(t.TempDir(), "dateline.db")
+}
+
+// Postgres is the URL of an empty, migrated database of its own.
+func Postgres(t testing.TB) string {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		notRun(t, err)
+	}
+	name, err := server.createDatabase()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := server.dropDatabase(name); err != nil {
+			t.Errorf("dropping database %s: %v", name, err)
+		}
+	})
+	return server.url(name)
+}
+
+// notRun fails where CI is set, and skips elsewhere: nothing is left out
+// silently.
+func notRun(t testing.TB, why error) {
+	t.Helper()
+	text := fmt.Sprintf("NOT RUN: %v", why)
+	if os.Getenv("CI") != "" {
+		t.Fatal(text)
+	}
+	t.Skip(text)
+}
