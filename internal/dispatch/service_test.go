@@ -71,7 +71,7 @@ func (d *desk) dispatcher(holder string) (s *Service, stop func()) {
 func (d *desk) devices(n int, w news.Wishes) []news.Device {
 	var out []news.Device
 	for i := range n {
-		out = append(out, d.store.addDevice(i%news.Cells, w, fmt.Sprintf("%s/%s/%d", origin, w.Preference.Regions[0], i)))
+		out = append(out, d.store.addDevice(i%news.Cells, w, fmt.Sprintf("%s/%s/%d", origin, w.Preference.Regions[0], d.ids.Add(1))))
 	}
 	return out
 }
@@ -481,7 +481,7 @@ func TestQuietHoursHoldAndOneMorningPushStandsForAll(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		night := time.Date(2024, 2, 6, 23, 30, 0, 0, tokyo)
+		night := time.Date(2024, 2, 7, 6, 54, 0, 0, tokyo)
 		time.Sleep(time.Until(night)) // the bubble's clock starts in 2000
 		sleeping := d.devices(3, w)
 		awake := d.devices(3, wishes("JP"))
@@ -490,6 +490,7 @@ func TestQuietHoursHoldAndOneMorningPushStandsForAll(t *testing.T) {
 		for i, level := range []news.Level{news.LevelBulletin, news.LevelBulletin, news.LevelFlash, news.LevelBulletin} {
 			a := d.alert(fmt.Sprintf("story-%d", i), level, "JP")
 			alerts = append(alerts, a)
+			time.Sleep(time.Second)
 			d.until("sent to those awake", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
 		}
 		d.kill(alerts[3].ID)
@@ -526,7 +527,8 @@ func TestTheCapCountsPerLocalDayAndSurvivesARestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		w := wishes("JP")
-		w.Cap = 2
+		w.Cap, w.Timezone = 2, "UTC"
+		time.Sleep(23*time.Hour + 57*time.Minute) // the bubble's clock starts at midnight UTC
 		dev := d.devices(1, w)[0]
 		_, stop := d.dispatcher("one")
 		send := func(i int, level news.Level) {
@@ -539,7 +541,7 @@ func TestTheCapCountsPerLocalDayAndSurvivesARestart(t *testing.T) {
 		_, stop = d.dispatcher("two")
 		send(3, news.LevelBulletin)
 		send(4, news.LevelBulletin) // one too many
-		time.Sleep(24 * time.Hour)
+		time.Sleep(4 * time.Minute)
 		send(5, news.LevelBulletin)
 		stop()
 		var titles []string

@@ -68,7 +68,8 @@ func (s *Service) wake(sl sleeper, d news.Device, now time.Time) {
 		return
 	}
 	slices.SortFunc(survivors, func(x, y *run) int {
-		return cmp.Or(cmp.Compare(y.release.Level, x.release.Level), y.release.ReleasedAt.Compare(x.release.ReleasedAt))
+		return cmp.Or(cmp.Compare(y.release.Level, x.release.Level),
+			y.release.ReleasedAt.Compare(x.release.ReleasedAt), cmp.Compare(y.release.ID, x.release.ID))
 	})
 	for _, r := range survivors[1:] {
 		s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Cancelled })
