@@ -151,6 +151,7 @@ func (m *memory) ReleaseFigures(_ context.Context, ids []string) (map[string]new
 }
 
 func (m *memory) AddEditor(_ context.Context, e news.Editor) error {
+	m.editors = slices.DeleteFunc(m.editors, func(known news.Editor) bool { return known.Name == e.Name })
 	m.editors = append(m.editors, e)
 	return nil
 }

@@ -18,7 +18,8 @@ import (
 	"dateline/internal/web"
 )
 
-// Newsroom is where editors and their keys are kept.
+// Newsroom is where editors and their keys are kept. AddEditor gives an editor
+// who is known the new role.
 type Newsroom interface {
 	AddEditor(ctx context.Context, e news.Editor) error
 	Editors(ctx context.Context) ([]news.Editor, error)
@@ -34,8 +35,9 @@ const (
 	longestName     = 64    // characters
 )
 
-// AddEditor adds a person to the newsroom. Names are identities, the second
-// person's rule compares them, so two that differ only in case are one.
+// AddEditor adds a person to the newsroom, or gives one who is there another
+// role. Names are identities, the second person's rule compares them, so a
+// name that differs from a known one only in case is refused.
 func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role, now time.Time) (news.Editor, error) {
 	name, err := editorName(name)
 	if err != nil {
@@ -44,10 +46,10 @@ func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role,
 	if RoleScopes(role) == nil {
 		return news.Editor{}, news.Invalid("role", "must be reporter, editor or chief, not %q", firstRunes(string(role), 40))
 	}
-	switch _, err := findEditor(ctx, store, name); {
-	case err == nil:
-		return news.Editor{}, fmt.Errorf("%w: there is an editor %s already", news.ErrConflict, name)
-	case !errors.Is(err, news.ErrNotFound):
+	switch known, err := findEditor(ctx, store, name); {
+	case err == nil && known.Name != name:
+		return news.Editor{}, fmt.Errorf("%w: there is an editor %s already", news.ErrConflict, known.Name)
+	case err != nil && !errors.Is(err, news.ErrNotFound):
 		return news.Editor{}, err
 	}
 	e := news.Editor{Name: name, Role: role, CreatedAt: now}

@@ -23,6 +23,7 @@ func TestAddEditor(t *testing.T) {
 		{"佐藤 健", news.RoleChief, "佐藤 健", nil},
 		{"रीना", news.RoleReporter, "रीना", nil},
 		{"mei lin", news.RoleEditor, "", news.ErrConflict},
+		{"Mei Lin", news.RoleChief, "Mei Lin", nil}, // another role
 		{"", news.RoleEditor, "", news.ErrInvalid},
 		{"System", news.RoleChief, "", news.ErrInvalid},
 		{"<b>", news.RoleChief, "", news.ErrInvalid},
