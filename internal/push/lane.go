@@ -231,7 +231,9 @@ func (l *lane) dial() {
 			go l.serve() // not here: the hook may run inside reserve
 		}
 	})
-	time.AfterFunc(settleWait, func() { l.settle(c) })
+	if c.h2 {
+		time.AfterFunc(settleWait, func() { l.settle(c) })
+	}
 	l.handOut()
 }
 

@@ -67,6 +67,8 @@ type Sender struct {
 	timeout time.Duration
 	dialing dialing
 
+	answerWait time.Duration
+
 	mu    sync.Mutex
 	lanes map[string]*lane
 }
@@ -87,7 +89,7 @@ func New(c Config) (*Sender, error) {
 		return nil, err
 	}
 	s := &Sender{keys: c.Keys, subject: c.Subject, origins: origins, now: c.Now, log: c.Logger,
-		timeout: c.Timeout, dialing: dialing{roots: c.RootCAs}, lanes: map[string]*lane{}}
+		timeout: c.Timeout, answerWait: answerWait, dialing: dialing{roots: c.RootCAs}, lanes: map[string]*lane{}}
 	if s.now == nil {
 		s.now = time.Now
 	}

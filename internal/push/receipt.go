@@ -2,6 +2,7 @@ package push
 
 import (
 	"bytes"
+	"encoding/json"
 	"net/http"
 	"strconv"
 	"strings"
@@ -28,7 +29,7 @@ const maxRetryAfter = 15 * time.Minute
 //	421                         retry "misdirected"
 //	500 502 503, other 5xx      retry "server-error", after Retry-After
 func ReceiptFor(status int, header http.Header, body []byte, now time.Time) news.Receipt {
-	r := news.Receipt{Status: status}
+	r := news.Receipt{Status: status, Detail: detail(body)}
 	switch {
 	case status >= 200 && status < 300:
 		r.Outcome, r.Reason = news.Accepted, acceptedReason(header)
@@ -78,6 +79,24 @@ func acceptedReason(header http.Header) string {
 func aboutOurKey(body []byte) bool {
 	return bytes.Contains(body, []byte("VapidPkHashMismatch")) ||
 		bytes.Contains(body, []byte("UnauthorizedRegistration"))
+}
+
+// detail is the service's own word for a refusal, such as Apple's
+// BadJwtToken: the "reason" of a JSON body, when it is one word of letters. A
+// stranger's longer text could hold the endpoint and stays out.
+func detail(body []byte) string {
+	var answer struct {
+		Reason string `json:"reason"`
+	}
+	if len(body) == 0 || json.Unmarshal(body, &answer) != nil || len(answer.Reason) > 40 {
+		return ""
+	}
+	for _, c := range []byte(answer.Reason) {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return ""
+		}
+	}
+	return answer.Reason
 }
 
 // retryAfter reads Retry-After, seconds or a date. What is absent, past,

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	maxAnswer  = 4 << 10         // of a body we read
+	maxAnswer  = 4 << 10         // bytes of a body we read
 	answerWait = 2 * time.Second // for a body, once the status is known
 	maxTTL     = 28 * 24 * 3600  // FCM's cap; RFC 8030 lets a service shorten it
 	maxLanes   = 512             // Microsoft has dozens of hosts; strangers could name thousands
@@ -135,19 +135,19 @@ func (s *Sender) exchange(ctx context.Context, cancel func(), l *lane, req *http
 	if err != nil {
 		return noAnswer(err, b)
 	}
-	text := readAnswer(resp, cancel)
+	text := s.readAnswer(resp, cancel)
 	return ReceiptFor(resp.StatusCode, resp.Header, text, s.now())
 }
 
 // readAnswer reads what the verdict may need and leaves the connection usable
 // where the answer is short; it never reads more than maxAnswer, nor waits
 // longer than answerWait.
-func readAnswer(resp *http.Response, cancel func()) []byte {
+func (s *Sender) readAnswer(resp *http.Response, cancel func()) []byte {
 	defer func() { _ = resp.Body.Close() }()
 	if resp.ContentLength == 0 || resp.Body == http.NoBody {
 		return nil
 	}
-	late := time.AfterFunc(answerWait, cancel)
+	late := time.AfterFunc(s.answerWait, cancel)
 	defer late.Stop()
 	text, _ := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return text

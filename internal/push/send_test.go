@@ -2,8 +2,13 @@ package push
 
 import (
 	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http/httptest"
 	"sync"
 	"testing"
 
@@ -94,4 +99,23 @@ func TestSendIsShown(t *testing.T) {
 			}
 		})
 	}
+}
+
+func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
+
+// tlsListener is a listener whose clients of package httptest trust it and
+// speak HTTP/2.
+func tlsListener(t *testing.T) net.Listener {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	config := server.TLS.Clone()
+	server.Close()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	return listener
 }
