@@ -77,11 +77,11 @@ func DKIMRecord(key crypto.Signer) (string, error) {
 }
 
 // signedHeaders is what the signature covers. RFC 8058 wants both List-
-// Unsubscribe headers in it; From, To and Subject stand twice so that a second
-// one added on the way breaks it (RFC 6376, 8.15).
+// Unsubscribe headers in it; those that steer a reader stand twice, so that a
+// second one added on the way breaks it (RFC 6376, 8.15).
 func signedHeaders() []string {
 	return []string{"From", "From", "To", "To", "Subject", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
-		"List-Id", "List-Unsubscribe", "List-Unsubscribe-Post", "Auto-Submitted", "Feedback-ID"}
+		"List-Id", "List-Unsubscribe", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Unsubscribe-Post", "Auto-Submitted", "Feedback-ID"}
 }
 
 // sign puts a DKIM signature before the finished bytes. go-mail's own signing

@@ -26,7 +26,7 @@ type MailOptions struct {
 	Sync bool
 	// Answer may change the answer to a step; nil, or a nil answer, is the
 	// usual one. It runs in the connection's own goroutine: one that blocks
-	// delays the reply (of that connection only).
+	// delays the reply of that connection only ("connect": of every new one).
 	Answer func(MailStep) *MailAnswer
 	// TLS offers STARTTLS with this configuration.
 	TLS *tls.Config
@@ -59,11 +59,12 @@ type MailAnswer struct {
 // "dot" it takes (and logs) a mail before it answers, as real ones do: that is
 // what makes an answer that gets lost ambiguous.
 type MailServer struct {
-	options MailOptions
-	server  *smtp.Server
-	addr    string
-	closed  chan struct{}
-	served  chan error
+	options  MailOptions
+	server   *smtp.Server
+	listener net.Listener
+	addr     string
+	closed   chan struct{}
+	served   chan error
 
 	mu      sync.Mutex
 	mails   []Mail
@@ -90,7 +91,7 @@ func NewMailServer(o MailOptions) (*MailServer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("simulate.NewMailServer: %w", err)
 	}
-	s := &MailServer{options: o, addr: listener.Addr().String(), closed: make(chan struct{}), served: make(chan error, 1),
+	s := &MailServer{options: o, listener: listener, addr: listener.Addr().String(), closed: make(chan struct{}), served: make(chan error, 1),
 		tries: map[string]int{}, changed: make(chan struct{})}
 	s.server = smtp.NewServer(mailBackend{s})
 	s.server.Domain = "localhost"
@@ -116,10 +117,17 @@ func (s *MailServer) Close() error {
 	default:
 	}
 	close(s.closed)
-	if err := s.server.Close(); err != nil {
+	// The server knows its listener only once Serve has begun: close it here
+	// too, or a server closed at once would serve for ever.
+	err := s.server.Close()
+	if lerr := s.listener.Close(); err == nil && !errors.Is(lerr, net.ErrClosed) {
+		err = lerr
+	}
+	<-s.served
+	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("simulate: close mail server: %w", err)
 	}
-	return <-s.served
+	return nil
 }
 
 // Mails are the mails taken, oldest first (the newest Keep of them).
