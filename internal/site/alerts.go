@@ -1,0 +1,170 @@
+package site
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// alertLine is one alert as readers see it: what was sent last about it.
+type alertLine struct {
+	ID       string
+	Dateline string
+	Title    string
+	Body     string
+	Lang     string // of the text
+	Dir      string
+	Level    string
+	Mark     string // "correction" or "kill"; "" for an alert as first sent
+	At       time.Time
+	Navigate string // "" when there is nothing to open
+}
+
+// lines are the latest alerts that readers were sent.
+func (s *Site) lines(ctx context.Context, v view, limit int) ([]alertLine, error) {
+	states := []news.AlertState{news.AlertSending, news.AlertSent, news.AlertHeld, news.AlertCancelled, news.AlertKilled}
+	alerts, err := s.Store.Alerts(ctx, states, limit)
+	if err != nil {
+		return nil, fmt.Errorf("site.lines: %w", err)
+	}
+	var lines []alertLine
+	for _, a := range alerts {
+		if a.Revision == 0 { // nothing of it was sent
+			continue
+		}
+		releases, err := s.Store.ReleasesOfAlert(ctx, a.ID)
+		if err != nil {
+			return nil, fmt.Errorf("site.lines(%s): %w", a.ID, err)
+		}
+		if len(releases) > 0 {
+			lines = append(lines, lineOf(v, releases[len(releases)-1]))
+		}
+	}
+	return lines, nil
+}
+
+func lineOf(v view, r news.Release) alertLine {
+	have := make([]string, 0, len(r.Texts))
+	for l := range r.Texts {
+		have = append(have, l)
+	}
+	lang := news.PickLanguage(v.Lang, have, r.Language)
+	text := r.Texts[lang]
+	line := alertLine{ID: r.AlertID, Title: text.Title, Body: text.Body, Lang: lang, Dir: direction(lang), Level: r.Level.String(),
+		At: r.ReleasedAt, Navigate: r.Navigate}
+	if len(r.Regions) > 0 {
+		line.Dateline = region.Dateline(r.Regions[0], r.ReleasedAt, v.Lang)
+	}
+	if r.Repair() {
+		line.Mark = string(r.Kind)
+	}
+	return line
+}
+
+func (s *Site) alertsPage(w http.ResponseWriter, r *http.Request) error {
+	v := s.view(w, r)
+	lines, err := s.lines(r.Context(), v, 100)
+	if err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/alerts", struct {
+		view
+		Alerts []alertLine
+	}{v, lines})
+}
+
+// history is what was sent of an alert, newest first; an alert that nobody was
+// sent is not there.
+func (s *Site) history(ctx context.Context, v view, id string) (news.Alert, []alertLine, error) {
+	alert, err := s.Store.Alert(ctx, id)
+	if err != nil {
+		return news.Alert{}, nil, fmt.Errorf("site.history: %w", err)
+	}
+	releases, err := s.Store.ReleasesOfAlert(ctx, id)
+	if err != nil {
+		return news.Alert{}, nil, fmt.Errorf("site.history(%s): %w", id, err)
+	}
+	if len(releases) == 0 {
+		return news.Alert{}, nil, fmt.Errorf("%w: no such alert", news.ErrNotFound)
+	}
+	lines := make([]alertLine, 0, len(releases))
+	for i := len(releases) - 1; i >= 0; i-- {
+		lines = append(lines, lineOf(v, releases[i]))
+	}
+	return alert, lines, nil
+}
+
+type alertView struct {
+	view
+	Now       alertLine
+	Earlier   []alertLine
+	Retracted bool
+	Places    string
+	Why       *Explanation // nil: the rule in general
+	Asked     bool         // it is the page that says why
+	Manage    string
+}
+
+func (s *Site) alertPage(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.alertView(w, r, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/alert", v)
+}
+
+func (s *Site) alertView(w http.ResponseWriter, r *http.Request, id string) (alertView, error) {
+	v := s.view(w, r)
+	alert, lines, err := s.history(r.Context(), v, id)
+	if err != nil {
+		return alertView{}, err
+	}
+	a := alertView{view: v, Now: lines[0], Earlier: lines[1:], Retracted: alert.State == news.AlertKilled}
+	if alert.Audience != "" {
+		a.Places = region.Words(alert.Audience, v.Lang)
+	}
+	if a.Now.Navigate == s.Floor.BaseURL()+"/alerts/"+id {
+		a.Now.Navigate = "" // it is this page
+	}
+	return a, nil
+}
+
+// whyPage says why a device got an alert, or why not, in words.
+func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
+	token, now := r.PathValue("token"), s.Now()
+	id, err := s.Links.Verify(link.Why, token, now)
+	if errors.Is(err, link.ErrBad) {
+		id, err = s.Links.Verify(link.ManageDevice, token, now)
+	}
+	if err != nil {
+		return err
+	}
+	device, err := s.device(r, id)
+	if err != nil {
+		return err
+	}
+	v, err := s.alertView(w, r, r.PathValue("alert"))
+	if err != nil {
+		return err
+	}
+	v.Asked = true
+	v.Manage = link.Path(link.ManageDevice, s.Links.Sign(link.ManageDevice, id, now.Add(link.ManageFor)))
+	if s.Explainer != nil {
+		alert, err := s.Store.Alert(r.Context(), r.PathValue("alert"))
+		if err != nil {
+			return fmt.Errorf("site.whyPage: %w", err)
+		}
+		why, err := s.Explainer.Explain(r.Context(), alert, device)
+		if err != nil {
+			return fmt.Errorf("site.whyPage: %w", err)
+		}
+		v.Why = &why
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/alert", v)
+}

@@ -1,0 +1,263 @@
+package site
+
+import (
+	"encoding/json"
+	"errors"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
+
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// asia is the M.49 area whose places the form lists one by one.
+const asia = "142"
+
+// atlas is the list of places to choose from, in every language of the pages.
+type atlas struct {
+	areas map[string][]area
+	zones []string // of the places listed, sorted
+}
+
+type area struct {
+	place
+	Places []place
+}
+
+type place struct{ Code, Name, Zone string }
+
+func newAtlas() *atlas {
+	a := &atlas{areas: map[string][]area{}}
+	for _, lang := range languages() {
+		a.areas[lang] = areasIn(lang)
+	}
+	seen := map[string]bool{"UTC": true}
+	for _, ar := range a.areas[fallback] {
+		for _, p := range ar.Places {
+			if p.Zone != "" {
+				seen[p.Zone] = true
+			}
+		}
+	}
+	for zone := range seen {
+		a.zones = append(a.zones, zone)
+	}
+	slices.Sort(a.zones)
+	return a
+}
+
+func areasIn(lang string) []area {
+	var areas []area
+	for _, code := range region.Children(asia) {
+		one := area{place: placeIn(code, lang)}
+		for _, c := range region.Children(code) {
+			one.Places = append(one.Places, placeIn(c, lang))
+		}
+		slices.SortFunc(one.Places, func(a, b place) int { return compareNames(a.Name, b.Name) })
+		areas = append(areas, one)
+	}
+	return areas
+}
+
+func compareNames(a, b string) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+func placeIn(code, lang string) place {
+	return place{Code: code, Name: region.Name(code, lang), Zone: region.Zone(code)}
+}
+
+// choices is the form of a reader's wishes, as chosen so far.
+type choices struct {
+	Areas   []area
+	Whole   place   // all of Asia
+	Beyond  []place // the other parts of the world
+	Clubs   []place // named groups
+	Others  []place // followed, but on none of the lists
+	Wishes  news.Wishes
+	Zones   []string
+	Spoken  []languageName
+	Digest  bool // the digest's calendar is asked for, not quiet hours
+	Hour    int
+	Days    []int
+	Weekly  bool
+	Email   string
+	Faults  []news.Problem
+	lang    string
+	follows map[string]bool
+	mutes   map[string]bool
+}
+
+// choices prepares the form in the page's language.
+func (s *Site) choices(v view, w news.Wishes, faults error) choices {
+	c := choices{Areas: s.atlas.areas[v.Lang], Whole: placeIn(asia, v.Lang), Wishes: w, Zones: s.atlas.zones, lang: v.Lang,
+		Hour: defaultHour, Days: everyDay(), follows: setOf(w.Preference.Regions), mutes: setOf(w.Preference.Muted)}
+	for _, code := range region.Children(region.World) {
+		if code != asia {
+			c.Beyond = append(c.Beyond, placeIn(code, v.Lang))
+		}
+	}
+	for _, g := range region.Groups() {
+		c.Clubs = append(c.Clubs, placeIn(g.Name, v.Lang))
+	}
+	listed := c.listed()
+	for _, code := range w.Preference.Regions {
+		if !listed[code] {
+			c.Others = append(c.Others, placeIn(code, v.Lang))
+		}
+	}
+	if !slices.Contains(c.Zones, w.Timezone) && w.Timezone != "" {
+		c.Zones = append(slices.Clone(c.Zones), w.Timezone)
+	}
+	c.Spoken = v.words.names
+	if w.Language != "" && known(w.Language) == "" {
+		c.Spoken = append(slices.Clone(c.Spoken), languageName{w.Language, display.Self.Name(language.Make(w.Language))})
+	}
+	var invalid *news.InvalidError
+	if errors.As(faults, &invalid) {
+		c.Faults = invalid.Problems
+	}
+	return c
+}
+
+func setOf(list []string) map[string]bool {
+	set := map[string]bool{}
+	for _, s := range list {
+		set[s] = true
+	}
+	return set
+}
+
+func (c *choices) listed() map[string]bool {
+	listed := map[string]bool{c.Whole.Code: true}
+	for _, a := range c.Areas {
+		listed[a.Code] = true
+		for _, p := range a.Places {
+			listed[p.Code] = true
+		}
+	}
+	for _, p := range slices.Concat(c.Beyond, c.Clubs) {
+		listed[p.Code] = true
+	}
+	return listed
+}
+
+// Follows, Mutes, Open, Reads, Wants and Comes say what is ticked.
+func (c choices) Follows(code string) bool { return c.follows[code] }
+func (c choices) Mutes(code string) bool   { return c.mutes[code] }
+func (c choices) Muting() bool             { return len(c.mutes) > 0 }
+func (c choices) Beyonds() bool {
+	return slices.ContainsFunc(slices.Concat(c.Beyond, c.Clubs), func(p place) bool { return c.follows[p.Code] })
+}
+func (c choices) Reads(section string) bool {
+	return slices.Contains(c.Wishes.Preference.Sections, section)
+}
+func (c choices) Wants(level string) bool { return c.Wishes.Preference.Level.String() == level }
+func (c choices) Comes(day int) bool      { return slices.Contains(c.Days, day) }
+
+// Sections, Levels, Hours and Week are what there is to choose from.
+func (c choices) Sections() []news.Section { return news.Sections() }
+func (c choices) Levels() []string         { return []string{"flash", "bulletin", "notice"} }
+func (c choices) Week() []int              { return everyDay() }
+func (c choices) Hours() []hourChoice {
+	hours := make([]hourChoice, 24)
+	for h := range hours {
+		hours[h] = hourChoice{h, clock(h * 60)}
+	}
+	return hours
+}
+
+type hourChoice struct {
+	Hour int
+	Text string
+}
+
+// QuietFrom and QuietTo are the hours in the form; those of a reader without
+// any are the usual night.
+func (c choices) QuietFrom() string {
+	if c.Wishes.Quiet == nil {
+		return "22:00"
+	}
+	return clock(c.Wishes.Quiet.From)
+}
+
+func (c choices) QuietTo() string {
+	if c.Wishes.Quiet == nil {
+		return "07:00"
+	}
+	return clock(c.Wishes.Quiet.To)
+}
+
+func (c choices) QuietFlash() bool { return c.Wishes.Quiet == nil || c.Wishes.Quiet.Flash }
+
+// formFields turns a form of a page into the body of the API, so that both
+// are read by the same rules.
+func formFields(v url.Values, faults *news.Problems) fields {
+	raw := fieldsOnly{}
+	put := func(name string, v any) {
+		if b, err := json.Marshal(v); err == nil { // strings, numbers and lists of them
+			raw[name] = b
+		}
+	}
+	put("regions", list(v["region"]))
+	put("mutedRegions", list(v["mute"]))
+	put("sections", list(v["section"]))
+	for _, name := range []string{"level", "language", "timezone"} {
+		if v.Get(name) != "" {
+			put(name, v.Get(name))
+		}
+	}
+	put("onlyLanguage", v.Has("onlyLanguage"))
+	raw["quiet"] = json.RawMessage("null")
+	if v.Has("quiet") {
+		put("quiet", map[string]any{"from": v.Get("quietFrom"), "to": v.Get("quietTo"), "flash": v.Has("quietFlash")})
+	}
+	put("cap", numberOrText(v.Get("cap")))
+	if v.Has("digest") {
+		put("email", v.Get("email"))
+		put("hour", numberOrText(v.Get("hour")))
+		put("weekly", v.Has("weekly"))
+		days := make([]any, 0, 7)
+		for _, d := range v["day"] {
+			days = append(days, numberOrText(d))
+		}
+		put("days", days)
+	}
+	return fields{raw: raw, faults: faults}
+}
+
+// numberOrText is nil for "", a number, or else the text, which the reader of
+// the field will refuse with its own words.
+func numberOrText(s string) any {
+	if s == "" {
+		return nil
+	}
+	if n, err := strconv.Atoi(s); err == nil {
+		return n
+	}
+	return s
+}
+
+// pausedUntil is the instant until which a press on "pause" pauses.
+func pausedUntil(choice string, now time.Time) (time.Time, bool) {
+	switch choice {
+	case "day":
+		return now.Add(24 * time.Hour), true
+	case "week":
+		return now.Add(7 * 24 * time.Hour), true
+	case "month":
+		return now.Add(30 * 24 * time.Hour), true
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,97 @@
+package site
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+)
+
+// confirmView is the page behind the link in the confirmation mail, before
+// and after the press.
+type confirmView struct {
+	view
+	Address string
+	Device  string // the device it will be joined with; "" none
+	Done    bool
+	Manage  string // path, when done
+}
+
+// signupOf is the sign-up a confirm link names.
+func (s *Site) signupOf(r *http.Request) (news.DigestSignup, error) {
+	id, err := s.Links.Verify(link.Confirm, r.PathValue("token"), s.Now())
+	if err != nil {
+		return news.DigestSignup{}, err
+	}
+	signup, err := s.Store.DigestSignup(r.Context(), id)
+	if err != nil {
+		return news.DigestSignup{}, fmt.Errorf("site.signupOf: %w", err)
+	}
+	return signup, nil
+}
+
+// confirmPage only shows: mail scanners open every link, some run scripts, so
+// nothing but a press confirms.
+func (s *Site) confirmPage(w http.ResponseWriter, r *http.Request) error {
+	signup, err := s.signupOf(r)
+	if err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.view(w, r), Address: masked(signup.Address),
+		Device: signup.DeviceLabel})
+}
+
+func (s *Site) confirm(w http.ResponseWriter, r *http.Request) error {
+	signup, err := s.signupOf(r)
+	if err != nil {
+		return err
+	}
+	consent := signup.Consent
+	consent.ConfirmedAt = s.Now()
+	box, err := s.Store.ConfirmDigest(r.Context(), signup.ID, consent)
+	if err != nil {
+		return fmt.Errorf("site.confirm: %w", err)
+	}
+	token := s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor))
+	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.view(w, r), Address: masked(box.Address),
+		Device: signup.DeviceLabel, Done: true, Manage: link.Path(link.ManageMailbox, token)})
+}
+
+type unsubscribeView struct {
+	view
+	Done bool
+}
+
+func (s *Site) unsubscribePage(w http.ResponseWriter, r *http.Request) error {
+	if _, err := s.Links.Verify(link.Unsubscribe, r.PathValue("token"), s.Now()); err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.view(w, r)})
+}
+
+// unsubscribe leaves the digest: the mail program's one-click POST (RFC 8058)
+// and the page's button are the same. A second time, or after the mailbox is
+// gone, it is done all the same.
+func (s *Site) unsubscribe(w http.ResponseWriter, r *http.Request) error {
+	id, err := s.Links.Verify(link.Unsubscribe, r.PathValue("token"), s.Now())
+	if err != nil {
+		return err
+	}
+	if err := s.Store.LeaveMailbox(r.Context(), id); err != nil && !errors.Is(err, news.ErrNotFound) {
+		return fmt.Errorf("site.unsubscribe: %w", err)
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.view(w, r), Done: true})
+}
+
+// masked shows enough of an address for its owner to know it, and too little
+// for who looks over her shoulder.
+func masked(address string) string {
+	local, domain, ok := strings.Cut(address, "@")
+	if !ok || local == "" {
+		return "•••"
+	}
+	return local[:1] + "•••@" + domain
+}

@@ -1,0 +1,114 @@
+package site
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/web"
+)
+
+// consentText is the version of the sentence a reader agrees to; it changes
+// with the words "digest.consent".
+const consentText = "digest-2026-11"
+
+// createDigest takes a digest sign-up: 202, the same answer after the same
+// time for every address. Faults of the input are told: they say nothing
+// about an address.
+func (s *Site) createDigest(w http.ResponseWriter, r *http.Request) error {
+	start := s.Now()
+	body, err := web.ReadBody(w, r, maxBody)
+	if err != nil {
+		return err
+	}
+	signup, err := s.parser.Digest(body)
+	if err != nil {
+		return err
+	}
+	if web.Bearer(r) != "" {
+		if err := s.join(r, &signup); err != nil {
+			return err
+		}
+	}
+	if err := s.signUp(r, start, signup, "api"); err != nil {
+		return err
+	}
+	return web.WriteJSON(w, http.StatusAccepted, map[string]string{
+		"message": "If this address can be written to, a mail with a link to confirm is on its way."})
+}
+
+// join notes whose device asks, so that the mailbox joins its subscriber once
+// the mail is confirmed.
+func (s *Site) join(r *http.Request, signup *news.DigestSignup) error {
+	id, err := s.bearer(r)
+	if err != nil {
+		return err
+	}
+	d, err := s.device(r, id)
+	if err != nil {
+		return err
+	}
+	signup.SubscriberID, signup.DeviceLabel = d.SubscriberID, deviceLabel(r.UserAgent())
+	return nil
+}
+
+// signUp stores a sign-up and returns when the pause is over.
+func (s *Site) signUp(r *http.Request, start time.Time, signup news.DigestSignup, source string) error {
+	client := web.ClientKey(r)
+	if err := s.digests.Take(client); err != nil {
+		return err
+	}
+	now := s.Now()
+	signup.ID, signup.CreatedAt, signup.ExpiresAt = s.NewID(), now, now.Add(link.ConfirmFor)
+	signup.Consent = news.Consent{TextVersion: consentText, Source: source, RequestedAt: now,
+		ClientHash: s.Links.Hash("client", client)}
+	err := s.Store.CreateDigestSignup(r.Context(), signup)
+	s.pause(r.Context(), start)
+	if err != nil {
+		return fmt.Errorf("site.signUp: %w", err)
+	}
+	return nil
+}
+
+// pause waits until DigestPause after start; where that has passed, until the
+// next multiple of it.
+func (s *Site) pause(ctx context.Context, start time.Time) {
+	wait := s.DigestPause - s.Now().Sub(start)%s.DigestPause
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// deviceLabel is what the confirm page calls a device, so that its owner
+// knows it again: "Firefox on Android". A guess from the User-Agent, and
+// nothing but these words, whatever was sent.
+func deviceLabel(agent string) string {
+	browser := firstIn(agent, "Edg", "Edge", "OPR", "Opera", "SamsungBrowser", "Samsung Internet", "Firefox", "Firefox",
+		"FxiOS", "Firefox", "CriOS", "Chrome", "Chrome", "Chrome", "Safari", "Safari")
+	system := firstIn(agent, "iPhone", "iPhone", "iPad", "iPad", "Android", "Android", "Windows", "Windows",
+		"Mac OS X", "Mac", "CrOS", "ChromeOS", "Linux", "Linux")
+	switch {
+	case browser != "" && system != "":
+		return browser + " on " + system
+	case browser != "":
+		return browser
+	}
+	return system
+}
+
+// firstIn is the word after the first of the marks that text contains.
+func firstIn(text string, marksAndWords ...string) string {
+	for i := 0; i+1 < len(marksAndWords); i += 2 {
+		if strings.Contains(text, marksAndWords[i]) {
+			return marksAndWords[i+1]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,216 @@
+// Package site is what readers do: sign a browser up for alerts, ask for the
+// digest by mail, confirm, choose, look why something came, and leave. It
+// serves the readers' pages, the API behind them and the service worker.
+//
+// It promises: nothing a reader is told has happened is not yet durable; a GET
+// never changes anything; a token opens one reader's things and no other's;
+// every fault of an input is named with its place, all at once; and whether an
+// address is known can be told neither from the answer nor from its time.
+package site
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/web"
+)
+
+// Devices is where push subscriptions are kept.
+type Devices interface {
+	// CreateSubscription stores a subscription, or updates the one with the same
+	// endpoint and auth; another auth is news.ErrConflict.
+	CreateSubscription(ctx context.Context, sub news.PushSubscription, w news.Wishes) (dev news.Device, created bool, err error)
+	Subscription(ctx context.Context, id string) (news.Device, error)
+	ChangeSubscription(ctx context.Context, id string, change func(*news.Device) error) (news.Device, error)
+	Leave(ctx context.Context, id string) error // idempotent
+}
+
+// Mailboxes is where digest readers are kept.
+type Mailboxes interface {
+	// CreateDigestSignup queues at most one confirmation per address and 24 h,
+	// and takes the same time for every address.
+	CreateDigestSignup(ctx context.Context, s news.DigestSignup) error
+	DigestSignup(ctx context.Context, id string) (news.DigestSignup, error)
+	ConfirmDigest(ctx context.Context, id string, consent news.Consent) (news.Mailbox, error) // idempotent
+	Mailbox(ctx context.Context, id string) (news.Mailbox, error)
+	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
+	LeaveMailbox(ctx context.Context, id string) error // idempotent
+}
+
+// Archive is what was sent.
+type Archive interface {
+	Alert(ctx context.Context, id string) (news.Alert, error)
+	Alerts(ctx context.Context, states []news.AlertState, limit int) ([]news.Alert, error)
+	ReleasesOfAlert(ctx context.Context, alertID string) ([]news.Release, error) // oldest first
+	SaveReceipt(ctx context.Context, r news.DeviceReceipt) (bool, error)
+}
+
+// Store is all of the three.
+type Store interface {
+	Devices
+	Mailboxes
+	Archive
+}
+
+// Push says which subscriptions we would send to.
+type Push interface {
+	CheckSubscription(sub news.PushSubscription) error
+	PublicKey() string
+}
+
+// Waker tells the other processes that something changed.
+type Waker interface {
+	Wake(topic string) error
+}
+
+// Explainer says why a device got an alert, or did not.
+type Explainer interface {
+	Explain(ctx context.Context, alert news.Alert, device news.Device) (Explanation, error)
+}
+
+// Explanation is the answer to "why did I get this?".
+type Explanation struct {
+	Got    bool   // it was sent to this device
+	Reason string // the code of the rule that decided
+	Words  string // that rule as a sentence, in English
+}
+
+// The topics the site wakes.
+const (
+	topicDevices = "devices" // devices have changed
+	topicControl = "control" // look at what must stop
+)
+
+// Publisher is who the pages say they are from.
+type Publisher struct {
+	Name    string
+	ID      string // of the company register
+	Address []string
+}
+
+// Config is what a Site is made of.
+type Config struct {
+	Floor     *web.Floor
+	Links     *link.Signer
+	Store     Store
+	Push      Push
+	Waker     Waker     // nil: nobody is woken
+	Explainer Explainer // nil: the page tells the rule in general
+	// StoryHosts are the hosts a notification may open; none: any https host.
+	StoryHosts []string
+	// SignupLimit is how many new subscriptions (and how many digest sign-ups)
+	// one client address may make in an hour; 0: any number.
+	SignupLimit int
+	// DigestPause is the time every answer of the digest's door takes, so that
+	// it does not tell whether an address is known. 0: 250 ms.
+	DigestPause time.Duration
+	Publisher   Publisher
+	Logger      *slog.Logger
+	Now         func() time.Time
+	NewID       func() string
+}
+
+// Site serves the readers.
+type Site struct {
+	Config
+	parser  *Parser
+	words   *catalogue
+	atlas   *atlas
+	devices *web.Limiter
+	digests *web.Limiter
+	icons   icons
+}
+
+// New makes a Site.
+func New(c Config) (*Site, error) {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	c.Logger = c.Logger.With("component", "site")
+	if c.Now == nil {
+		c.Now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+	}
+	if c.NewID == nil {
+		c.NewID = func() string { return uuid.Must(uuid.NewV7()).String() }
+	}
+	if c.DigestPause == 0 {
+		c.DigestPause = 250 * time.Millisecond
+	}
+	if c.Publisher.Name == "" {
+		c.Publisher.Name = "Dateline"
+	}
+	words, err := loadWords()
+	if err != nil {
+		return nil, fmt.Errorf("site.New: %w", err)
+	}
+	s := &Site{Config: c, parser: NewParser(c.Push), words: words, atlas: newAtlas(),
+		devices: web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
+		digests: web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now)}
+	return s, nil
+}
+
+// route is one door.
+type route struct {
+	pattern string
+	handler http.Handler
+}
+
+// Routes hangs every door of the site into mux.
+func (s *Site) Routes(mux *http.ServeMux) {
+	for _, r := range s.routes() {
+		mux.Handle(r.pattern, r.handler)
+	}
+}
+
+func (s *Site) routes() []route {
+	page, api := s.Floor.Page, func(h web.Handler) http.Handler { return s.Floor.API("", h) }
+	return []route{
+		{"GET /{$}", page(s.front)},
+		{"GET /subscribe", page(s.subscribePage)},
+		{"POST /subscribe", page(s.subscribeForm)},
+		{"GET /alerts", page(s.alertsPage)},
+		{"GET /alerts/{id}", page(s.alertPage)},
+		{"GET /why/{alert}/{token}", page(s.tokenPage(s.whyPage))},
+		{"GET /confirm/{token}", page(s.tokenPage(s.confirmPage))},
+		{"POST /confirm/{token}", page(s.tokenPage(s.confirm))},
+		{"GET /unsubscribe/{token}", page(s.tokenPage(s.unsubscribePage))},
+		{"POST /unsubscribe/{token}", page(s.tokenPage(s.unsubscribe))},
+		{"GET /manage/{token}", page(s.tokenPage(s.managePage))},
+		{"POST /manage/{token}", page(s.tokenPage(s.manage))},
+
+		{"GET /sw.js", s.serviceWorker()},
+		{"GET /manifest.webmanifest", page(s.manifest)},
+		{"GET /icons/{name}", page(s.icon)},
+		{"GET /robots.txt", page(s.robots)},
+		{"GET /openapi.yaml", page(s.openAPI)},
+		{"GET /static/", s.Floor.Static()},
+
+		{"GET /api/v1/push/key", api(s.pushKey)},
+		{"POST /api/v1/subscriptions", api(s.createSubscription)},
+		{"GET /api/v1/subscriptions/{id}", api(s.showSubscription)},
+		{"PATCH /api/v1/subscriptions/{id}", api(s.changeSubscription)},
+		{"DELETE /api/v1/subscriptions/{id}", api(s.deleteSubscription)},
+		{"POST /api/v1/receipts", api(s.receipt)},
+		{"POST /api/v1/digests", api(s.createDigest)},
+	}
+}
+
+// wake tells the other processes. A lost wake-up costs a second, no truth: the
+// change is durable, so it is not the reader's fault.
+func (s *Site) wake(topics ...string) {
+	if s.Waker == nil {
+		return
+	}
+	for _, topic := range topics {
+		if err := s.Waker.Wake(topic); err != nil {
+			s.Logger.Warn("wake-up lost", "topic", topic, "error", err)
+		}
+	}
+}

@@ -1,0 +1,82 @@
+package site
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// front is the first page: what this is, one thing to press, what came lately.
+func (s *Site) front(w http.ResponseWriter, r *http.Request) error {
+	v := s.view(w, r)
+	latest, err := s.lines(r.Context(), v, 5)
+	if err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/front", struct {
+		view
+		Latest []alertLine
+	}{v, latest})
+}
+
+type subscribeView struct {
+	view
+	Form choices
+}
+
+// subscribePage shows the form. ?region=JP ticks a place, for links from
+// stories.
+func (s *Site) subscribePage(w http.ResponseWriter, r *http.Request) error {
+	v := s.view(w, r)
+	wishes := defaultWishes()
+	wishes.Language = v.Lang
+	for _, typed := range r.URL.Query()["region"] {
+		if code, ok := region.Canonical(typed); ok {
+			wishes.Preference.Regions = append(wishes.Preference.Regions, code)
+		}
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/subscribe", subscribeView{v, s.choices(v, wishes, nil)})
+}
+
+// subscribeForm takes the digest's sign-up from the page; alerts are taken by
+// the page's script through the API.
+func (s *Site) subscribeForm(w http.ResponseWriter, r *http.Request) error {
+	start := s.Now()
+	values, err := form(w, r)
+	if err != nil {
+		return err
+	}
+	values.Set("digest", "1")
+	signup, err := s.readSignup(values)
+	if err != nil {
+		return s.subscribeAgain(w, r, values, signup, err)
+	}
+	if err := s.signUp(r, start, signup, "page"); err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusAccepted, "site/mailed", struct {
+		view
+		Email string
+	}{s.view(w, r), signup.Address})
+}
+
+func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {
+	var faults news.Problems
+	signup := news.DigestSignup{Wishes: defaultWishes(), Hour: defaultHour, Days: everyDay()}
+	s.parser.digest(formFields(values, &faults), &signup)
+	return signup, faults.Err()
+}
+
+// subscribeAgain shows the form as it was sent, with what is wrong.
+func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url.Values, signup news.DigestSignup, faults error) error {
+	if !errors.Is(faults, news.ErrInvalid) {
+		return faults
+	}
+	v := s.view(w, r)
+	c := s.choices(v, signup.Wishes, faults)
+	c.Email, c.Hour, c.Days, c.Weekly = values.Get("email"), signup.Hour, signup.Days, signup.Weekly
+	return s.Floor.Render(w, http.StatusBadRequest, "site/subscribe", subscribeView{v, c})
+}

@@ -1,0 +1,181 @@
+package site
+
+import (
+	"embed"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
+
+	"dateline/internal/news"
+)
+
+//go:embed words/*.json
+var wordFiles embed.FS
+
+// fallback is the language whose catalogue is whole.
+const fallback = "en"
+
+// languages are those of the pages, in the order of the menu.
+func languages() []string {
+	return []string{"en", "ja", "zh-Hans", "zh-Hant", "ko", "hi", "id", "th", "vi", "ar", "ur"}
+}
+
+// catalogue holds the words of the pages, by language and key.
+type catalogue struct {
+	words map[string]map[string]string
+	names []languageName
+}
+
+type languageName struct{ Code, Name string }
+
+func loadWords() (*catalogue, error) {
+	c := &catalogue{words: map[string]map[string]string{}}
+	files, err := fs.Glob(wordFiles, "words/*.json")
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		raw, err := wordFiles.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var words map[string]string
+		if err := json.Unmarshal(raw, &words); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		c.words[strings.TrimSuffix(path.Base(file), ".json")] = words
+	}
+	for _, l := range languages() {
+		c.names = append(c.names, languageName{l, display.Self.Name(language.Make(l))})
+	}
+	return c, nil
+}
+
+// say puts a phrase into words; what a language lacks is said in English.
+func (c *catalogue) say(lang, key string, args ...any) (string, error) {
+	text, ok := c.words[lang][key]
+	if !ok {
+		text, ok = c.words[fallback][key]
+	}
+	if !ok {
+		return "", fmt.Errorf("there are no words for %q", key)
+	}
+	if len(args) == 0 {
+		return text, nil
+	}
+	return fmt.Sprintf(text, args...), nil
+}
+
+// view is what every page is rendered with.
+type view struct {
+	words     *catalogue
+	Lang      string
+	Dir       string
+	Here      string // the page's path, for the language menu; "" on pages that answer a form
+	Publisher Publisher
+	Year      int
+}
+
+// T puts a phrase into the page's language.
+func (v view) T(key string, args ...any) (string, error) { return v.words.say(v.Lang, key, args...) }
+
+// Languages is the language menu.
+func (v view) Languages() []languageName { return v.words.names }
+
+const languageCookie = "lang"
+
+// view picks the page's language: what the reader chose now (?lang=), what she
+// chose before (a cookie), what her browser suggests.
+func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
+	w.Header().Add("Vary", "Accept-Language, Cookie")
+	lang := s.chosen(w, r)
+	if lang == "" {
+		lang = suggested(r.Header.Get("Accept-Language"))
+	}
+	v := view{words: s.words, Lang: lang, Dir: direction(lang), Publisher: s.Publisher, Year: s.Now().Year()}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		v.Here = r.URL.Path
+	}
+	return v
+}
+
+func (s *Site) chosen(w http.ResponseWriter, r *http.Request) string {
+	if lang := known(r.URL.Query().Get("lang")); lang != "" {
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
+			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
+		return lang
+	}
+	if c, err := r.Cookie(languageCookie); err == nil {
+		return known(c.Value)
+	}
+	return ""
+}
+
+func known(lang string) string {
+	for _, l := range languages() {
+		if strings.EqualFold(l, lang) {
+			return l
+		}
+	}
+	return ""
+}
+
+// suggested goes through the tags one by one, best first: the first that we
+// speak in its own script wins (zh-HK is Traditional).
+func suggested(accept string) string {
+	if len(accept) > 200 {
+		return fallback
+	}
+	tags, _, err := language.ParseAcceptLanguage(accept)
+	if err != nil {
+		return fallback
+	}
+	for _, tag := range tags {
+		for _, l := range languages() {
+			if news.SameLanguage(tag.String(), l) {
+				return l
+			}
+		}
+	}
+	return fallback
+}
+
+// direction is the writing direction of a language.
+func direction(lang string) string {
+	script, _ := language.Make(lang).Script()
+	switch script.String() {
+	case "Arab", "Hebr", "Syrc", "Thaa", "Nkoo":
+		return "rtl"
+	}
+	return "ltr"
+}
+
+// tokenPage makes a page behind a signed link: kept by no cache and no search
+// engine.
+func (s *Site) tokenPage(h func(w http.ResponseWriter, r *http.Request) error) func(w http.ResponseWriter, r *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set("X-Robots-Tag", "noindex, nofollow")
+		return h(w, r)
+	}
+}
+
+// form reads a form of a page; it is never large.
+func form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if err := r.ParseForm(); err != nil {
+		if strings.Contains(err.Error(), "too large") {
+			return nil, fmt.Errorf("%w: the form", news.ErrTooLarge)
+		}
+		return nil, news.Invalid("", "the form could not be read")
+	}
+	return r.PostForm, nil
+}
