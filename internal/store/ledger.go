@@ -35,7 +35,7 @@ func timingOf(d document[timingJSON]) news.Timing {
 
 // ledgerArgs are a row's parameters in the order of the columns.
 func ledgerArgs(r *news.LedgerRow) ([]any, error) {
-	args := []any{r.ReleaseID, r.Cell, r.Fence, false}
+	args := []any{r.ReleaseID, r.Cell, r.Fence, r.Settled}
 	for _, set := range []*news.Numbers{r.Planned, r.Held, r.Opened, r.Accepted, r.Gone, r.Failed,
 		r.Ambiguous, r.Cancelled, r.Expired} {
 		raw, err := packNumbers(set)
@@ -45,7 +45,6 @@ func ledgerArgs(r *news.LedgerRow) ([]any, error) {
 		args = append(args, raw)
 	}
 	n := r.Counts()
-	args[3] = n.Pending == 0
 	timing := doc(timingJSON{First: micro(r.Timing.First), Last: micro(r.Timing.Last), Buckets: r.Timing.Buckets})
 	return append(args, r.Quarantined, n.Reachable, n.Held, n.Accepted, n.Gone, n.Failed, n.Ambiguous,
 		n.Cancelled, n.Expired, timing), nil
@@ -70,14 +69,15 @@ func unpackNumbers(raw []byte) (*news.Numbers, error) {
 
 // SaveLedger writes whole rows in one transaction. Every row's Fence must be
 // the current fence of its cell and holder the current holder: otherwise the
-// error is news.ErrFenced and nothing is written. A row with something pending
-// unsettles its release.
+// error is news.ErrFenced and nothing is written. (A lease that has ended and
+// that nobody took since still counts: its fence is current.) A row that is
+// not settled unsettles its release.
 func (s *Store) SaveLedger(ctx context.Context, holder string, rows []*news.LedgerRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
 	batches := [][]any{}
-	var pending []string
+	var unsettled []string
 	for _, chunk := range chunks(rows, ledgerBatch) {
 		args := make([]any, 0, len(chunk)*ledgerWidth)
 		for _, r := range chunk {
@@ -85,8 +85,8 @@ func (s *Store) SaveLedger(ctx context.Context, holder string, rows []*news.Ledg
 			if err != nil {
 				return s.fail(err, "SaveLedger", r.ReleaseID)
 			}
-			if a[3] == false {
-				pending = append(pending, r.ReleaseID)
+			if !r.Settled {
+				unsettled = append(unsettled, r.ReleaseID)
 			}
 			args = append(args, a...)
 		}
@@ -96,7 +96,7 @@ func (s *Store) SaveLedger(ctx context.Context, holder string, rows []*news.Ledg
 		if err := checkFences(ctx, c, holder, rows); err != nil {
 			return err
 		}
-		if err := unsettle(ctx, c, pending); err != nil {
+		if err := unsettle(ctx, c, unsettled); err != nil {
 			return err
 		}
 		for _, args := range batches {
@@ -146,7 +146,7 @@ func checkFences(ctx context.Context, c conn, holder string, rows []*news.Ledger
 	return nil
 }
 
-// unsettle opens the releases that have something pending in these rows. The
+// unsettle opens the releases of unsettled rows again. The
 // lock keeps SettleRelease from counting rows while they are being written.
 func unsettle(ctx context.Context, c conn, releaseIDs []string) error {
 	if len(releaseIDs) == 0 {
@@ -185,15 +185,16 @@ type ledgerRow struct {
 	Cancelled   []byte               `db:"cancelled"`
 	Expired     []byte               `db:"expired"`
 	Quarantined int                  `db:"quarantined"`
+	Settled     bool                 `db:"settled"`
 	Timing      document[timingJSON] `db:"timing"`
 }
 
 const ledgerRead = "release_id, cell, fence, planned, held, opened, accepted, gone, failed, ambiguous, cancelled, " +
-	"expired, quarantined, timing"
+	"expired, quarantined, settled, timing"
 
 func (r ledgerRow) row() (*news.LedgerRow, error) {
 	out := &news.LedgerRow{ReleaseID: r.ReleaseID, Cell: r.Cell, Fence: r.Fence, Quarantined: r.Quarantined,
-		Timing: timingOf(r.Timing)}
+		Settled: r.Settled, Timing: timingOf(r.Timing)}
 	for _, set := range []struct {
 		dst **news.Numbers
 		raw []byte

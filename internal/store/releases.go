@@ -9,7 +9,7 @@ import (
 )
 
 const releaseColumns = "id, alert_id, story_uri, revision, kind, state, level, texts, language, audience, sections, " +
-	"regions, navigate, image, deadline, released_at, raised, changes"
+	"regions, navigate, image, deadline, released_at, raised, supersedes, changes"
 
 type releaseRow struct {
 	ID         string                        `db:"id"`
@@ -30,6 +30,7 @@ type releaseRow struct {
 	Deadline   stamp                         `db:"deadline"`
 	ReleasedAt stamp                         `db:"released_at"`
 	Raised     bool                          `db:"raised"`
+	Supersedes bool                          `db:"supersedes"`
 	Changes    document[[news.Cells]int64]   `db:"changes"`
 }
 
@@ -38,7 +39,7 @@ func releaseRowOf(r news.Release) releaseRow {
 		State: string(r.State), Level: int(r.Level), Texts: textsDoc(r.Texts), Language: r.Language,
 		Audience: r.Audience, Sections: doc(r.Sections), Regions: doc(r.Regions), Navigate: r.Navigate,
 		Image: r.Image, Deadline: at(r.Deadline), ReleasedAt: at(r.ReleasedAt), Raised: r.Raised,
-		Changes: doc(r.Changes)}
+		Supersedes: r.Supersedes, Changes: doc(r.Changes)}
 }
 
 func (r releaseRow) release() news.Release {
@@ -46,7 +47,8 @@ func (r releaseRow) release() news.Release {
 		Kind: news.ReleaseKind(r.Kind), State: news.ReleaseState(r.State), Level: news.Level(r.Level),
 		Texts: textsOf(r.Texts), Language: r.Language, Audience: r.Audience, Sections: r.Sections.V,
 		Regions: r.Regions.V, Navigate: r.Navigate, Image: r.Image, Deadline: r.Deadline.Time,
-		ReleasedAt: r.ReleasedAt.Time, Raised: r.Raised, Changes: r.Changes.V}
+		ReleasedAt: r.ReleasedAt.Time, Raised: r.Raised, Supersedes: r.Supersedes,
+		Changes: r.Changes.V}
 }
 
 // insertRelease gives the release the next revision of its story and the
@@ -100,18 +102,18 @@ func (s *Store) ReleasesSince(ctx context.Context, t time.Time) ([]news.Release,
 }
 
 // ActiveReleases lists the releases that have something to do, oldest first:
-// sending, held, and stopped with pending devices still to be cancelled. One
-// that is sent is among them only while a ledger row of it has something
-// pending again (held devices whose quiet hours ended).
+// sending, held, and stopped with devices still to be cancelled. One that is
+// sent is among them only while a row of it is unsettled again (held devices
+// whose quiet hours ended).
 func (s *Store) ActiveReleases(ctx context.Context) ([]news.Release, error) {
 	out, err := s.releases(ctx, "settled = FALSE ORDER BY released_at, id")
 	return out, s.fail(err, "ActiveReleases", "")
 }
 
-// SettleRelease closes a release when no cell has anything pending: sending
+// SettleRelease closes a release when every row of it is settled: sending
 // becomes sent (and its alert, if that is sending, sent) once all 256 rows
-// exist; stopped is settled when no row has anything pending. done says that
-// the release is settled now.
+// exist; stopped closes with the rows there are. done says that the release
+// is closed now.
 func (s *Store) SettleRelease(ctx context.Context, id string) (done bool, err error) {
 	err = s.inTx(ctx, func(c conn) error {
 		done = false

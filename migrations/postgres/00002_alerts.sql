@@ -27,8 +27,8 @@ CREATE INDEX alerts_by_story ON alerts (story_uri, created_at);
 CREATE INDEX alerts_by_state ON alerts (state, hold_until);
 CREATE INDEX alerts_by_created_at ON alerts (created_at);
 
--- settled: no cell has anything pending. A ledger row with something pending
--- unsettles its release again.
+-- settled: every cell's row is settled. A row that is not unsettles its
+-- release again (held devices whose quiet hours ended).
 CREATE TABLE releases (
     id          TEXT NOT NULL PRIMARY KEY,
     alert_id    TEXT NOT NULL REFERENCES alerts (id),
@@ -48,6 +48,7 @@ CREATE TABLE releases (
     deadline    TIMESTAMPTZ NOT NULL,
     released_at TIMESTAMPTZ NOT NULL,
     raised      BOOLEAN NOT NULL,
+    supersedes  BOOLEAN NOT NULL,
     changes     TEXT NOT NULL
 );
 CREATE UNIQUE INDEX releases_revision ON releases (story_uri, revision);
