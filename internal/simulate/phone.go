@@ -187,7 +187,7 @@ func (p *Phone) keep(m message) Effect {
 func (p *Phone) deliver(m message) Delivery {
 	d := Delivery{At: p.service.opts.Now().UTC(), Topic: m.topic, Urgency: m.urgency, TTL: m.ttl, Effect: Undecoded}
 	if payload, err := decrypt(p.private, p.auth, m.body); err == nil {
-		d.Payload, d.Effect = payload, Unreadable
+		d.Payload, d.Effect = slices.Clone(payload), Unreadable // without the padding's room
 		if n, ok := readNotification(payload); ok {
 			n.At = d.At
 			d.Notification, d.Effect = n, p.show(n)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -80,7 +81,7 @@ type PushService struct {
 	origin    string
 	server    *http.Server
 	done      chan struct{}
-	pace      pace
+	pace      *pace
 	tokens    tokens
 	log       requestLog
 	total     atomic.Int64
@@ -100,7 +101,7 @@ type PushService struct {
 func NewPushService(opts PushOptions) (*PushService, error) {
 	setPushDefaults(&opts)
 	s := &PushService{opts: opts, authority: opts.Authority, done: make(chan struct{}), open: map[net.Conn]bool{},
-		phones: map[string]*Phone{}, changed: make(chan struct{}), pace: pace{rate: opts.Rate},
+		phones: map[string]*Phone{}, changed: make(chan struct{}), pace: newPace(opts.Rate),
 		log: requestLog{w: opts.Log, sync: opts.Sync}}
 	listener, err := net.Listen("tcp", opts.Listen)
 	if err != nil {
@@ -181,6 +182,9 @@ func (s *PushService) Close() {
 	_ = s.server.Close()
 	<-s.done
 }
+
+// SetRate changes the pace for whoever comes next; 0 takes it away.
+func (s *PushService) SetRate(perSecond float64) { s.pace.rate.Store(math.Float64bits(perSecond)) }
 
 // track remembers open connections for Cut.
 func (s *PushService) track(c net.Conn, state http.ConnState) {
@@ -298,27 +302,46 @@ func (s *PushService) wake() {
 	s.changed = make(chan struct{})
 }
 
-// pace is a token bucket of one: it spaces messages evenly.
+// pace spaces messages evenly: a token bucket that catches up by at most
+// paceBurst after a pause of the scheduler.
 type pace struct {
-	rate float64
-	mu   sync.Mutex
-	next time.Time
+	rate atomic.Uint64 // bits of a float64: messages per second; 0: no limit
+	turn chan struct{} // one waits for its time, the others in line behind it
+	next time.Time     // guarded by turn
 }
 
-// wait lets the caller through at its turn, or reports ctx's end.
+const paceBurst = 10
+
+func newPace(rate float64) *pace {
+	p := &pace{turn: make(chan struct{}, 1)}
+	p.rate.Store(math.Float64bits(rate))
+	return p
+}
+
+// wait lets the caller through at its turn, or reports ctx's end. Who gives up
+// takes no turn.
 func (p *pace) wait(ctx context.Context) error {
-	if p.rate <= 0 {
+	rate := math.Float64frombits(p.rate.Load())
+	if rate <= 0 {
 		return ctx.Err()
 	}
-	p.mu.Lock()
-	now := time.Now()
-	if p.next.Before(now) {
-		p.next = now
+	select {
+	case p.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	turn := p.next
-	p.next = p.next.Add(time.Duration(float64(time.Second) / p.rate))
-	p.mu.Unlock()
-	return pause(ctx, time.Until(turn))
+	defer func() { <-p.turn }()
+	step := time.Duration(float64(time.Second) / rate)
+	if p.next.IsZero() {
+		p.next = time.Now()
+	} else if oldest := time.Now().Add(-paceBurst * step); p.next.Before(oldest) {
+		p.next = oldest
+	}
+	if err := pause(ctx, time.Until(p.next)); err != nil {
+		return err
+	}
+	p.next = p.next.Add(step)
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {

@@ -75,14 +75,17 @@ func (s *PushService) judge(c claims) string {
 
 // isContact is the least Apple asks of a subject.
 func isContact(sub string) bool {
-	host, mail := strings.CutPrefix(sub, "mailto:")
-	if mail {
-		_, host, _ = strings.Cut(host, "@")
-	} else if host, _ = strings.CutPrefix(sub, "https://"); host == sub {
-		return false
+	if address, ok := strings.CutPrefix(sub, "mailto:"); ok {
+		user, host, _ := strings.Cut(address, "@")
+		return user != "" && !strings.ContainsAny(user, " <>:") && isRealHost(host)
 	}
-	host, _, _ = strings.Cut(host, "/")
-	return strings.Contains(host, ".") && !strings.ContainsAny(host, " <>:") &&
+	rest, ok := strings.CutPrefix(sub, "https://")
+	host, _, _ := strings.Cut(rest, "/")
+	return ok && isRealHost(host)
+}
+
+func isRealHost(host string) bool {
+	return strings.Contains(host, ".") && !strings.ContainsAny(host, " <>@") &&
 		!strings.HasSuffix(host, ".local") && !strings.HasSuffix(host, ".localhost")
 }
 
