@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -369,7 +370,7 @@ func frames(t *testing.T, answer func(f *http2.Framer, stream uint32, headers fu
 
 func serveFrames(conn net.Conn, answer func(f *http2.Framer, stream uint32, headers func(string))) {
 	defer func() { _ = conn.Close() }()
-	if _, err := conn.Read(make([]byte, len(http2.ClientPreface))); err != nil {
+	if _, err := io.ReadFull(conn, make([]byte, len(http2.ClientPreface))); err != nil {
 		return
 	}
 	f := http2.NewFramer(conn, conn)
