@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -30,6 +31,7 @@ type server struct {
 	dir   string // its socket and data
 	admin *sql.DB
 	count atomic.Int64
+	alive io.Closer // the cleaner's input: held open for as long as we live
 }
 
 const template = "dateline_template"
@@ -128,7 +130,8 @@ func (s *server) cleaner(pid int) error {
 while [ -e "$2/data/postmaster.pid" ] && [ $i -lt 50 ]; do i=$((i+1)); sleep 0.1; done; rm -rf -- "$2"`,
 		"sh", strconv.Itoa(pid), s.dir)
 	detach(sh)
-	if _, err := sh.StdinPipe(); err != nil {
+	var err error
+	if s.alive, err = sh.StdinPipe(); err != nil {
 		return err
 	}
 	return sh.Start()
