@@ -59,7 +59,7 @@ func (a *Audience) Size() Size {
 	for _, c := range a.cells {
 		s.add(c)
 	}
-	s.Preferences = a.interned.preferences()
+	s.Preferences = a.interned.distinct()
 	return s
 }
 

@@ -187,7 +187,7 @@ func (c *Cell) at(number uint32) (p *page, i uint32, ok bool) {
 }
 
 // Device gives back what Put was given, but for Change, the times and the
-// preference's id; its preference is in canonical order and shared: read only.
+// preference's id; its preference is in canonical order.
 func (c *Cell) Device(number uint32) (d news.Device, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
@@ -216,7 +216,7 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
 	zone, _ := c.interned.zone(uint32(p.zones[i]))
 	return news.Wishes{
-		Preference: c.interned.taste(p.preferences[i]).wanted, Language: c.interned.language(p.languages[i]),
+		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(p.languages[i]),
 		OnlyLanguage: p.only[i], Timezone: zone, Quiet: p.quiets[i].unpack(), Cap: int(p.caps[i]),
 		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]),
 	}

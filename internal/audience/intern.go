@@ -1,8 +1,6 @@
 package audience
 
 import (
-	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -14,15 +12,16 @@ import (
 // are counted and forgotten with their last device; languages and zones are
 // few and stay.
 type interned struct {
-	mu        sync.RWMutex
-	tastes    []*taste // by preference id; nil: free
-	keys      map[string]uint32
-	holders   []uint32 // devices per preference
-	free      []uint32
-	reused    uint64 // grows whenever an id is given to another preference
-	languages names
-	zoneNames names
-	zones     []*time.Location // by zone id
+	mu          sync.RWMutex
+	preferences map[string]uint32 // by packed content
+	rows        []row             // by preference id
+	packed      []string          // by preference id, the keys of preferences; "": free
+	involved    map[uint32]*taste // of the rows that are not simple
+	free        []uint32
+	reused      uint64 // grows whenever an id is given to another preference
+	languages   names
+	zoneNames   names
+	zones       []*time.Location // by zone id
 }
 
 // names numbers strings as they come.
@@ -32,8 +31,8 @@ type names struct {
 }
 
 func newInterned() *interned {
-	return &interned{keys: map[string]uint32{}, languages: names{ids: map[string]uint32{}},
-		zoneNames: names{ids: map[string]uint32{}}}
+	return &interned{preferences: map[string]uint32{}, involved: map[uint32]*taste{},
+		languages: names{ids: map[string]uint32{}}, zoneNames: names{ids: map[string]uint32{}}}
 }
 
 func (n *names) id(s string) uint32 {
@@ -49,43 +48,57 @@ func (n *names) id(s string) uint32 {
 
 // hold gives the id of a preference, counting one device more.
 func (in *interned) hold(p news.Preference) uint32 {
-	p = canonical(p)
-	key := preferenceKey(p)
+	var buffer [256]byte
+	key := packPreference(buffer[:0], p)
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	id, ok := in.keys[key]
+	id, ok := in.preferences[string(key)]
 	if !ok {
-		id = in.place(newTaste(p))
-		in.keys[key] = id
+		id = in.place(string(key))
 	}
-	in.holders[id]++
+	in.rows[id].holders++
 	return id
 }
 
 // place puts a new preference under a free id.
-func (in *interned) place(t *taste) uint32 {
+func (in *interned) place(key string) (id uint32) {
 	if n := len(in.free); n > 0 {
-		id := in.free[n-1]
+		id = in.free[n-1]
 		in.free = in.free[:n-1]
-		in.tastes[id] = t
 		in.reused++
-		return id
+	} else {
+		id = uint32(len(in.rows))
+		in.rows = append(in.rows, row{})
+		in.packed = append(in.packed, "")
 	}
-	in.tastes = append(in.tastes, t)
-	in.holders = append(in.holders, 0)
-	return uint32(len(in.tastes) - 1)
+	t := newTaste(unpackPreference(key))
+	in.rows[id], in.packed[id], in.preferences[key] = rowOf(t), key, id
+	if !in.rows[id].simple {
+		in.involved[id] = t
+	}
+	return id
 }
 
 // release takes one device off a preference.
 func (in *interned) release(id uint32) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if in.holders[id]--; in.holders[id] > 0 {
+	if in.rows[id].holders--; in.rows[id].holders > 0 {
 		return
 	}
-	delete(in.keys, preferenceKey(in.tastes[id].wanted))
-	in.tastes[id] = nil
+	delete(in.preferences, in.packed[id])
+	delete(in.involved, id)
+	in.rows[id], in.packed[id] = row{}, ""
 	in.free = append(in.free, id)
+}
+
+// judge is the verdict on a preference. The caller holds the lock.
+func (in *interned) judge(id uint32, q *Query, a *aim) code {
+	r := &in.rows[id]
+	if r.simple {
+		return verdictOn(r, nil, q, a)
+	}
+	return verdictOn(r, in.involved[id], q, a)
 }
 
 // placeOf numbers a language and a zone. A zone that cannot be loaded is UTC.
@@ -98,10 +111,10 @@ func (in *interned) placeOf(language, zone string) (languageID, zoneID uint32) {
 	return in.languages.id(language), in.zoneNames.id(zone)
 }
 
-func (in *interned) taste(id uint32) *taste {
+func (in *interned) preference(id uint32) news.Preference {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	return in.tastes[id]
+	return unpackPreference(in.packed[id])
 }
 
 func (in *interned) language(id uint32) string {
@@ -116,67 +129,8 @@ func (in *interned) zone(id uint32) (string, *time.Location) {
 	return in.zoneNames.list[id], in.zones[id]
 }
 
-func (in *interned) preferences() int {
+func (in *interned) distinct() int {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	return len(in.keys)
-}
-
-// capacity is how many preference ids there are, and the count of reuses.
-func (in *interned) capacity() (ids int, reused uint64) {
-	in.mu.RLock()
-	defer in.mu.RUnlock()
-	return len(in.tastes), in.reused
-}
-
-// canonical sorts what has no order and owns its memory.
-func canonical(p news.Preference) news.Preference {
-	p.Regions, p.Muted, p.Sections = sorted(p.Regions), sorted(p.Muted), sorted(p.Sections)
-	overrides := make([]news.Override, 0, len(p.Overrides))
-	for _, o := range p.Overrides {
-		overrides = append(overrides, news.Override{Regions: sorted(o.Regions), Level: o.Level})
-	}
-	slices.SortFunc(overrides, func(a, b news.Override) int {
-		if c := slices.Compare(a.Regions, b.Regions); c != 0 {
-			return c
-		}
-		return int(a.Level) - int(b.Level)
-	})
-	p.Overrides = slices.Clip(overrides)
-	return p
-}
-
-func sorted(list []string) []string {
-	if len(list) == 0 {
-		return nil
-	}
-	list = slices.Clone(list)
-	slices.Sort(list)
-	return slices.Clip(slices.Compact(list))
-}
-
-// preferenceKey is equal for equal canonical preferences and only for them:
-// every part is preceded by its length.
-func preferenceKey(p news.Preference) string {
-	var b strings.Builder
-	list := func(items []string) {
-		b.WriteString(strconv.Itoa(len(items)))
-		for _, s := range items {
-			b.WriteByte(' ')
-			b.WriteString(strconv.Itoa(len(s)))
-			b.WriteByte(':')
-			b.WriteString(s)
-		}
-		b.WriteByte(';')
-	}
-	list(p.Regions)
-	list(p.Muted)
-	list(p.Sections)
-	b.WriteString(p.Level.String())
-	for _, o := range p.Overrides {
-		b.WriteByte(';')
-		list(o.Regions)
-		b.WriteString(o.Level.String())
-	}
-	return b.String()
+	return len(in.preferences)
 }

@@ -17,7 +17,7 @@ type person struct {
 	mutedStory  bool
 	pausedUntil time.Time
 	quarantined bool
-	quiet       *news.Quiet
+	flashHeld   bool      // flash:false
 	quietUntil  time.Time // zero: it is not quiet now
 	cap         int
 }
@@ -31,7 +31,7 @@ func decide(q *Query, p person, sentToday func() int) (verdict code) {
 		}
 		return codeMatched
 	}
-	passes := q.Level == news.LevelFlash && (p.quiet == nil || p.quiet.Flash)
+	passes := q.Level == news.LevelFlash && !p.flashHeld
 	switch {
 	case p.unreadable:
 		return codeLanguage
@@ -62,7 +62,7 @@ type Verdict struct {
 // matcher take turns.
 type Matcher struct {
 	query    Query
-	aim      aim
+	aim      *aim
 	interned *interned
 
 	mu       sync.Mutex
@@ -85,30 +85,35 @@ func (a *Audience) NewMatcher(q Query) *Matcher {
 		readable: map[uint32]bool{}, texts: map[uint32]string{}, quiets: map[quietIn]time.Time{}}
 }
 
-func aimOf(q Query) aim { return aim{whole: q.Expr.Set(), parts: q.Expr.Parts()} }
-
 // Judge says what the alert does with one device: the same rules as MatchCell,
 // by the same functions. sentToday is how many alerts that count for the cap
 // went to its subscriber on her local day.
-func (m *Matcher) Judge(d news.Device, sentToday int) Verdict { return Judge(m.query, d, sentToday) }
+func (m *Matcher) Judge(d news.Device, sentToday int) Verdict {
+	return judge(m.query, m.aim, d, sentToday)
+}
 
 // Judge is Matcher.Judge for those who hold no cells.
 func Judge(q Query, d news.Device, sentToday int) Verdict {
-	t, a := newTaste(canonical(d.Wishes.Preference)), aimOf(q)
-	v := Verdict{Language: news.PickLanguage(d.Wishes.Language, q.Languages, q.Language), Via: t.via(a)}
+	return judge(q, aimOf(q), d, sentToday)
+}
+
+func judge(q Query, a *aim, d news.Device, sentToday int) Verdict {
+	w := d.Wishes
+	v := Verdict{Language: news.PickLanguage(w.Language, q.Languages, q.Language), Via: via(w.Preference, a)}
 	if c := stateCode(stateOf(d.State)); c != codeNone {
 		v.Reason = c.reason()
 		return v
 	}
-	if c := t.judge(&q, a); !q.Repair && c != codeMatched {
+	t := newTaste(w.Preference)
+	r := rowOf(t)
+	if c := verdictOn(&r, t, &q, a); !q.Repair && c != codeMatched {
 		v.Reason = c.reason()
 		return v
 	}
-	w := d.Wishes
 	until, _ := QuietUntil(w, q.Now)
 	c := decide(&q, person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages),
 		mutedStory: slices.Contains(w.MutedStories, q.StoryURI), pausedUntil: w.PausedUntil,
-		quarantined: d.State == news.DeviceQuarantined, quiet: w.Quiet, quietUntil: until, cap: w.Cap},
+		quarantined: d.State == news.DeviceQuarantined, flashHeld: w.Quiet != nil && !w.Quiet.Flash, quietUntil: until, cap: w.Cap},
 		func() int { return sentToday })
 	v.Reason = c.reason()
 	if c == codeHeldQuiet {
@@ -142,13 +147,15 @@ type Plan struct {
 
 // MatchCell plans the query for every device of the cell. sentToday says how
 // many alerts that count for the cap went to a subscriber on her local day (nil:
-// none); it is called under the cell's read lock. Numbers in exclude (nil:
+// none); it is called under read locks and must not call back into the audience. Numbers in exclude (nil:
 // none) were sent this story already.
 func (m *Matcher) MatchCell(c *Cell, sentToday func(subscriberID string) int, exclude *news.Numbers) Plan {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	m.interned.mu.RLock()
+	defer m.interned.mu.RUnlock()
 	m.begin()
 	scan := scan{m: m, cell: c, sentToday: sentToday, exclude: exclude}
 	if exclude != nil && exclude.IsEmpty() {
@@ -161,14 +168,13 @@ func (m *Matcher) MatchCell(c *Cell, sentToday func(subscriberID string) int, ex
 }
 
 // begin drops what was judged under ids that mean something else by now. While
-// the cell's lock is held none of its ids can change its meaning.
+// the locks are held no id changes its meaning.
 func (m *Matcher) begin() {
-	ids, reused := m.interned.capacity()
-	if reused != m.reused {
-		m.tastes, m.reused = nil, reused
+	if m.reused != m.interned.reused {
+		m.tastes, m.reused = nil, m.interned.reused
 	}
-	if ids > len(m.tastes) {
-		m.tastes = append(m.tastes, make([]code, ids-len(m.tastes))...)
+	if more := len(m.interned.rows) - len(m.tastes); more > 0 {
+		m.tastes = append(m.tastes, make([]code, more)...)
 	}
 }
 
@@ -217,7 +223,7 @@ func (s *scan) glance(p *page, i, number uint32) code {
 	id := p.preferences[i]
 	verdict := s.m.tastes[id]
 	if verdict == codeNone {
-		verdict = s.m.interned.taste(id).judge(&s.m.query, s.m.aim)
+		verdict = s.m.interned.judge(id, &s.m.query, s.m.aim)
 		s.m.tastes[id] = verdict
 	}
 	return verdict
@@ -236,7 +242,7 @@ func (s *scan) person(p *page, i, number uint32) person {
 		who.unreadable = !s.m.reads(p.languages[i])
 	}
 	if q := p.quiets[i]; q != 0 {
-		who.quiet = q.unpack()
+		who.flashHeld = q&quietFlash == 0
 		who.quietUntil = s.m.quietUntil(quietIn{q, p.zones[i]})
 	}
 	if len(s.cell.paused) > 0 {
@@ -251,7 +257,7 @@ func (s *scan) person(p *page, i, number uint32) person {
 func (m *Matcher) reads(language uint32) bool {
 	ok, known := m.readable[language]
 	if !known {
-		ok = readable(m.interned.language(language), m.query.Languages)
+		ok = readable(m.interned.languages.list[language], m.query.Languages)
 		m.readable[language] = ok
 	}
 	return ok
@@ -261,8 +267,7 @@ func (m *Matcher) reads(language uint32) bool {
 func (m *Matcher) quietUntil(k quietIn) time.Time {
 	until, known := m.quiets[k]
 	if !known {
-		_, zone := m.interned.zone(uint32(k.zone))
-		until, _ = quietUntil(*k.quiet.unpack(), zone, m.query.Now)
+		until, _ = quietUntil(*k.quiet.unpack(), m.interned.zones[k.zone], m.query.Now)
 		m.quiets[k] = until
 	}
 	return until

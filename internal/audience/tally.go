@@ -65,7 +65,7 @@ func (m *Matcher) Count(c *Cell, plan Plan) Tally {
 		}
 	}
 	for id, n := range preferences {
-		for _, code := range m.interned.taste(id).via(m.aim) {
+		for _, code := range via(m.interned.preference(id), m.aim) {
 			t.Regions[code] += n
 		}
 	}

@@ -1,6 +1,8 @@
 package audience
 
 import (
+	"strings"
+
 	"dateline/internal/news"
 	"dateline/internal/region"
 )
@@ -19,8 +21,8 @@ type override struct {
 	level  news.Level
 }
 
-// newTaste ignores codes that are no longer known: the site refuses them, so
-// they can only be the leavings of an older tree, and the rest still counts.
+// newTaste ignores codes that are not known: the site refuses them, so they
+// can only be the leavings of an older tree, and the rest still counts.
 func newTaste(p news.Preference) *taste {
 	t := &taste{wanted: p}
 	t.follows, _ = region.SetOf(p.Regions, nil)
@@ -36,14 +38,17 @@ func newTaste(p news.Preference) *taste {
 	return t
 }
 
-// aim is a query's place: the whole audience, and its places one by one.
-type aim struct {
-	whole region.Set
-	parts []region.Set
+// verdictOn is the rule of place, section and level on a preference, for all
+// who ask: codeMatched when all hold. t is only read if the row is not simple.
+func verdictOn(r *row, t *taste, q *Query, a *aim) code {
+	if r.simple {
+		return r.judge(q, a)
+	}
+	return t.judge(q, a)
 }
 
-// judge is the rule of place, section and level; codeMatched when all hold.
-func (t *taste) judge(q *Query, a aim) code {
+// judge is the rule in full.
+func (t *taste) judge(q *Query, a *aim) code {
 	switch {
 	case !a.meets(q.Level, t.places):
 		if a.meets(q.Level, t.follows) {
@@ -58,23 +63,9 @@ func (t *taste) judge(q *Query, a aim) code {
 	return codeMatched
 }
 
-// meets is the place rule: a bulletin or flash overlaps, of a notice one place
-// equals or lies inside.
-func (a aim) meets(level news.Level, places region.Set) bool {
-	if level > news.LevelNotice {
-		return a.whole.Overlaps(places)
-	}
-	for _, p := range a.parts {
-		if places.Contains(p) {
-			return true
-		}
-	}
-	return false
-}
-
 // levelWanted is the lowest level that any part of her wishes asks for which
 // this alert meets. It is only asked once the places are known to meet.
-func (t *taste) levelWanted(level news.Level, a aim) news.Level {
+func (t *taste) levelWanted(level news.Level, a *aim) news.Level {
 	if level > news.LevelNotice {
 		lowest, found := t.lowestOverride(level, a)
 		if found && !a.whole.Overlaps(t.rest) {
@@ -87,8 +78,8 @@ func (t *taste) levelWanted(level news.Level, a aim) news.Level {
 		if !t.places.Contains(p) {
 			continue
 		}
-		here, ok := t.lowestOverride(level, aim{p, []region.Set{p}})
-		if !ok {
+		here, found := t.lowestOverride(level, &aim{whole: p, parts: []region.Set{p}})
+		if !found {
 			here = t.wanted.Level
 		}
 		lowest = min(lowest, here)
@@ -97,7 +88,7 @@ func (t *taste) levelWanted(level news.Level, a aim) news.Level {
 }
 
 // lowestOverride is the lowest level of the overrides that the aim meets.
-func (t *taste) lowestOverride(level news.Level, a aim) (lowest news.Level, found bool) {
+func (t *taste) lowestOverride(level news.Level, a *aim) (lowest news.Level, found bool) {
 	lowest = news.LevelFlash + 1
 	for _, o := range t.overrides {
 		if a.meets(level, o.places) {
@@ -109,12 +100,157 @@ func (t *taste) lowestOverride(level news.Level, a aim) (lowest news.Level, foun
 
 // via lists the followed places, as the reader wrote them, that the aim
 // touches.
-func (t *taste) via(a aim) []string {
+func via(p news.Preference, a *aim) []string {
 	var codes []string
-	for _, c := range t.wanted.Regions {
-		if s, err := region.SetOf([]string{c}, t.wanted.Muted); err == nil && s.Overlaps(a.whole) {
+	for _, c := range p.Regions {
+		if s, err := region.SetOf([]string{c}, p.Muted); err == nil && s.Overlaps(a.whole) {
 			codes = append(codes, c)
 		}
 	}
 	return codes
+}
+
+// aim is a query's place: the whole audience, its places one by one, and both
+// again as row reads them.
+type aim struct {
+	whole    region.Set
+	parts    []region.Set
+	covered  []uint16 // by atom: how many before it are in the audience
+	spans    [][]span // of parts
+	sections uint32
+}
+
+func aimOf(q Query) *aim {
+	a := &aim{whole: q.Expr.Set(), parts: q.Expr.Parts(), covered: make([]uint16, region.Atoms()+1)}
+	for from, to := range a.whole.Spans() {
+		for i := from; i < to; i++ {
+			a.covered[i+1] = 1
+		}
+	}
+	for i := 1; i < len(a.covered); i++ {
+		a.covered[i] += a.covered[i-1]
+	}
+	for _, p := range a.parts {
+		a.spans = append(a.spans, spansOf(p))
+	}
+	a.sections, _ = sectionBits(q.Sections)
+	return a
+}
+
+// meets is the place rule: a bulletin or flash overlaps, of a notice one place
+// equals or lies inside.
+func (a *aim) meets(level news.Level, places region.Set) bool {
+	if level > news.LevelNotice {
+		return a.whole.Overlaps(places)
+	}
+	for _, p := range a.parts {
+		if places.Contains(p) {
+			return true
+		}
+	}
+	return false
+}
+
+// rowSpans is how many ranges of atoms a simple row holds: readers follow
+// three places or so.
+const rowSpans = 4
+
+// row is a preference as most are, without mutes and overrides, in 28 bytes:
+// matching reads millions of them. One that does not fit is not simple and has
+// a taste instead.
+type row struct {
+	spans    [rowSpans]span
+	sections uint32 // bits of news.Sections; 0: all
+	holders  uint32 // devices that have it
+	count    uint8  // of spans
+	level    news.Level
+	simple   bool
+}
+
+// span is a range [from, to) of atoms.
+type span struct{ from, to uint16 }
+
+func spansOf(s region.Set) []span {
+	var spans []span
+	for from, to := range s.Spans() {
+		spans = append(spans, span{from, to})
+	}
+	return spans
+}
+
+func rowOf(t *taste) row {
+	r := row{level: t.wanted.Level}
+	spans := spansOf(t.places)
+	bits, known := sectionBits(t.wanted.Sections)
+	if len(t.wanted.Muted) > 0 || len(t.wanted.Overrides) > 0 || len(spans) > rowSpans || !known {
+		return r
+	}
+	r.count, r.sections, r.simple = uint8(copy(r.spans[:], spans)), bits, true
+	return r
+}
+
+// judge is taste.judge for a simple row.
+func (r *row) judge(q *Query, a *aim) code {
+	switch {
+	case !r.meets(q.Level, a):
+		return codeNotFollowed
+	case r.sections != 0 && len(q.Sections) > 0 && r.sections&a.sections == 0:
+		return codeSection
+	case q.Level < r.level:
+		return codeLevel
+	}
+	return codeMatched
+}
+
+func (r *row) meets(level news.Level, a *aim) bool {
+	mine := r.spans[:r.count]
+	if level > news.LevelNotice {
+		for _, s := range mine {
+			if a.covered[s.to] != a.covered[s.from] {
+				return true
+			}
+		}
+		return false
+	}
+	for _, part := range a.spans {
+		if inside(part, mine) {
+			return true
+		}
+	}
+	return false
+}
+
+// inside reports whether every span lies in one of the others.
+func inside(part, in []span) bool {
+	for _, p := range part {
+		found := false
+		for _, s := range in {
+			found = found || s.from <= p.from && p.to <= s.to
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}
+
+// sectionBits gives each section its bit; known is false when one is none of
+// news.Sections.
+func sectionBits(names []string) (bits uint32, known bool) {
+	known = true
+	if len(names) == 0 {
+		return 0, true
+	}
+	all := news.Sections()
+	for _, name := range names {
+		found := false
+		for i, s := range all {
+			if strings.EqualFold(s.Name, name) {
+				bits |= 1 << i
+				found = true
+			}
+		}
+		known = known && found
+	}
+	return bits, known
 }

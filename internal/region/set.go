@@ -2,6 +2,7 @@ package region
 
 import (
 	"encoding/binary"
+	"iter"
 	"slices"
 	"strconv"
 
@@ -16,6 +17,22 @@ type Set struct{ spans []span }
 
 // span is the atoms from, from+1, …, to-1.
 type span struct{ from, to uint16 }
+
+// Spans gives the ranges [from, to) of atom numbers that the set covers, as
+// they are held: sorted, disjoint, not touching. For those who keep millions of
+// sets. The numbers run from 0 to Atoms()-1 and hold within one build only.
+func (s Set) Spans() iter.Seq2[uint16, uint16] {
+	return func(yield func(from, to uint16) bool) {
+		for _, p := range s.spans {
+			if !yield(p.from, p.to) {
+				return
+			}
+		}
+	}
+}
+
+// Atoms is how many smallest places there are.
+func Atoms() int { return int(tree().nodes[0].to) }
 
 // setOf is the set of one known place or group.
 func (t *atlas) set(code string) (Set, bool) {

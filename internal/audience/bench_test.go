@@ -1,0 +1,166 @@
+package audience_test
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"dateline/internal/audience"
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// benchDevices is a million unless DATELINE_BENCH_DEVICES says otherwise
+// (performance.md section 5 measures 1 and 10 million).
+func benchDevices() int {
+	if n, err := strconv.Atoi(os.Getenv("DATELINE_BENCH_DEVICES")); err == nil && n > 0 {
+		return n
+	}
+	return 1_000_000
+}
+
+// synthetic makes reader i: three places skewed to a few countries, eight
+// sections, 38 zones, half with quiet hours.
+func synthetic(i int, countries, zones []string) news.Device {
+	r := rand.New(rand.NewPCG(uint64(i), 7))
+	skewed := func() string { u := r.Float64(); return countries[int(u*u*u*float64(len(countries)))] }
+	sections := []string{"politics", "business", "technology", "culture", "world", "society", "science", "sport"}
+	p := news.Preference{Regions: []string{skewed(), skewed(), skewed()}, Level: news.Levels()[r.IntN(3)]}
+	if r.IntN(2) == 0 {
+		p.Sections = []string{sections[r.IntN(8)], sections[r.IntN(8)]}
+	}
+	d := news.Device{ID: uuidOf(i, 1), SubscriberID: uuidOf(i, 2), Cell: i % news.Cells, Number: uint32(i / news.Cells), State: news.DeviceActive,
+		Push:   news.PushSubscription{Endpoint: fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%0151d", i), P256dh: make([]byte, 65), Auth: make([]byte, 16)},
+		Wishes: news.Wishes{Preference: p, Language: tongues[r.IntN(6)], Timezone: zones[r.IntN(len(zones))]}}
+	if r.IntN(2) == 0 {
+		d.Wishes.Quiet = &news.Quiet{From: 22 * 60, To: (6 + r.IntN(3)) * 60, Flash: true}
+	}
+	return d
+}
+
+func uuidOf(i int, kind byte) string {
+	var u uuid.UUID
+	binary.BigEndian.PutUint64(u[:], uint64(i))
+	u[15] = kind
+	return u.String()
+}
+
+func countriesAndZones() (countries, zones []string) {
+	seen := map[string]bool{}
+	for p := range region.All() {
+		if p.Kind != region.KindCountry {
+			continue
+		}
+		countries = append(countries, p.Code)
+		if z := region.Zone(p.Code); region.Within(p.Code, "142") && !seen[z] && len(zones) < 38 {
+			seen[z] = true
+			zones = append(zones, z)
+		}
+	}
+	return countries, zones
+}
+
+func benchQuery(b *testing.B, places string) audience.Query {
+	return audience.Query{StoryURI: story, Level: news.LevelBulletin, Expr: expr(b, places), Sections: []string{"politics"},
+		Languages: []string{"en", "ja"}, Language: "en", Now: time.Date(2026, 11, 23, 15, 0, 0, 0, time.UTC)}
+}
+
+// BenchmarkMatch plans one story over all cells: the time an alert spends
+// before its first send. "cold" judges every preference anew, as each alert does.
+func BenchmarkMatch(b *testing.B) {
+	countries, zones := countriesAndZones()
+	before := heap()
+	a := audience.New()
+	for cell := range news.Cells { // in the order in which a process loads them
+		for i := cell; i < benchDevices(); i += news.Cells {
+			a.Cell(cell).Put(synthetic(i, countries, zones))
+		}
+	}
+	perDevice := float64(heap()-before) / float64(benchDevices())
+	for _, places := range []string{"BT", "BF", "142", "001"} {
+		b.Run(places, func(b *testing.B) {
+			planned := 0
+			for b.Loop() {
+				m := a.NewMatcher(benchQuery(b, places))
+				planned = 0
+				for c := range news.Cells {
+					planned += int(m.MatchCell(a.Cell(c), nil, nil).Planned.GetCardinality())
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(benchDevices()), "ns/device")
+			b.ReportMetric(float64(planned), "planned")
+			b.ReportMetric(perDevice, "B/device")
+			b.ReportMetric(float64(a.Size().Preferences), "preferences")
+		})
+	}
+}
+
+func heap() uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
+}
+
+// BenchmarkMatchPlain is the baseline: a loop over the devices as the database
+// gives them, with the codes that meet the audience in a map and the zones
+// loaded once, as one would write it first.
+func BenchmarkMatchPlain(b *testing.B) {
+	countries, zones := countriesAndZones()
+	devices := make([]news.Device, benchDevices()/4)
+	for i := range devices {
+		devices[i] = synthetic(i, countries, zones)
+	}
+	for _, places := range []string{"BT", "BF", "142", "001"} {
+		b.Run(places, func(b *testing.B) {
+			planned := 0
+			for b.Loop() {
+				planned = plainMatch(benchQuery(b, places), devices)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(devices)), "ns/device")
+			b.ReportMetric(float64(planned), "planned")
+		})
+	}
+}
+
+func plainMatch(q audience.Query, devices []news.Device) (planned int) {
+	meets := map[string]bool{}
+	for p := range region.All() {
+		s, _ := region.SetOf([]string{p.Code}, nil)
+		meets[p.Code] = s.Overlaps(q.Expr.Set())
+	}
+	local := map[string]int{}
+	for i := range devices {
+		d := &devices[i]
+		p := &d.Wishes.Preference
+		if d.State != news.DeviceActive || q.Level < p.Level ||
+			!slices.ContainsFunc(p.Regions, func(c string) bool { return meets[c] }) || !news.SectionsOverlap(p.Sections, q.Sections) {
+			continue
+		}
+		if d.Wishes.Quiet != nil { // held ones are planned too, but somebody has to look
+			if _, ok := local[d.Wishes.Timezone]; !ok {
+				zone, _ := time.LoadLocation(d.Wishes.Timezone)
+				local[d.Wishes.Timezone] = q.Now.In(zone).Hour()
+			}
+		}
+		planned++
+	}
+	return planned
+}
+
+func BenchmarkPut(b *testing.B) {
+	countries, zones := countriesAndZones()
+	d := synthetic(1, countries, zones)
+	c := audience.New().Cell(0)
+	for b.Loop() {
+		c.Put(d)
+	}
+}
