@@ -135,6 +135,7 @@ func (s *Sender) exchange(ctx context.Context, cancel func(), l *lane, req *http
 	if err != nil {
 		return noAnswer(err, b)
 	}
+	defer func() { _ = resp.Body.Close() }()
 	text := s.readAnswer(resp, cancel)
 	return ReceiptFor(resp.StatusCode, resp.Header, text, s.now())
 }
@@ -143,7 +144,6 @@ func (s *Sender) exchange(ctx context.Context, cancel func(), l *lane, req *http
 // where the answer is short; it never reads more than maxAnswer, nor waits
 // longer than answerWait.
 func (s *Sender) readAnswer(resp *http.Response, cancel func()) []byte {
-	defer func() { _ = resp.Body.Close() }()
 	if resp.ContentLength == 0 || resp.Body == http.NoBody {
 		return nil
 	}

@@ -145,7 +145,7 @@ func TestVAPIDKeyStaysSecret(t *testing.T) {
 	var log strings.Builder
 	slog.New(slog.NewTextHandler(&log, nil)).Info("x", "key", key)
 	slog.New(slog.NewJSONHandler(&log, nil)).Info("x", "key", key)
-	raw, err := json.Marshal(key)
+	raw, err := json.Marshal(map[string]any{"key": key})
 	if err != nil {
 		t.Fatal(err)
 	}

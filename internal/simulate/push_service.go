@@ -6,7 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
+	"log/slog"
 	"math"
 	"net"
 	"net/http"
@@ -138,7 +138,7 @@ func setPushDefaults(o *PushOptions) {
 // listen configures the server and lets it run.
 func (s *PushService) listen(l net.Listener) error {
 	s.server = &http.Server{Handler: s, ReadHeaderTimeout: 10 * time.Second, ConnState: s.track,
-		ErrorLog: log.New(io.Discard, "", 0)}
+		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)}
 	if s.opts.Streams > 0 {
 		s.server.HTTP2 = &http.HTTP2Config{MaxConcurrentStreams: s.opts.Streams}
 	}
