@@ -153,10 +153,13 @@ func (c *choices) listed() map[string]bool {
 	return listed
 }
 
-// Follows, Mutes, Open, Reads, Wants and Comes say what is ticked.
+// Follows, Open, Mutes, Muting, Beyonds, Reads, Wants and Comes say what is ticked.
 func (c choices) Follows(code string) bool { return c.follows[code] }
-func (c choices) Mutes(code string) bool   { return c.mutes[code] }
-func (c choices) Muting() bool             { return len(c.mutes) > 0 }
+func (c choices) Open(a area) bool {
+	return c.follows[a.Code] || slices.ContainsFunc(a.Places, func(p place) bool { return c.follows[p.Code] })
+}
+func (c choices) Mutes(code string) bool { return c.mutes[code] }
+func (c choices) Muting() bool           { return len(c.mutes) > 0 }
 func (c choices) Beyonds() bool {
 	return slices.ContainsFunc(slices.Concat(c.Beyond, c.Clubs), func(p place) bool { return c.follows[p.Code] })
 }

@@ -55,6 +55,9 @@ func (s *Site) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("site.confirm: %w", err)
 	}
+	if box.State != news.MailboxActive { // an old link, pressed again after leaving: it signs nobody up
+		return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.view(w, r), Done: true})
+	}
 	token := s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor))
 	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.view(w, r), Address: masked(box.Address),
 		Device: signup.DeviceLabel, Done: true, Manage: link.Path(link.ManageMailbox, token)})

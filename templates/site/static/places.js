@@ -26,7 +26,8 @@ export function search(fieldset) {
     }
     for (const area of fieldset.querySelectorAll(".area")) {
       area.hidden = wanted !== "" && !hits.has(area);
-      if (wanted !== "" && hits.has(area) && "open" in area) area.open = true;
+      if (!("open" in area)) continue;
+      area.open = wanted === "" ? area.querySelector("input:checked") !== null : hits.has(area);
     }
   };
   field.addEventListener("input", find);
@@ -43,6 +44,8 @@ export function suggest(fieldset) {
   button.textContent = input.closest("label").textContent.trim();
   button.addEventListener("click", () => {
     input.checked = true;
+    const area = input.closest("details");
+    if (area) area.open = true;
     input.dispatchEvent(new Event("change", { bubbles: true }));
     fieldset.querySelector("#suggestion").hidden = true;
     input.focus();

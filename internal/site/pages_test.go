@@ -1,0 +1,618 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"image/png"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+)
+
+const (
+	sentAlert   = "0192f0c1-7f3a-7b11-8f10-3a5de5a0c001"
+	killedAlert = "0192f0c1-7f3a-7b11-8f10-3a5de5a0c002"
+	draftAlert  = "0192f0c1-7f3a-7b11-8f10-3a5de5a0c003"
+)
+
+// fill puts alerts, a device and two mailboxes into the house.
+func (h *house) fill() {
+	release := func(alert string, revision int, kind news.ReleaseKind, region, title, body, navigate string) news.Release {
+		return news.Release{AlertID: alert, StoryURI: "https://news.example/" + alert, Revision: revision, Kind: kind, Level: news.LevelFlash, Language: "en",
+			Texts:   map[string]news.Text{"en": {Title: title, Body: body}, "ja": {Title: "地震", Body: "本文"}},
+			Regions: []string{region}, Navigate: navigate, ReleasedAt: testNow.Add(time.Duration(revision) * time.Minute)}
+	}
+	h.store.alerts = []news.Alert{
+		{ID: sentAlert, State: news.AlertSent, Audience: "ASEAN + TW", Revision: 2},
+		{ID: killedAlert, State: news.AlertKilled, Audience: "JP", Revision: 2},
+		{ID: draftAlert, State: news.AlertCancelled, Audience: "JP"},
+	}
+	h.store.releases = map[string][]news.Release{
+		sentAlert: {release(sentAlert, 1, news.ReleaseAlert, "PH", "Strong quake off Luzon", "A <magnitude> 7.1 quake", "https://news.example/quake"),
+			release(sentAlert, 2, news.ReleaseCorrection, "PH", "Quake off Luzon: magnitude corrected", "It was 6.8", "https://news.example/quake")},
+		killedAlert: {release(killedAlert, 1, news.ReleaseAlert, "JP", "Minister resigns", "Said to have", "https://news.example/minister"),
+			release(killedAlert, 2, news.ReleaseKill, "JP", "Retracted: minister resigns", "He did not", "https://alerts.example/alerts/"+killedAlert)},
+	}
+}
+
+// confirmed signs a reader up for the digest and gives the sign-up's and the
+// mailbox's id.
+func (h *house) confirmed(address string) (signup, box string) {
+	h.t.Helper()
+	if w := h.do("POST", "/api/v1/digests", `{"email":"`+address+`","regions":["JP"]}`); w.Code != 202 {
+		h.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	for id, s := range h.store.signups {
+		if s.Address == address {
+			signup = id
+		}
+	}
+	if w := h.form(h.path(link.Confirm, signup), ""); w.Code != 200 {
+		h.t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	return signup, "box-" + signup
+}
+
+// path is a page's path with a token that lasts an hour.
+func (h *house) path(purpose link.Purpose, id string) string {
+	return link.Path(purpose, h.links.Sign(purpose, id, h.now.Add(time.Hour)))
+}
+
+// wellFormed checks what a browser would silently mend.
+func wellFormed(t *testing.T, name, page string) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	ids := map[string]bool{}
+	labels := map[string]bool{}
+	var fields []string
+	inLabel := 0
+	var walk func(n *html.Node)
+	walk = func(n *html.Node) {
+		if n.Type == html.ElementNode {
+			attr := map[string]string{}
+			for _, a := range n.Attr {
+				attr[a.Key] = a.Val
+				if strings.HasPrefix(a.Key, "on") || a.Key == "style" {
+					t.Errorf("%s: inline %s in <%s>: the policy forbids it", name, a.Key, n.Data)
+				}
+			}
+			if id := attr["id"]; id != "" {
+				if ids[id] {
+					t.Errorf("%s: id %q twice", name, id)
+				}
+				ids[id] = true
+			}
+			switch n.Data {
+			case "style":
+				t.Errorf("%s: inline style", name)
+			case "script":
+				if attr["src"] == "" {
+					t.Errorf("%s: inline script", name)
+				}
+			case "label":
+				if attr["for"] != "" {
+					labels[attr["for"]] = true
+				}
+			case "input", "select":
+				if attr["type"] != "hidden" && inLabel == 0 {
+					fields = append(fields, attr["id"])
+				}
+			}
+			for _, key := range []string{"src", "href", "action"} {
+				if v := attr[key]; n.Data != "a" && (strings.HasPrefix(v, "http") || strings.HasPrefix(v, "//")) {
+					t.Errorf("%s: <%s %s=%q> is from elsewhere", name, n.Data, key, v)
+				}
+			}
+			if n.Data == "label" {
+				inLabel++
+				defer func() { inLabel-- }()
+			}
+		}
+		for c := n.FirstChild; c != nil; c = c.NextSibling {
+			walk(c)
+		}
+	}
+	walk(doc)
+	for _, id := range fields {
+		if !labels[id] {
+			t.Errorf("%s: field %q has no label", name, id)
+		}
+	}
+	if strings.Contains(page, "%!") || strings.Contains(page, "ZgotmplZ") {
+		t.Errorf("%s: %s", name, page)
+	}
+}
+
+// TestEveryPageInEveryLanguage executes every template with real data.
+func TestEveryPageInEveryLanguage(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Explainer = explainer{} })
+	h.fill()
+	c := h.subscribe("quiet", `{"from":"22:00","to":"07:00"}`, "language", `"mn"`, "timezone", `"Europe/Prague"`, "regions", `["JP-13","JP"]`)
+	signup, box := h.confirmed("reader@b.example")
+	pages := map[string]string{
+		"front": "/", "subscribe": "/subscribe?region=jp&region=ZZ", "alerts": "/alerts", "alert": "/alerts/" + sentAlert, "killed": "/alerts/" + killedAlert,
+		"why": "/why/" + sentAlert + "/" + h.links.Sign(link.Why, c.ID, time.Time{}), "confirm": h.path(link.Confirm, signup),
+		"unsubscribe": h.path(link.Unsubscribe, box), "manage device": h.path(link.ManageDevice, c.ID), "manage mailbox": h.path(link.ManageMailbox, box)}
+	for _, lang := range languages() {
+		for name, path := range pages {
+			glue := "?"
+			if strings.Contains(path, "?") {
+				glue = "&"
+			}
+			w := h.do("GET", path+glue+"lang="+lang, "")
+			name = lang + " " + name
+			if w.Code != 200 || w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+				t.Errorf("%s: %d %s", name, w.Code, w.Body)
+				continue
+			}
+			page := w.Body.String()
+			wellFormed(t, name, page)
+			if !strings.Contains(page, `<html lang="`+lang+`" dir="`+direction(lang)+`">`) {
+				t.Errorf("%s: wrong language or direction", name)
+			}
+		}
+	}
+	if got := direction("ur") + direction("ar") + direction("hi"); got != "rtlrtlltr" {
+		t.Errorf("directions %s", got)
+	}
+}
+
+type explainer struct{}
+
+func (explainer) Explain(_ context.Context, a news.Alert, d news.Device) (Explanation, error) {
+	return Explanation{Got: true, Reason: "matched", Words: fmt.Sprintf("%s is followed by %s", a.Audience, d.ID)}, nil
+}
+
+func TestT69_GetsChangeNothing(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	c := h.subscribe()
+	signup, box := h.confirmed("reader@b.example")
+	if w := h.do("POST", "/api/v1/digests", `{"email":"second@b.example","regions":["JP"]}`); w.Code != 202 {
+		t.Fatal(w.Code)
+	}
+	h.alarm.take()
+	before := h.store.writes
+	paths := []string{"/", "/subscribe", "/alerts", "/alerts/" + sentAlert, "/sw.js", h.path(link.ManageDevice, c.ID), h.path(link.ManageMailbox, box),
+		h.path(link.ManageDevice, c.ID) + "?action=leave"}
+	for id := range h.store.signups {
+		paths = append(paths, h.path(link.Confirm, id))
+	}
+	_ = signup
+	for i := range 10_000 {
+		token := []string{h.path(link.Confirm, signup), h.path(link.Unsubscribe, box)}[i%2]
+		if w := h.do([]string{"GET", "HEAD"}[i/2%2], token, "", "Purpose", "prefetch"); w.Code != 200 {
+			t.Fatalf("%d", w.Code)
+		}
+	}
+	for _, path := range paths {
+		for _, method := range []string{"GET", "HEAD"} {
+			if w := h.do(method, path, "", "Sec-Purpose", "prefetch;prerender"); w.Code != 200 {
+				t.Errorf("%s %s: %d", method, path, w.Code)
+			}
+		}
+	}
+	if h.store.writes != before || h.alarm.take() != "" || h.store.boxes[box].State != news.MailboxActive {
+		t.Error("a GET changed something")
+	}
+}
+
+func TestConfirm(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	w := h.do("POST", "/api/v1/digests", `{"email":"reader@b.example","regions":["JP"],"hour":6}`, "Authorization", "Bearer "+c.Token, "User-Agent", "Firefox Android")
+	if w.Code != 202 {
+		t.Fatal(w.Code)
+	}
+	var id string
+	for id = range h.store.signups {
+	}
+	path := h.path(link.Confirm, id)
+	page := h.do("GET", path, "").Body.String()
+	if !strings.Contains(page, "r•••@b.example") || !strings.Contains(page, "Firefox on Android") || strings.Contains(page, "reader@") {
+		t.Errorf("%s", page)
+	}
+	if len(h.store.boxes) != 0 {
+		t.Fatal("confirmed by a GET")
+	}
+	for range 2 {
+		w := h.form(path, "")
+		if w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		manage := regexp.MustCompile(`href="(/manage/[^"]+)"`).FindStringSubmatch(w.Body.String())
+		if manage == nil || h.do("GET", manage[1], "").Code != 200 {
+			t.Errorf("no way to manage: %v", manage)
+		}
+	}
+	box := h.store.boxes["box-"+id]
+	defer func() {
+		if err := h.store.LeaveMailbox(t.Context(), box.ID); err != nil {
+			t.Fatal(err)
+		}
+		if page := h.form(path, "").Body.String(); !strings.Contains(page, "You have left") || h.store.boxes[box.ID].State != news.MailboxLeft {
+			t.Error("an old link signed up somebody who has left")
+		}
+	}()
+	if box.SubscriberID != "subscriber-of-"+c.ID || box.Consent.ConfirmedAt != testNow || box.Consent.RequestedAt != testNow || box.Hour != 6 {
+		t.Errorf("%+v", box)
+	}
+}
+
+func TestT70_UnsubscribeTwiceAndAfterDeletion(t *testing.T) {
+	h := newHouse(t, nil)
+	_, box := h.confirmed("reader@b.example")
+	path := link.Path(link.Unsubscribe, h.links.Sign(link.Unsubscribe, box, time.Time{}))
+	// RFC 8058: no cookie, no browser headers, no redirect.
+	oneClick := func() int {
+		return h.do("POST", path, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
+	}
+	if got := oneClick(); got != 200 || h.store.boxes[box].State != news.MailboxLeft {
+		t.Errorf("%d %s", got, h.store.boxes[box].State)
+	}
+	if got := oneClick(); got != 200 {
+		t.Errorf("twice: %d", got)
+	}
+	delete(h.store.boxes, box)
+	if got := oneClick(); got != 200 {
+		t.Errorf("after deletion: %d", got)
+	}
+	if w := h.do("POST", path, "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n", "Content-Type", "multipart/form-data; boundary=b"); w.Code != 200 {
+		t.Errorf("as multipart: %d", w.Code)
+	}
+	h.now = h.now.AddDate(20, 0, 0)
+	if got := oneClick(); got != 200 {
+		t.Errorf("after 20 years: %d", got)
+	}
+}
+
+func TestT71_PageTokens(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	signup, box := h.confirmed("reader@b.example")
+	h.fill()
+	good := map[string]string{"/confirm/": signup, "/unsubscribe/": box, "/manage/": c.ID}
+	purposes := map[string]link.Purpose{"/confirm/": link.Confirm, "/unsubscribe/": link.Unsubscribe, "/manage/": link.ManageDevice}
+	for page, id := range good {
+		token := h.links.Sign(purposes[page], id, h.now.Add(time.Hour))
+		for name, bad := range map[string]string{
+			"truncated":       token[:len(token)-1],
+			"nonsense":        "nonsense",
+			"another key":     link.New([]byte("x")).Sign(purposes[page], id, h.now.Add(time.Hour)),
+			"another purpose": h.links.Sign(link.Why, id, h.now.Add(time.Hour)),
+			"path traversal":  "..%2f..%2fetc%2fpasswd",
+		} {
+			for _, w := range []int{h.do("GET", page+bad, "").Code, h.form(page+bad, "action=leave").Code} {
+				if w != 404 {
+					t.Errorf("%s %s: %d, want 404", page, name, w)
+				}
+			}
+		}
+		expired := h.links.Sign(purposes[page], id, h.now)
+		if got := h.do("GET", page+expired, "").Code; got != 410 {
+			t.Errorf("%s expired: %d, want 410", page, got)
+		}
+		if got := h.form(page+expired, "action=leave").Code; got != 410 {
+			t.Errorf("%s expired POST: %d, want 410", page, got)
+		}
+	}
+	if h.store.boxes[box].State != news.MailboxActive || h.store.devices[c.ID].State != news.DeviceActive {
+		t.Error("a bad token did something")
+	}
+	if got := h.do("GET", "/why/"+sentAlert+"/nonsense", "").Code; got != 404 {
+		t.Errorf("why: %d", got)
+	}
+}
+
+func TestT74_CrossSiteFormsChangeNothing(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	for _, path := range []string{h.path(link.ManageDevice, c.ID), "/subscribe"} {
+		if w := h.do("POST", path, "action=leave", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site"); w.Code != 403 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if h.store.devices[c.ID].State != news.DeviceActive {
+		t.Error("left from another site")
+	}
+}
+
+func TestT86_T87_PagesCantBeFramedOrPoisoned(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	c := h.subscribe()
+	for _, path := range []string{"/", "/subscribe", h.path(link.ManageDevice, c.ID), "/alerts/" + sentAlert, "/nowhere"} {
+		w := h.do("GET", path, "", "X-Forwarded-Host", "evil.example", "Forwarded", "host=evil.example")
+		if !strings.Contains(w.Header().Get("Content-Security-Policy"), "frame-ancestors 'none'") || strings.Contains(w.Body.String(), "evil.example") {
+			t.Errorf("%s: %v", path, w.Header())
+		}
+	}
+	var v struct{ Manage string }
+	decode(t, h.do("GET", "/api/v1/subscriptions/"+c.ID, "", "Authorization", "Bearer "+c.Token, "Host", "evil.example").Body, &v)
+	if !strings.HasPrefix(v.Manage, "https://alerts.example/") {
+		t.Errorf("manage link %s", v.Manage)
+	}
+}
+
+func TestT79_NoRedirectToElsewhere(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	c := h.subscribe()
+	for _, path := range []string{"/?u=https://evil.example", "/alerts/" + sentAlert + "?u=https://evil.example", "//evil.example/", "/subscribe?next=//evil.example",
+		h.path(link.ManageDevice, c.ID) + "?u=//evil.example"} {
+		w := h.do("GET", path, "")
+		if to := w.Header().Get("Location"); strings.Contains(to, "//") || w.Code >= 300 && w.Code < 400 && to == "" {
+			t.Errorf("%s: %d to %q", path, w.Code, to)
+		}
+	}
+	w := h.form(h.path(link.ManageDevice, c.ID)+"?u=//evil.example", "action=resume")
+	if to, err := url.Parse(w.Header().Get("Location")); err != nil || to.Host != "" || !strings.HasPrefix(to.Path, "/manage/") {
+		t.Errorf("redirected to %q", w.Header().Get("Location"))
+	}
+}
+
+func TestManageDevice(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe("overrides", `[{"regions":["JP"],"level":"notice"}]`, "mutedStories", `["https://news.example/a"]`)
+	path := h.path(link.ManageDevice, c.ID)
+	wishes := func() news.Wishes { return h.store.devices[c.ID].Wishes }
+	w := h.form(path, "action=save&region=ID&region=035&mute=SG&section=culture&level=notice&language=ja&timezone=Asia/Jakarta&quiet=on&quietFrom=23:00&quietTo=06:00&cap=3")
+	if w.Code != 303 || w.Header().Get("Location") != path+"?saved" {
+		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	got := wishes()
+	if fmt.Sprintln(got.Preference.Regions, got.Preference.Muted, got.Preference.Sections, got.Preference.Level, got.Language, got.Timezone, *got.Quiet, got.Cap) !=
+		"[035 ID] [SG] [culture] notice ja Asia/Jakarta {1380 360 false} 3\n" {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Preference.Overrides) != 1 || len(got.MutedStories) != 1 {
+		t.Error("what the form does not show was lost")
+	}
+	if woken := h.alarm.take(); woken != "control devices" {
+		t.Errorf("woken: %q", woken)
+	}
+	page := h.do("GET", path+"?saved", "").Body.String()
+	for _, want := range []string{`id="saved"`, `value="035" id="region-035" checked`, `value="ID" id="region-ID" data-zone="Asia/Jakarta" checked`, `id="mute-SG" checked`, `id="level-notice" checked`, `value="23:00"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	w = h.form(path, "action=save&cap=many&level=notice")
+	if w.Code != 400 || !strings.Contains(w.Body.String(), `id="faults"`) || wishes().Cap != 3 {
+		t.Errorf("%d", w.Code)
+	}
+	h.form(path, "action=pause&for=week")
+	if until := wishes().PausedUntil; until != testNow.Add(7*24*time.Hour) {
+		t.Errorf("paused until %s", until)
+	}
+	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "2026-12-01 14:00") {
+		t.Error("the end of the pause is not told in the reader's zone")
+	}
+	h.form(path, "action=resume")
+	if !wishes().PausedUntil.IsZero() {
+		t.Error("paused still")
+	}
+	for _, bad := range []string{"", "action=dance", "action=pause&for=ever"} {
+		if w := h.form(path, bad); w.Code != 400 {
+			t.Errorf("%q: %d", bad, w.Code)
+		}
+	}
+	h.alarm.take()
+	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.devices[c.ID].State != news.DeviceLeft || !strings.Contains(w.Body.String(), "You have left") {
+		t.Errorf("%d", w.Code)
+	}
+	if woken := h.alarm.take(); woken != "control devices" {
+		t.Errorf("woken: %q", woken)
+	}
+	if w := h.form(path, "action=save&region=JP"); w.Code != 409 {
+		t.Errorf("saved after leaving: %d", w.Code)
+	}
+	if w := h.do("GET", path, ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You have left") {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+func TestManageMailbox(t *testing.T) {
+	h := newHouse(t, nil)
+	_, box := h.confirmed("reader@b.example")
+	path := h.path(link.ManageMailbox, box)
+	page := h.do("GET", path, "").Body.String()
+	if strings.Contains(page, "reader@") || strings.Contains(page, `id="quietFrom"`) || !strings.Contains(page, `id="day-7" checked`) {
+		t.Error("wrong page")
+	}
+	if w := h.form(path, "action=save&region=IN&level=flash&language=hi&timezone=Asia/Kolkata&hour=5&day=1&day=5&weekly=on"); w.Code != 303 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	got := h.store.boxes[box]
+	if fmt.Sprintln(got.Wishes.Preference.Regions, got.Wishes.Language, got.Hour, got.Days, got.Weekly) != "[IN] hi 5 [1 5] true\n" {
+		t.Errorf("%+v", got)
+	}
+	if w := h.form(path, "action=save&region=IN&hour=5"); w.Code != 400 {
+		t.Errorf("no day: %d", w.Code)
+	}
+	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.boxes[box].State != news.MailboxLeft {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+func TestSubscribeFormWithoutJavaScript(t *testing.T) {
+	h := newHouse(t, nil)
+	w := h.form("/subscribe", "region=JP&level=bulletin&language=ja&timezone=Asia/Tokyo&email=Reader%40b.example&hour=7&day=1&day=2")
+	if w.Code != 202 || !strings.Contains(w.Body.String(), "reader@b.example") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if len(h.store.signups) != 1 {
+		t.Error("nothing stored")
+	}
+	w = h.form("/subscribe", "region=JP&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
+	page := w.Body.String()
+	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" data-zone="Asia/Tokyo" checked`) || !strings.Contains(page, "<code>email</code>") {
+		t.Errorf("%d %s", w.Code, page)
+	}
+	wellFormed(t, "subscribe again", page)
+	if w := h.form("/subscribe", strings.Repeat("region=JP&", maxBody/8)); w.Code != 413 {
+		t.Errorf("large form: %d", w.Code)
+	}
+}
+
+func TestArchiveShowsWhatWasSent(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	page := h.do("GET", "/alerts", "").Body.String()
+	for _, want := range []string{"Quake off Luzon: magnitude corrected", "Corrected", "Retracted", "MANILA"} {
+		if !strings.Contains(page, want) {
+			t.Errorf("/alerts lacks %q", want)
+		}
+	}
+	if strings.Contains(page, draftAlert) {
+		t.Error("/alerts shows what was never sent")
+	}
+	one := h.do("GET", "/alerts/"+sentAlert, "").Body.String()
+	if !strings.Contains(one, "A &lt;magnitude&gt; 7.1 quake") || !strings.Contains(one, `href="https://news.example/quake"`) || strings.Index(one, "It was 6.8") > strings.Index(one, "7.1 quake") {
+		t.Errorf("%s", one)
+	}
+	killed := h.do("GET", "/alerts/"+killedAlert, "").Body.String()
+	if strings.Contains(killed, "news.example/minister") || !strings.Contains(killed, "He did not") {
+		t.Errorf("a retracted alert leads to its story: %s", killed)
+	}
+	if ja := h.do("GET", "/alerts", "", "Accept-Language", "ja").Body.String(); !strings.Contains(ja, `lang="ja" dir="ltr">地震`) {
+		t.Error("no Japanese text for a Japanese reader")
+	}
+	for _, id := range []string{draftAlert, "nonsense"} {
+		if w := h.do("GET", "/alerts/"+id, ""); w.Code != 404 {
+			t.Errorf("%s: %d", id, w.Code)
+		}
+	}
+	if w := newHouse(t, nil).do("GET", "/", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "No alerts yet") {
+		t.Errorf("an empty house: %d", w.Code)
+	}
+}
+
+func TestWhy(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Explainer = explainer{} })
+	h.fill()
+	c := h.subscribe()
+	w := h.do("GET", "/why/"+sentAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{}), "")
+	if w.Code != 200 || !strings.Contains(w.Body.String(), "is followed by "+c.ID) || w.Header().Get("Cache-Control") != "no-store" {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+func TestLanguageOfThePage(t *testing.T) {
+	h := newHouse(t, nil)
+	for accept, want := range map[string]string{
+		"": "en", "ja-JP,en;q=0.5": "ja", "zh-HK": "zh-Hant", "zh-TW,zh;q=0.9": "zh-Hant", "zh-CN": "zh-Hans", "zh": "zh-Hans", "fr,de;q=0.8": "en",
+		"fr,ko;q=0.8": "ko", "en-GB,ja;q=0.9": "en", "ur-PK": "ur", "*": "en", "nonsense;;;": "en", strings.Repeat("ja,", 200): "en",
+	} {
+		page := h.do("GET", "/subscribe", "", "Accept-Language", accept).Body.String()
+		if !strings.Contains(page, `<html lang="`+want+`"`) {
+			t.Errorf("Accept-Language %.30q: want %s", accept, want)
+		}
+	}
+	w := h.do("GET", "/subscribe?lang=th", "", "Accept-Language", "ja")
+	cookie := w.Header().Get("Set-Cookie")
+	if !strings.HasPrefix(cookie, "lang=th;") || !strings.Contains(cookie, "Secure") {
+		t.Errorf("cookie %q", cookie)
+	}
+	if page := h.do("GET", "/", "", "Accept-Language", "ja", "Cookie", "lang=th").Body.String(); !strings.Contains(page, `<html lang="th"`) {
+		t.Error("what the reader picked is forgotten")
+	}
+	if w := h.do("GET", "/?lang=%3Cscript%3E", ""); w.Code != 200 || w.Header().Get("Set-Cookie") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+func TestServiceWorkerAndApp(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.StoryHosts = []string{"News.example", "www.news.example"} })
+	w := h.do("GET", "/sw.js", "")
+	if w.Code != 200 || w.Header().Get("Cache-Control") != "no-cache" || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/javascript") ||
+		!strings.Contains(w.Body.String(), `const HOSTS = ["news.example","www.news.example"];`) {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+	if any := newHouse(t, nil).do("GET", "/sw.js", "").Body.String(); !strings.Contains(any, "const HOSTS = [];") {
+		t.Error("without hosts the worker has no empty list")
+	}
+	w = h.do("GET", "/manifest.webmanifest", "")
+	var manifest struct {
+		Name  string
+		Icons []struct{ Src, Sizes string }
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &manifest); err != nil || w.Header().Get("Content-Type") != "application/manifest+json" || manifest.Name != "SNOWLAND Alerts" {
+		t.Errorf("%v %v", err, manifest)
+	}
+	for _, icon := range append(manifest.Icons, struct{ Src, Sizes string }{"/icons/badge-96.png", "96x96"}) {
+		img, err := png.Decode(h.do("GET", icon.Src, "").Body)
+		if err != nil {
+			t.Errorf("%s: %v", icon.Src, err)
+			continue
+		}
+		if got := fmt.Sprintf("%dx%d", img.Bounds().Dx(), img.Bounds().Dy()); got != icon.Sizes {
+			t.Errorf("%s is %s, not %s", icon.Src, got, icon.Sizes)
+		}
+	}
+	if w := h.do("GET", "/icons/../sw.js", ""); w.Code == 200 {
+		t.Error("a path out of the icons")
+	}
+	if w := h.do("GET", "/icons/13.png", ""); w.Code != 404 {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+func TestFirstLoadIsSmall(t *testing.T) {
+	h := newHouse(t, nil)
+	total := len(h.do("GET", "/subscribe?lang=ja", "").Body.Bytes())
+	page := h.do("GET", "/subscribe", "").Body.String()
+	for _, m := range regexp.MustCompile(`(?:href|src)="(/static/[^"]+)"`).FindAllStringSubmatch(page, -1) {
+		w := h.do("GET", m[1], "", "Accept-Encoding", "gzip")
+		if w.Code != 200 || !strings.Contains(w.Header().Get("Cache-Control"), "immutable") {
+			t.Errorf("%s: %d %v", m[1], w.Code, w.Header())
+		}
+		total += w.Body.Len()
+	}
+	// The bound of the readers' pages is 60 KB compressed; the page itself is
+	// counted plain here.
+	if total > 60<<10 {
+		t.Errorf("the subscribe page takes %d bytes", total)
+	}
+}
+
+func TestT85_LogsTellNothingOfReaders(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	_, box := h.confirmed("reader@b.example")
+	manage := h.path(link.ManageDevice, c.ID)
+	h.do("GET", manage, "")
+	h.form(manage, "action=pause&for=day")
+	h.form(h.path(link.Unsubscribe, box), "")
+	h.store.broken = fmt.Errorf("a fault")
+	h.do("PATCH", "/api/v1/subscriptions/"+c.ID, `{}`, "Authorization", "Bearer "+c.Token)
+	h.form(manage, "action=leave")
+	for _, secret := range []string{"reader@", "fcm.googleapis", c.Token, strings.TrimPrefix(manage, "/manage/"), goodAuth, "192.0.2.1"} {
+		if strings.Contains(h.log.String(), secret) {
+			t.Errorf("the log tells %q:\n%s", secret, h.log)
+		}
+	}
+	if !strings.Contains(h.log.String(), `route="POST /manage/{token}"`) {
+		t.Errorf("no route in the log:\n%s", h.log)
+	}
+}
+
+func TestStaticPagesHaveNoTokensInCaches(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	w := h.do("GET", h.path(link.ManageDevice, c.ID), "")
+	if w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("X-Robots-Tag") == "" || w.Header().Get("Referrer-Policy") != "no-referrer" {
+		t.Errorf("%v", w.Header())
+	}
+}
