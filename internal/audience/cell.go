@@ -13,8 +13,8 @@ import (
 const pageSize = 256
 
 // Cell is one slice of all devices: columns by device number for what matching
-// reads, a slab of records for what sending reads. About 22 bytes and a record
-// of some 270 (most of it the endpoint and the keys) a device.
+// reads, a slab of records for what sending reads. About 20 bytes and a record
+// of some 300 (most of it the endpoint and the keys) a device.
 type Cell struct {
 	number   int
 	interned *interned
@@ -44,11 +44,10 @@ const (
 type page struct {
 	states      [pageSize]state
 	only        [pageSize]bool // onlyLanguage
-	zones       [pageSize]uint16
 	caps        [pageSize]uint16
 	preferences [pageSize]uint32
 	languages   [pageSize]uint32
-	quiets      [pageSize]quiet
+	clocks      [pageSize]uint32
 	records     [pageSize]uint32 // where in slab
 	slab        []byte
 	waste       int // bytes of slab that no record uses any more
@@ -99,7 +98,7 @@ func (c *Cell) SetChange(n int64) {
 // is not active keeps its number and is never matched.
 func (c *Cell) Put(d news.Device) {
 	preference := c.interned.hold(d.Wishes.Preference)
-	language, zone := c.interned.placeOf(d.Wishes.Language, d.Wishes.Timezone)
+	language, clock := c.interned.surroundings(d.Wishes)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, i := c.page(d.Number), d.Number%pageSize
@@ -109,8 +108,8 @@ func (c *Cell) Put(d news.Device) {
 	}
 	p.states[i] = stateOf(d.State)
 	c.count[p.states[i]]++
-	p.preferences[i], p.languages[i], p.zones[i] = preference, language, uint16(zone)
-	p.only[i], p.quiets[i] = d.Wishes.OnlyLanguage, packQuiet(d.Wishes.Quiet)
+	p.preferences[i], p.languages[i], p.clocks[i] = preference, language, clock
+	p.only[i] = d.Wishes.OnlyLanguage
 	p.caps[i] = uint16(min(max(d.Wishes.Cap, 0), 1<<16-1))
 	p.write(i, d)
 	c.putAside(d)
@@ -158,6 +157,9 @@ func (p *page) write(i uint32, d news.Device) {
 	}
 	if p.slab == nil {
 		p.slab = []byte{0} // so that no record lies at 0, which says "none"
+	}
+	if len(p.slab)+len(fresh) > cap(p.slab) { // append would leave a quarter empty
+		p.slab = append(make([]byte, 0, len(p.slab)+len(p.slab)/16+4*len(fresh)), p.slab...)
 	}
 	p.records[i] = uint32(len(p.slab))
 	p.slab = append(p.slab, fresh...)
@@ -214,10 +216,10 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 }
 
 func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
-	zone, _ := c.interned.zone(uint32(p.zones[i]))
+	clock, _ := c.interned.clock(p.clocks[i])
 	return news.Wishes{
 		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(p.languages[i]),
-		OnlyLanguage: p.only[i], Timezone: zone, Quiet: p.quiets[i].unpack(), Cap: int(p.caps[i]),
+		OnlyLanguage: p.only[i], Timezone: clock.zone, Quiet: clock.quiet.unpack(), Cap: int(p.caps[i]),
 		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]),
 	}
 }

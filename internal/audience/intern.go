@@ -20,8 +20,15 @@ type interned struct {
 	free        []uint32
 	reused      uint64 // grows whenever an id is given to another preference
 	languages   names
-	zoneNames   names
-	zones       []*time.Location // by zone id
+	clocks      map[clock]uint32
+	clockList   []clock // by clock id
+	zones       map[string]*time.Location
+}
+
+// clock is quiet hours and the zone they are read in.
+type clock struct {
+	quiet quiet
+	zone  string
 }
 
 // names numbers strings as they come.
@@ -32,7 +39,7 @@ type names struct {
 
 func newInterned() *interned {
 	return &interned{preferences: map[string]uint32{}, involved: map[uint32]*taste{},
-		languages: names{ids: map[string]uint32{}}, zoneNames: names{ids: map[string]uint32{}}}
+		languages: names{ids: map[string]uint32{}}, clocks: map[clock]uint32{}, zones: map[string]*time.Location{}}
 }
 
 func (n *names) id(s string) uint32 {
@@ -101,14 +108,22 @@ func (in *interned) judge(id uint32, q *Query, a *aim) code {
 	return verdictOn(r, in.involved[id], q, a)
 }
 
-// placeOf numbers a language and a zone. A zone that cannot be loaded is UTC.
-func (in *interned) placeOf(language, zone string) (languageID, zoneID uint32) {
+// surroundings numbers a reader's language and clock.
+func (in *interned) surroundings(w news.Wishes) (languageID, clockID uint32) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	if _, ok := in.zoneNames.ids[zone]; !ok {
-		in.zones = append(in.zones, zoneOf(zone))
+	c := clock{packQuiet(w.Quiet), w.Timezone}
+	id, ok := in.clocks[c]
+	if !ok {
+		c.zone = strings.Clone(c.zone)
+		id = uint32(len(in.clockList))
+		in.clockList = append(in.clockList, c)
+		in.clocks[c] = id
+		if in.zones[c.zone] == nil {
+			in.zones[c.zone] = zoneOf(c.zone)
+		}
 	}
-	return in.languages.id(language), in.zoneNames.id(zone)
+	return in.languages.id(w.Language), id
 }
 
 func (in *interned) preference(id uint32) news.Preference {
@@ -123,10 +138,11 @@ func (in *interned) language(id uint32) string {
 	return in.languages.list[id]
 }
 
-func (in *interned) zone(id uint32) (string, *time.Location) {
+func (in *interned) clock(id uint32) (clock, *time.Location) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	return in.zoneNames.list[id], in.zones[id]
+	c := in.clockList[id]
+	return c, in.zones[c.zone]
 }
 
 func (in *interned) distinct() int {

@@ -24,7 +24,7 @@ type person struct {
 
 // decide is the second half of the rules, after place, section and level. It
 // asks sentToday only of people with a cap, and only if all else holds.
-func decide(q *Query, p person, sentToday func() int) (verdict code) {
+func decide(q *Query, p *person, sentToday func() int) code {
 	if q.Repair {
 		if p.quarantined {
 			return codeQuarantined
@@ -70,19 +70,20 @@ type Matcher struct {
 	reused   uint64 // interned.reused when tastes was begun
 	readable map[uint32]bool
 	texts    map[uint32]string // picked, by language id
-	quiets   map[quietIn]time.Time
+	quiet    []asleep          // by clock id
 }
 
-// quietIn is quiet hours in a zone.
-type quietIn struct {
-	quiet quiet
-	zone  uint16
+// asleep is whether and how long a clock's quiet hours last at the query's Now.
+type asleep struct {
+	known     bool
+	flashHeld bool
+	until     time.Time // zero: it is not quiet
 }
 
 // NewMatcher prepares a query.
 func (a *Audience) NewMatcher(q Query) *Matcher {
 	return &Matcher{query: q, aim: aimOf(q), interned: a.interned,
-		readable: map[uint32]bool{}, texts: map[uint32]string{}, quiets: map[quietIn]time.Time{}}
+		readable: map[uint32]bool{}, texts: map[uint32]string{}}
 }
 
 // Judge says what the alert does with one device: the same rules as MatchCell,
@@ -111,7 +112,7 @@ func judge(q Query, a *aim, d news.Device, sentToday int) Verdict {
 		return v
 	}
 	until, _ := QuietUntil(w, q.Now)
-	c := decide(&q, person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages),
+	c := decide(&q, &person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages),
 		mutedStory: slices.Contains(w.MutedStories, q.StoryURI), pausedUntil: w.PausedUntil,
 		quarantined: d.State == news.DeviceQuarantined, flashHeld: w.Quiet != nil && !w.Quiet.Flash, quietUntil: until, cap: w.Cap},
 		func() int { return sentToday })
@@ -176,6 +177,9 @@ func (m *Matcher) begin() {
 	if more := len(m.interned.rows) - len(m.tastes); more > 0 {
 		m.tastes = append(m.tastes, make([]code, more)...)
 	}
+	if more := len(m.interned.clockList) - len(m.quiet); more > 0 {
+		m.quiet = append(m.quiet, make([]asleep, more)...)
+	}
 }
 
 // scan is one pass over a cell.
@@ -196,16 +200,20 @@ func (s *scan) page(p *page, first uint32) {
 		}
 		verdict := s.glance(p, i, first+i)
 		if verdict == codeMatched {
-			verdict = decide(&s.m.query, s.person(p, i, first+i), func() int { return s.sent(p, i) })
+			who := s.person(p, i, first+i)
+			verdict = decide(&s.m.query, &who, func() int { return s.sent(p, i) })
+			s.add(verdict, first+i)
 		}
 		s.counts[verdict]++
-		switch verdict {
-		case codeHeldQuiet:
-			s.held = append(s.held, first+i)
-			s.planned = append(s.planned, first+i)
-		case codeMatched:
-			s.planned = append(s.planned, first+i)
-		}
+	}
+}
+
+func (s *scan) add(verdict code, number uint32) {
+	if verdict == codeHeldQuiet {
+		s.held = append(s.held, number)
+	}
+	if verdict == codeHeldQuiet || verdict == codeMatched {
+		s.planned = append(s.planned, number)
 	}
 }
 
@@ -241,10 +249,11 @@ func (s *scan) person(p *page, i, number uint32) person {
 	if p.only[i] {
 		who.unreadable = !s.m.reads(p.languages[i])
 	}
-	if q := p.quiets[i]; q != 0 {
-		who.flashHeld = q&quietFlash == 0
-		who.quietUntil = s.m.quietUntil(quietIn{q, p.zones[i]})
+	sleep := &s.m.quiet[p.clocks[i]]
+	if !sleep.known {
+		*sleep = s.m.asleep(p.clocks[i])
 	}
+	who.flashHeld, who.quietUntil = sleep.flashHeld, sleep.until
 	if len(s.cell.paused) > 0 {
 		who.pausedUntil = s.cell.paused[number]
 	}
@@ -263,14 +272,14 @@ func (m *Matcher) reads(language uint32) bool {
 	return ok
 }
 
-// quietUntil is the zero time when it is not quiet.
-func (m *Matcher) quietUntil(k quietIn) time.Time {
-	until, known := m.quiets[k]
-	if !known {
-		until, _ = quietUntil(*k.quiet.unpack(), m.interned.zones[k.zone], m.query.Now)
-		m.quiets[k] = until
+func (m *Matcher) asleep(id uint32) asleep {
+	c := m.interned.clockList[id]
+	a := asleep{known: true}
+	if q := c.quiet.unpack(); q != nil {
+		a.flashHeld = !q.Flash
+		a.until, _ = quietUntil(*q, m.interned.zones[c.zone], m.query.Now)
 	}
-	return until
+	return a
 }
 
 func (s *scan) plan() Plan {

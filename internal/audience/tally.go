@@ -52,7 +52,7 @@ func (m *Matcher) Count(c *Cell, plan Plan) Tally {
 	t.Devices, t.Held = int(plan.Planned.GetCardinality()), int(plan.Held.GetCardinality())
 	t.Quarantined = plan.Quarantined
 	addCounts(t.Reasons, plan.Reasons)
-	preferences, languages, zones := map[uint32]int{}, map[uint32]int{}, map[uint32]int{}
+	preferences, languages, clocks := map[uint32]int{}, map[uint32]int{}, map[uint32]int{}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.mu.RLock()
@@ -61,7 +61,7 @@ func (m *Matcher) Count(c *Cell, plan Plan) Tally {
 		if p, i, ok := c.at(it.Next()); ok {
 			preferences[p.preferences[i]]++
 			languages[p.languages[i]]++
-			zones[uint32(p.zones[i])]++
+			clocks[p.clocks[i]]++
 		}
 	}
 	for id, n := range preferences {
@@ -73,8 +73,8 @@ func (m *Matcher) Count(c *Cell, plan Plan) Tally {
 		t.Languages[m.interned.language(id)] += n
 		t.Texts[m.text(id)] += n
 	}
-	for id, n := range zones {
-		_, zone := m.interned.zone(id)
+	for id, n := range clocks {
+		_, zone := m.interned.clock(id)
 		t.Hours[m.query.Now.In(zone).Hour()] += n
 	}
 	return t

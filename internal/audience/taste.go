@@ -118,6 +118,8 @@ type aim struct {
 	covered  []uint16 // by atom: how many before it are in the audience
 	spans    [][]span // of parts
 	sections uint32
+	// anySection: the alert is filed under none and goes to all.
+	anySection bool
 }
 
 func aimOf(q Query) *aim {
@@ -134,6 +136,7 @@ func aimOf(q Query) *aim {
 		a.spans = append(a.spans, spansOf(p))
 	}
 	a.sections, _ = sectionBits(q.Sections)
+	a.anySection = len(q.Sections) == 0
 	return a
 }
 
@@ -189,31 +192,34 @@ func rowOf(t *taste) row {
 	return r
 }
 
-// judge is taste.judge for a simple row.
+// judge is taste.judge for a simple row. It runs for nearly every distinct
+// preference of an alert and its outcomes are as good as random, so it is
+// written without branches that a processor would guess wrong.
 func (r *row) judge(q *Query, a *aim) code {
-	switch {
-	case !r.meets(q.Level, a):
-		return codeNotFollowed
-	case r.sections != 0 && len(q.Sections) > 0 && r.sections&a.sections == 0:
-		return codeSection
-	case q.Level < r.level:
-		return codeLevel
+	verdict := codeMatched
+	if q.Level < r.level {
+		verdict = codeLevel
 	}
-	return codeMatched
+	if r.sections&^a.sections == r.sections && r.sections != 0 && !a.anySection {
+		verdict = codeSection
+	}
+	if !r.meets(q.Level, a) {
+		verdict = codeNotFollowed
+	}
+	return verdict
 }
 
+// meets is aim.meets. Spans not in use are [0, 0) and cover nothing.
 func (r *row) meets(level news.Level, a *aim) bool {
-	mine := r.spans[:r.count]
 	if level > news.LevelNotice {
-		for _, s := range mine {
-			if a.covered[s.to] != a.covered[s.from] {
-				return true
-			}
+		covered := uint16(0)
+		for _, s := range &r.spans {
+			covered |= a.covered[s.to] - a.covered[s.from]
 		}
-		return false
+		return covered != 0
 	}
 	for _, part := range a.spans {
-		if inside(part, mine) {
+		if inside(part, r.spans[:r.count]) {
 			return true
 		}
 	}
