@@ -32,6 +32,9 @@ func (s *Store) PushedTo(ctx context.Context, subscriberIDs []string, since time
 	if err != nil {
 		return nil, s.fail(err, "PushedTo", "")
 	}
+	if len(places) == 0 {
+		return out, nil
+	}
 	for _, r := range releases {
 		if err := s.addReached(ctx, r, places, out); err != nil {
 			return nil, s.fail(err, "PushedTo", r.ID)
@@ -63,7 +66,7 @@ func (s *Store) placesOf(ctx context.Context, subscriberIDs []string) (map[int][
 // newer one of the same story replaces the older.
 func (s *Store) addReached(ctx context.Context, r news.Release, places map[int][]devicePlace, out map[string][]news.Pushed) error {
 	rows, err := s.ledgerWhere(ctx, "release_id = ? AND cell IN (?)", r.ID, sortedKeys(places))
-	if err != nil || len(places) == 0 {
+	if err != nil {
 		return err
 	}
 	story := news.Pushed{StoryURI: r.StoryURI, AlertID: r.AlertID, Kind: r.Kind, Title: r.Texts[r.Language].Title,
