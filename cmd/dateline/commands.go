@@ -1,0 +1,300 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"dateline/internal/app"
+	"dateline/internal/news"
+)
+
+// commandLine is every command with its flags; the help texts are the manual.
+type commandLine struct {
+	Data string `help:"Data folder (DATELINE_DATA)." placeholder:"DIR"`
+
+	Serve   serveCommand   `cmd:"" help:"Run: pages, API, intake, dispatch, digests."`
+	Demo    demoCommand    `cmd:"" help:"Show everything at work, with simulated phones and mailboxes; needs no set-up."`
+	Publish publishCommand `cmd:"" help:"Publish stories to NATS."`
+	Doctor  doctorCommand  `cmd:"" help:"Check configuration, keys, database, NATS, mail and DNS, and say what to mend."`
+	Alert   alertCommand   `cmd:"" help:"List, hold, resume, cancel or kill alerts, also when the site does not answer."`
+	Editor  editorCommand  `cmd:"" help:"The newsroom's people."`
+	Apikey  apikeyCommand  `cmd:"" help:"Keys with which editors use the API."`
+	Import  importCommand  `cmd:"" help:"Import devices or readers."`
+	Keys    keysCommand    `cmd:"" help:"Print a fresh set of keys as environment lines."`
+	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
+	Version versionCommand `cmd:"" help:"Print the version."`
+}
+
+// surroundings is what a command gets beside its own flags.
+type surroundings struct {
+	ctx context.Context //nolint:containedctx // kong hands values, not contexts
+	cli *commandLine
+}
+
+// config reads the environment, with the flags given on the command line over
+// it.
+func (s *surroundings) config(flags map[string]string) (app.Config, error) {
+	return app.Load(func(name string) string {
+		if v := flags[name]; v != "" {
+			return v
+		}
+		if name == "DATELINE_DATA" && s.cli.Data != "" {
+			return s.cli.Data
+		}
+		return os.Getenv(name)
+	})
+}
+
+func about() string {
+	return "Breaking-news alerts by Web Push and a daily digest by mail, for a newsroom that covers all of Asia.\n\n" +
+		"Try it:  dateline demo"
+}
+
+// help adds the settings to the manual of serve and doctor.
+func help(options kong.HelpOptions, ctx *kong.Context) error {
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	if node := ctx.Selected(); node == nil || node.Name != "serve" && node.Name != "doctor" {
+		return nil
+	}
+	out := ctx.Stdout
+	fmt.Fprint(out, "\nSettings (environment; secrets also as NAME_FILE):\n") //nolint:errcheck // help to a closed pipe
+	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, v := range app.Variables() {
+		fmt.Fprintf(table, "  %s\t%s (default: %s)\n", v.Name, v.What, v.Default) //nolint:errcheck // help to a closed pipe
+	}
+	return table.Flush()
+}
+
+type serveCommand struct {
+	Listen    string `help:"Listen address of pages and API (DATELINE_LISTEN)." placeholder:"HOST:PORT"`
+	OpsListen string `help:"Listen address of metrics (DATELINE_OPS_LISTEN)." placeholder:"HOST:PORT"`
+	BaseURL   string `help:"What readers see (DATELINE_BASE_URL)." name:"base-url" placeholder:"URL"`
+	Roles     string `help:"What this process does (DATELINE_ROLES); several processes need Postgres." placeholder:"LIST"`
+}
+
+func (serveCommand) Help() string {
+	return "Without any configuration it uses SQLite and an embedded NATS in the data folder and keeps mails in an outbox " +
+		"inside the program. SIGTERM drains within 10 s; a second one ends it at once."
+}
+
+func (c serveCommand) Run(s *surroundings) error {
+	cfg, err := s.config(map[string]string{"DATELINE_LISTEN": c.Listen, "DATELINE_OPS_LISTEN": c.OpsListen,
+		"DATELINE_BASE_URL": c.BaseURL, "DATELINE_ROLES": c.Roles})
+	if err != nil {
+		return err
+	}
+	return app.Serve(s.ctx, cfg, os.Stderr)
+}
+
+type demoCommand struct {
+	Once    bool   `help:"Exit after the account: 0 when everybody who should have got the alert did, and nobody else."`
+	Devices int    `help:"Simulated phones." default:"10000"`
+	Readers int    `help:"Simulated digest readers." default:"500"`
+	Listen  string `help:"Listen address." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+}
+
+func (demoCommand) Help() string {
+	return "Starts everything inside this one process: embedded NATS, SQLite, an outbox, simulated push services and phones. " +
+		"It loads a newsroom day, publishes it, releases one breaking story and runs the digests that fall due, then stays up. " +
+		"It ignores DATABASE_URL, NATS_URL and SMTP_URL, has a folder and keys of its own (--data, default ./demo-data), " +
+		"and reaches nobody."
+}
+
+func (c demoCommand) Run(s *surroundings) error {
+	return app.Demo(s.ctx, app.DemoOptions{Once: c.Once, Devices: c.Devices, Readers: c.Readers, Listen: c.Listen,
+		Folder: s.cli.Data, Out: os.Stdout})
+}
+
+type publishCommand struct {
+	Files []string `arg:"" help:"Story files (JSON, one story or a list); - for standard input." name:"file"`
+}
+
+func (publishCommand) Help() string {
+	return "Every file is checked first; with a fault in any of them nothing is published. Stories go to NATS_URL, or to the " +
+		"embedded NATS of the dateline that runs on the data folder. The schema is at /schema/story.json of a running dateline."
+}
+
+func (c publishCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.Publish(s.ctx, &cfg, c.Files, os.Stdin, os.Stdout)
+}
+
+type doctorCommand struct{}
+
+func (doctorCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	return app.Doctor(s.ctx, cfg, err, os.Stdout)
+}
+
+type alertCommand struct {
+	List   alertListCommand   `cmd:"" help:"The newest alerts."`
+	Show   alertShowCommand   `cmd:"" help:"One alert and its counts."`
+	Hold   alertHoldCommand   `cmd:"" help:"Stop sends from starting; reversible."`
+	Resume alertResumeCommand `cmd:"" help:"Undo a hold."`
+	Cancel alertCancelCommand `cmd:"" help:"End an alert; what went out stays."`
+	Kill   alertKillCommand   `cmd:"" help:"End an alert and retract it from everybody who was sent it."`
+}
+
+type alertListCommand struct{}
+
+func (alertListCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.ListAlerts(s.ctx, &cfg, os.Stdout)
+}
+
+type alertShowCommand struct {
+	ID string `arg:"" help:"Alert."`
+}
+
+func (c alertShowCommand) Run(s *surroundings) error { return s.step(app.AlertShow, c.ID, "") }
+
+type alertHoldCommand struct {
+	ID     string `arg:"" help:"Alert."`
+	Reason string `help:"Why, for the record."`
+}
+
+func (c alertHoldCommand) Run(s *surroundings) error { return s.step(app.AlertHold, c.ID, c.Reason) }
+
+type alertResumeCommand struct {
+	ID string `arg:"" help:"Alert."`
+}
+
+func (c alertResumeCommand) Run(s *surroundings) error { return s.step(app.AlertResume, c.ID, "") }
+
+type alertCancelCommand struct {
+	ID     string `arg:"" help:"Alert."`
+	Reason string `help:"Why, for the record."`
+}
+
+func (c alertCancelCommand) Run(s *surroundings) error {
+	return s.step(app.AlertCancel, c.ID, c.Reason)
+}
+
+type alertKillCommand struct {
+	ID     string `arg:"" help:"Alert."`
+	Reason string `help:"Why: readers see it in the retraction."`
+}
+
+func (c alertKillCommand) Run(s *surroundings) error { return s.step(app.AlertKill, c.ID, c.Reason) }
+
+func (s *surroundings) step(step app.AlertStep, id, reason string) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.StepAlert(s.ctx, &cfg, step, id, reason, os.Stdout)
+}
+
+type editorCommand struct {
+	Add editorAddCommand `cmd:"" help:"Add a person."`
+}
+
+type editorAddCommand struct {
+	Name string `arg:"" help:"Name."`
+	Role string `help:"reporter (drafts), editor (drafts, approves others', releases, holds, kills, corrects), chief (also policy and keys)." enum:"reporter,editor,chief" required:""`
+}
+
+func (c editorAddCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.AddEditor(s.ctx, &cfg, c.Name, news.Role(c.Role), os.Stdout)
+}
+
+type apikeyCommand struct {
+	Add apikeyAddCommand `cmd:"" help:"Make a key; it is printed alone on the last line, this once."`
+}
+
+type apikeyAddCommand struct {
+	Editor string        `help:"Whose key." required:"" placeholder:"NAME"`
+	Scopes []string      `help:"What it may do: ${scopes}." required:"" placeholder:"a,b"`
+	For    time.Duration `help:"How long it lasts; keys that approve or release: 24h at most." placeholder:"DURATION"`
+}
+
+func (c apikeyAddCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.AddAPIKey(s.ctx, &cfg, c.Editor, c.Scopes, c.For, os.Stdout)
+}
+
+type importCommand struct {
+	Devices importDevicesCommand `cmd:"" help:"Push subscriptions: one body of POST /api/v1/subscriptions a line."`
+	Readers importReadersCommand `cmd:"" help:"Confirmed digest readers: one body of POST /api/v1/digests a line, with confirmedAt (and requestedAt, source, textVersion)."`
+}
+
+type importDevicesCommand struct {
+	File string `arg:"" help:"JSON lines; - for standard input."`
+}
+
+func (c importDevicesCommand) Run(s *surroundings) error {
+	return s.importing(c.File, "devices", app.Import.Devices)
+}
+
+type importReadersCommand struct {
+	File string `arg:"" help:"JSON lines; - for standard input."`
+}
+
+func (c importReadersCommand) Run(s *surroundings) error {
+	return s.importing(c.File, "readers", app.Import.Readers)
+}
+
+func (s *surroundings) importing(file, what string, do func(app.Import, context.Context) (app.ImportResult, error)) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	progress := app.NewProgress(os.Stderr, "importing "+what)
+	result, err := do(app.Import{Config: &cfg, File: file, Stdin: os.Stdin, Out: os.Stdout, Progress: progress}, s.ctx)
+	progress.Done()
+	fmt.Fprintf(os.Stdout, "%d lines: %d stored, %d rejected\n", result.Lines, result.Stored, result.Rejected)
+	if err == nil && result.Rejected > 0 {
+		return fmt.Errorf("%d of %d lines were rejected; the others are stored", result.Rejected, result.Lines)
+	}
+	return err
+}
+
+type keysCommand struct{}
+
+func (keysCommand) Run(*surroundings) error {
+	lines, err := app.FreshKeys()
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(os.Stdout, lines)
+	return err
+}
+
+type migrateCommand struct{}
+
+func (migrateCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.Migrate(s.ctx, &cfg, os.Stdout)
+}
+
+type versionCommand struct{}
+
+func (versionCommand) Run(*surroundings) error {
+	_, err := fmt.Fprintln(os.Stdout, strings.TrimSpace("dateline "+app.Version()))
+	return err
+}

@@ -1,0 +1,77 @@
+// Command dateline turns published stories into breaking-news alerts on
+// readers' phones and a daily digest in their mailboxes.
+//
+// `dateline --help` and `dateline COMMAND --help` are its manual.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"dateline/internal/news"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:]))
+}
+
+// run parses the command line, runs the command and gives the exit code: 0
+// done, 1 failed, 2 the command line or the configuration is wrong.
+func run(args []string) int {
+	var cli commandLine
+	parser, err := kong.New(&cli, kong.Name("dateline"), kong.Description(about()),
+		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
+		kong.Help(help), kong.Vars{"scopes": strings.Join(news.Scopes(), ", ")})
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "dateline:", err)
+		return 2
+	}
+	command, err := parser.Parse(args)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "dateline: %v; `dateline --help` is the manual\n", err)
+		return 2
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go stopOnSignal(stop)
+	if err := command.Run(&surroundings{ctx: ctx, cli: &cli}); err != nil {
+		return report(err)
+	}
+	return 0
+}
+
+// report says what went wrong, one line per fault.
+func report(err error) int {
+	var invalid *news.InvalidError
+	if errors.As(err, &invalid) && len(invalid.Problems) > 1 {
+		fmt.Fprintf(os.Stderr, "dateline: %d things need mending:\n", len(invalid.Problems))
+		for _, p := range invalid.Problems {
+			fmt.Fprintf(os.Stderr, "  %s: %s\n", p.Path, p.Message)
+		}
+		return 2
+	}
+	fmt.Fprintln(os.Stderr, "dateline:", err)
+	if errors.Is(err, news.ErrInvalid) {
+		return 2
+	}
+	return 1
+}
+
+// stopOnSignal asks for an orderly stop at the first SIGTERM or interrupt, and
+// ends the process at the second.
+func stopOnSignal(stop func()) {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	<-signals
+	stop()
+	<-signals
+	fmt.Fprintln(os.Stderr, "dateline: stopped at once")
+	os.Exit(1)
+}

@@ -1,0 +1,356 @@
+// Package app is the roof: it reads the configuration, builds every part in
+// order, runs the loops, and stops them in reverse.
+//
+// It promises: every fault of the configuration is reported at once and
+// nothing is touched before; a process that can't rely on its keys, its
+// database or its streams does not start; a loop that ends takes the process
+// down with it, and never dies alone; stopping is bounded and may be asked for
+// twice. It can be embedded in a test with ":0" listeners.
+package app
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
+
+	"dateline/internal/bus"
+	"dateline/internal/desk"
+	"dateline/internal/dispatch"
+	"dateline/internal/email"
+	"dateline/internal/intake"
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/push"
+	"dateline/internal/simulate"
+	"dateline/internal/site"
+	"dateline/internal/store"
+	"dateline/internal/web"
+	"dateline/templates"
+)
+
+// StopWithin bounds an orderly stop.
+const StopWithin = 10 * time.Second
+
+// App is one process with all its parts.
+type App struct {
+	cfg  Config
+	keys Keys
+	log  *slog.Logger
+
+	store    *store.Store
+	bus      *bus.Bus
+	links    *link.Signer
+	sender   *push.Sender
+	mailer   *email.Mailer
+	outbox   *simulate.MailServer // nil with an SMTP_URL
+	floor    *web.Floor
+	intake   *intake.Service
+	desk     *desk.Service
+	site     *site.Site
+	digest   digestPart
+	dispatch *dispatch.Service
+	metrics  *metrics
+
+	public, ops, deskDoor net.Listener
+	extra                 []door // routes of the demo
+	cleanup               []cleanupStep
+}
+
+// cleanupStep undoes one step of Open.
+type cleanupStep struct {
+	name string
+	run  func() error
+}
+
+// Open builds everything, in order, and listens; nothing runs yet. What fails
+// undoes what was built.
+func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) {
+	a := &App{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		a.openFolder, a.openStore, a.openBus, a.openSender, a.openMailer, a.openDoors, a.buildParts,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// onClose notes how to undo a step.
+func (a *App) onClose(name string, run func() error) {
+	a.cleanup = append(a.cleanup, cleanupStep{name, run})
+}
+
+// Close undoes Open, last step first. It may be called twice.
+func (a *App) Close() error {
+	var errs []error
+	for i := len(a.cleanup) - 1; i >= 0; i-- {
+		if err := a.cleanup[i].run(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", a.cleanup[i].name, err))
+		}
+	}
+	a.cleanup = nil
+	return errors.Join(errs...)
+}
+
+func (a *App) openFolder(context.Context) error {
+	unlock, err := lockFolder(a.cfg.Data)
+	if err != nil {
+		return err
+	}
+	a.onClose("data folder", func() error { unlock(); return nil })
+	a.keys, err = LoadKeys(&a.cfg)
+	if err != nil {
+		return err
+	}
+	a.links = link.New(a.keys.Link)
+	return nil
+}
+
+// storeURL is DATABASE_URL, else SQLite in the data folder.
+func (c *Config) storeURL() string {
+	if c.DatabaseURL != "" {
+		return c.DatabaseURL
+	}
+	return "sqlite:" + filepath.Join(c.Data, "dateline.db")
+}
+
+// openStore opens and migrates the database, and checks that our keys are the
+// ones its data were sealed and signed with.
+func (a *App) openStore(ctx context.Context) error {
+	s, err := openStore(ctx, &a.cfg, a.keys, a.log)
+	if err != nil {
+		return err
+	}
+	a.store = s
+	a.onClose("database", s.Close)
+	if err := s.InitPolicies(ctx, a.cfg.Policies); err != nil {
+		return fmt.Errorf("first policies: %w", err)
+	}
+	return nil
+}
+
+func openStore(ctx context.Context, cfg *Config, keys Keys, log *slog.Logger) (*store.Store, error) {
+	s, err := store.Open(ctx, store.Config{URL: cfg.storeURL(), SealKey: keys.Seal, VAPIDKeyID: keys.VAPID.KeyID(),
+		Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("open the database: %w", err)
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("bring the database's schema up to date: %w", err), s.Close())
+	}
+	if err := s.CheckFingerprints(ctx, keys.fingerprints()); err != nil {
+		return nil, errors.Join(fmt.Errorf("the keys do not belong to this database: %w", err), s.Close())
+	}
+	return s, nil
+}
+
+func (a *App) openBus(ctx context.Context) error {
+	b, err := bus.Open(ctx, bus.Config{URL: a.cfg.NATSURL, Dir: filepath.Join(a.cfg.Data, "nats"), Logger: a.log})
+	if err != nil {
+		return fmt.Errorf("open NATS: %w", err)
+	}
+	a.bus = b
+	a.onClose("NATS", func() error { b.Close(); return nil })
+	if a.cfg.NATSURL != "" {
+		return nil
+	}
+	path := filepath.Join(a.cfg.Data, "nats.url")
+	a.onClose("nats.url", func() error { return removeIfThere(path) })
+	return b.WriteURLFile(path)
+}
+
+func removeIfThere(path string) error {
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func (a *App) openSender(context.Context) error {
+	s, err := newSender(&a.cfg, a.keys, a.log)
+	if err != nil {
+		return fmt.Errorf("push: %w", err)
+	}
+	a.sender = s
+	a.onClose("push connections", func() error { s.Close(); return nil })
+	if why := s.AppleOff(); why != "" {
+		a.log.Warn("Apple's push service is off", "component", "push", "why", why)
+	}
+	return nil
+}
+
+func newSender(cfg *Config, keys Keys, log *slog.Logger) (*push.Sender, error) {
+	c := push.Config{Keys: keys.VAPID, Subject: cfg.VAPIDSubject, Origins: cfg.PushOrigins, Logger: log}
+	if len(cfg.PushCA) > 0 {
+		pool, err := x509.SystemCertPool()
+		if err != nil {
+			pool = x509.NewCertPool()
+		}
+		if !pool.AppendCertsFromPEM(cfg.PushCA) {
+			return nil, news.Invalid("DATELINE_PUSH_CA", "has no certificate in it; it must be a PEM file")
+		}
+		c.RootCAs = pool
+	}
+	return push.New(c)
+}
+
+// openMailer reaches for SMTP_URL, or starts the outbox inside the program.
+func (a *App) openMailer(context.Context) error {
+	url := a.cfg.SMTPURL
+	if url == "" {
+		out, err := simulate.NewMailServer(simulate.MailOptions{})
+		if err != nil {
+			return fmt.Errorf("the outbox inside the program: %w", err)
+		}
+		a.outbox = out
+		a.onClose("outbox", out.Close)
+		url = out.URL()
+	}
+	c, err := mailConfig(&a.cfg, url, a.log)
+	if err != nil {
+		return err
+	}
+	a.mailer, err = email.New(c)
+	if err != nil {
+		return fmt.Errorf("mail: %w", err)
+	}
+	a.onClose("mail connections", func() error { a.mailer.Close(); return nil })
+	return nil
+}
+
+func mailConfig(cfg *Config, url string, log *slog.Logger) (email.Config, error) {
+	server, err := email.ParseURL(url)
+	if err != nil {
+		return email.Config{}, fmt.Errorf("SMTP_URL: %w", err)
+	}
+	c := email.Config{Server: server, From: cfg.MailFrom.String(), DKIMSelector: cfg.DKIMSelector, Logger: log}
+	if cfg.DKIMKey != "" {
+		if c.DKIMKey, err = email.ParseDKIMKey(cfg.DKIMKey); err != nil {
+			return email.Config{}, fmt.Errorf("DATELINE_DKIM_KEY: %w", err)
+		}
+	}
+	return c, nil
+}
+
+// buildParts makes the parts that do the work, from the store outwards.
+func (a *App) buildParts(context.Context) error {
+	navigate := desk.Navigate(a.baseURL(), a.cfg.StoryHosts)
+	terms := news.ReleaseTerms{MaxStoryAge: a.cfg.MaxStoryAge, Navigate: navigate, NewID: newID}
+	a.dispatch = dispatch.New(dispatch.Config{Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
+		BaseURL: a.baseURL(), Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
+	a.metrics = newMetrics(a)
+	var err error
+	a.floor, err = web.New(web.Config{Templates: templates.FS, BaseURL: a.baseURL(), Logger: a.log,
+		TrustedProxies: a.cfg.TrustedProxies, AdminKey: a.keys.Admin, Keys: a.store, Observe: a.metrics.observe})
+	if err != nil {
+		return fmt.Errorf("pages: %w", err)
+	}
+	a.intake, err = intake.New(intake.Config{Store: a.store, Waker: a.bus, StoryHosts: a.cfg.StoryHosts,
+		MaxStoryAge: a.cfg.MaxStoryAge, Navigate: navigate, Floor: a.floor, Logger: a.log, NewID: newID})
+	if err != nil {
+		return fmt.Errorf("intake: %w", err)
+	}
+	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.floor, BaseURL: a.baseURL(),
+		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Logger: a.log, NewID: newID})
+	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
+		Explainer: explainer{a.store}, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
+		Publisher: site.Publisher(a.cfg.Publisher), Logger: a.log, NewID: newID})
+	if err != nil {
+		return fmt.Errorf("site: %w", err)
+	}
+	a.digest, err = newDigest(a)
+	if err != nil {
+		return fmt.Errorf("digest: %w", err)
+	}
+	return nil
+}
+
+func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// holder names this process in leases. Alone on its database (the data
+// folder's lock says so) it keeps one name, and takes its cells back at once
+// after a crash; otherwise the name is new at each start.
+func (a *App) holder() string {
+	if a.cfg.embedded() {
+		return "alone"
+	}
+	raw := make([]byte, 8)
+	if _, err := rand.Read(raw); err != nil { // crypto/rand does not fail on the systems we run on
+		return newID()
+	}
+	return "process-" + hex.EncodeToString(raw)
+}
+
+// Run serves and works until ctx ends, then stops everything in reverse within
+// StopWithin. A loop that fails ends the rest.
+func (a *App) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	loop := func(name string, run func(context.Context) error) {
+		group.Go(func() error {
+			err := run(ctx)
+			if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
+				return nil
+			}
+			return fmt.Errorf("%s ended: %w", name, cmpErr(err))
+		})
+	}
+	a.serve(group, ctx)
+	if a.cfg.Has(RoleDispatch) {
+		loop("dispatch", a.dispatch.Run)
+	}
+	if a.cfg.Has(RoleIntake) {
+		loop("intake", func(ctx context.Context) error { return a.bus.ConsumeStories(ctx, a.intake.Handle) })
+	}
+	if a.cfg.Has(RoleDigest) {
+		loop("digest", a.digest.Run)
+	}
+	return group.Wait()
+}
+
+// cmpErr gives an ending without a reason one.
+func cmpErr(err error) error {
+	if err == nil {
+		return errors.New("without a reason")
+	}
+	return err
+}
+
+// URL is where the public pages are reached on this machine.
+func (a *App) URL() string { return "http://" + localAddress(a.public.Addr().String()) }
+
+// baseURL is what readers see.
+func (a *App) baseURL() string {
+	if a.cfg.BaseURL != "" {
+		return a.cfg.BaseURL
+	}
+	return a.URL()
+}
+
+// localAddress names a listener on every interface as localhost.
+func localAddress(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return net.JoinHostPort(host, port)
+}

@@ -1,0 +1,417 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"dateline/internal/news"
+	"dateline/internal/push"
+)
+
+// Roles a process may have.
+const (
+	RoleSite     = "site"
+	RoleDesk     = "desk"
+	RoleIntake   = "intake"
+	RoleDispatch = "dispatch"
+	RoleDigest   = "digest"
+)
+
+// Config is everything a process needs to know, checked. Load makes it.
+type Config struct {
+	Data       string // folder
+	Listen     string
+	OpsListen  string
+	DeskListen string
+	BaseURL    string // "" : from the listener
+
+	DatabaseURL string // "" : SQLite in Data
+	NATSURL     string // "" : embedded
+	SMTPURL     string // "" : the outbox inside the program
+
+	Policies    news.Policies
+	Hold        time.Duration
+	Canary      bool
+	MaxStoryAge time.Duration
+	StoryHosts  []string // empty: any https host
+
+	VAPIDSubject string
+	VAPIDKey     string // "" : from the data folder; so are the next three
+	LinkKey      string
+	SealKey      string
+	AdminKey     string
+	PushOrigins  []string
+	PushCA       []byte // PEM
+
+	SignupLimit    int
+	TrustedProxies []netip.Prefix
+	Roles          []string
+
+	MailFrom     *mail.Address
+	DKIMKey      string // PEM text
+	DKIMSelector string
+	Publisher    Publisher
+
+	LogLevel slog.Level
+	Demo     bool // set by the demo: outbox and phones are shown
+}
+
+// Publisher is the imprint of mails.
+type Publisher struct {
+	Name    string
+	ID      string
+	Address []string
+}
+
+// Has reports whether the process plays the role.
+func (c *Config) Has(role string) bool { return slices.Contains(c.Roles, role) }
+
+// embedded reports whether the process owns its database alone.
+func (c *Config) embedded() bool { return c.DatabaseURL == "" }
+
+// reader collects settings and every fault found in them.
+type reader struct {
+	getenv   func(string) string
+	problems news.Problems
+}
+
+// Load reads the settings through getenv (os.Getenv, or a test's) and reports
+// every fault at once, as an *news.InvalidError whose paths are the names of
+// the variables.
+func Load(getenv func(string) string) (Config, error) {
+	r := &reader{getenv: getenv}
+	c := Config{
+		Data:         r.text("DATELINE_DATA", "./data"),
+		Listen:       r.listener("DATELINE_LISTEN", ":8080"),
+		OpsListen:    r.listener("DATELINE_OPS_LISTEN", "127.0.0.1:9464"),
+		DeskListen:   r.listener("DATELINE_DESK_LISTEN", ""),
+		BaseURL:      r.baseURL(),
+		DatabaseURL:  r.databaseURL(),
+		NATSURL:      r.natsURL(),
+		SMTPURL:      r.secret("SMTP_URL"),
+		Policies:     r.policies(),
+		Hold:         r.duration("DATELINE_HOLD", 10*time.Second),
+		Canary:       r.onOff("DATELINE_CANARY", true),
+		MaxStoryAge:  r.duration("DATELINE_MAX_STORY_AGE", 6*time.Hour),
+		StoryHosts:   r.list("DATELINE_STORY_HOSTS"),
+		VAPIDKey:     r.secret("DATELINE_VAPID_KEY"),
+		LinkKey:      r.secret("DATELINE_LINK_KEY"),
+		SealKey:      r.secret("DATELINE_SEAL_KEY"),
+		AdminKey:     r.secret("DATELINE_ADMIN_KEY"),
+		PushOrigins:  r.list("DATELINE_PUSH_ORIGINS"),
+		PushCA:       r.file("DATELINE_PUSH_CA"),
+		SignupLimit:  r.count("DATELINE_SIGNUP_LIMIT", 1000),
+		Roles:        r.roles(),
+		DKIMKey:      r.secret("DATELINE_DKIM_KEY"),
+		DKIMSelector: r.text("DATELINE_DKIM_SELECTOR", "dateline"),
+		Publisher: Publisher{
+			Name: r.text("DATELINE_PUBLISHER_NAME", "Dateline (set DATELINE_PUBLISHER_NAME)"),
+			ID:   r.text("DATELINE_PUBLISHER_ID", ""), Address: r.lines("DATELINE_PUBLISHER_ADDRESS"),
+		},
+		MailFrom: r.mailFrom(),
+		LogLevel: r.logLevel(),
+	}
+	c.TrustedProxies = r.networks("DATELINE_TRUSTED_PROXIES")
+	c.VAPIDSubject = r.vapidSubject(c.BaseURL)
+	r.together(&c)
+	return c, r.problems.Err()
+}
+
+// text is a plain setting.
+func (r *reader) text(name, otherwise string) string {
+	if v := strings.TrimSpace(r.getenv(name)); v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// secret is a setting that may also be in a file named by NAME_FILE.
+func (r *reader) secret(name string) string {
+	direct, path := strings.TrimSpace(r.getenv(name)), strings.TrimSpace(r.getenv(name+"_FILE"))
+	switch {
+	case direct != "" && path != "":
+		r.problems.Add(name, "is set, and so is %s_FILE; set one of them", name)
+	case path != "":
+		raw, err := os.ReadFile(filepath.Clean(path))
+		if err != nil {
+			r.problems.Add(name+"_FILE", "can't be read: %v", err)
+		}
+		return strings.TrimSpace(string(raw))
+	}
+	return direct
+}
+
+// file is the content of a file that is named directly.
+func (r *reader) file(name string) []byte {
+	path := r.text(name, "")
+	if path == "" {
+		return nil
+	}
+	raw, err := os.ReadFile(filepath.Clean(path))
+	if err != nil {
+		r.problems.Add(name, "can't be read: %v", err)
+	}
+	return raw
+}
+
+func (r *reader) list(name string) []string {
+	var out []string
+	for part := range strings.SplitSeq(r.text(name, ""), ",") {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func (r *reader) lines(name string) []string {
+	var out []string
+	for part := range strings.FieldsFuncSeq(r.text(name, ""), func(c rune) bool { return c == '|' || c == '\n' }) {
+		if part = strings.TrimSpace(part); part != "" {
+			out = append(out, part)
+		}
+	}
+	return out
+}
+
+func (r *reader) duration(name string, otherwise time.Duration) time.Duration {
+	v := r.text(name, "")
+	if v == "" {
+		return otherwise
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		r.problems.Add(name, "must be a duration such as 10s or 6h, not %q", v)
+	}
+	return d
+}
+
+func (r *reader) count(name string, otherwise int) int {
+	v := r.text(name, "")
+	if v == "" {
+		return otherwise
+	}
+	n, err := strconv.Atoi(v)
+	if err != nil || n < 0 {
+		r.problems.Add(name, "must be a whole number from 0, not %q", v)
+	}
+	return n
+}
+
+func (r *reader) onOff(name string, otherwise bool) bool {
+	switch v := r.text(name, ""); v {
+	case "":
+		return otherwise
+	case "on", "true", "1", "yes":
+		return true
+	case "off", "false", "0", "no":
+		return false
+	default:
+		r.problems.Add(name, "must be on or off, not %q", v)
+		return otherwise
+	}
+}
+
+func (r *reader) listener(name, otherwise string) string {
+	v := r.text(name, otherwise)
+	if v == "" {
+		return ""
+	}
+	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
+		r.problems.Add(name, "must be host:port or :port, not %q", v)
+	}
+	return v
+}
+
+func (r *reader) baseURL() string {
+	v := strings.TrimSuffix(r.text("DATELINE_BASE_URL", ""), "/")
+	if v == "" {
+		return ""
+	}
+	u, err := url.Parse(v)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Path != "" {
+		r.problems.Add("DATELINE_BASE_URL", "must be an origin such as https://alerts.example.org, not %q", v)
+	}
+	return v
+}
+
+func (r *reader) databaseURL() string {
+	v := r.secret("DATABASE_URL")
+	if v != "" && !strings.HasPrefix(v, "postgres://") && !strings.HasPrefix(v, "postgresql://") {
+		r.problems.Add("DATABASE_URL", "must begin with postgres:// or postgresql://; leave it empty for SQLite in the data folder")
+	}
+	return v
+}
+
+func (r *reader) natsURL() string {
+	v := r.secret("NATS_URL")
+	for part := range strings.SplitSeq(v, ",") {
+		if part = strings.TrimSpace(part); part != "" && !strings.Contains(part, "://") {
+			r.problems.Add("NATS_URL", "must be nats://… or tls://… addresses")
+		}
+	}
+	return v
+}
+
+// policies reads one word for all levels (notices stay auto) or level=word
+// pairs.
+func (r *reader) policies() news.Policies {
+	out := news.DefaultPolicies()
+	v := r.text("DATELINE_POLICY", "")
+	if v == "" {
+		return out
+	}
+	for _, part := range strings.Split(v, ",") {
+		level, word, pair := strings.Cut(strings.TrimSpace(part), "=")
+		if !pair {
+			level, word = "", level
+		}
+		policy := news.Policy(strings.TrimSpace(word))
+		if policy != news.PolicyAuto && policy != news.PolicyOne && policy != news.PolicyTwo {
+			r.problems.Add("DATELINE_POLICY", "%q is not auto, one or two", word)
+			continue
+		}
+		if !pair {
+			out[news.LevelFlash], out[news.LevelBulletin] = policy, policy
+			continue
+		}
+		l, err := news.ParseLevel(strings.TrimSpace(level))
+		if err != nil {
+			r.problems.Add("DATELINE_POLICY", "%q is not flash, bulletin or notice", level)
+			continue
+		}
+		out[l] = policy
+	}
+	return out
+}
+
+func (r *reader) roles() []string {
+	all := []string{RoleSite, RoleDesk, RoleIntake, RoleDispatch, RoleDigest}
+	chosen := r.list("DATELINE_ROLES")
+	if len(chosen) == 0 || slices.Equal(chosen, []string{"all"}) {
+		return all
+	}
+	for _, role := range chosen {
+		if !slices.Contains(all, role) {
+			r.problems.Add("DATELINE_ROLES", "%q is not one of %s", role, strings.Join(all, ", "))
+		}
+	}
+	return chosen
+}
+
+func (r *reader) networks(name string) []netip.Prefix {
+	var out []netip.Prefix
+	for _, v := range r.list(name) {
+		if p, err := netip.ParsePrefix(v); err == nil {
+			out = append(out, p.Masked())
+			continue
+		}
+		a, err := netip.ParseAddr(v)
+		if err != nil {
+			r.problems.Add(name, "%q is not an address or a network such as 10.0.0.0/8", v)
+			continue
+		}
+		out = append(out, netip.PrefixFrom(a, a.BitLen()))
+	}
+	return out
+}
+
+func (r *reader) mailFrom() *mail.Address {
+	v := r.text("DATELINE_MAIL_FROM", "Dateline <news@dateline.example>")
+	a, err := mail.ParseAddress(v)
+	if err != nil {
+		r.problems.Add("DATELINE_MAIL_FROM", "must be an address such as News <news@example.org>, not %q", v)
+		return &mail.Address{Address: "news@dateline.example"}
+	}
+	return a
+}
+
+func (r *reader) logLevel() slog.Level {
+	var l slog.Level
+	v := r.text("DATELINE_LOG", "info")
+	if err := l.UnmarshalText([]byte(v)); err != nil {
+		r.problems.Add("DATELINE_LOG", "must be debug, info, warn or error, not %q", v)
+	}
+	return l
+}
+
+// vapidSubject is what was set, checked as Apple checks it, or the base URL
+// when that would do.
+func (r *reader) vapidSubject(baseURL string) string {
+	set := r.text("DATELINE_VAPID_SUBJECT", "")
+	if set != "" {
+		if err := push.CheckSubject(set); err != nil {
+			r.problems.Take("DATELINE_VAPID_SUBJECT", err)
+		}
+		return set
+	}
+	if strings.HasPrefix(baseURL, "https://") && push.CheckSubject(baseURL) == nil {
+		return baseURL
+	}
+	return ""
+}
+
+// together checks what only the whole can tell.
+func (r *reader) together(c *Config) {
+	if c.DatabaseURL == "" && len(c.Roles) < 5 {
+		r.problems.Add("DATELINE_ROLES", "several processes need Postgres: set DATABASE_URL, or leave the roles away")
+	}
+	if c.DatabaseURL != "" {
+		for name, v := range map[string]string{"DATELINE_VAPID_KEY": c.VAPIDKey, "DATELINE_LINK_KEY": c.LinkKey, "DATELINE_SEAL_KEY": c.SealKey} {
+			if v == "" {
+				r.problems.Add(name, "is required with DATABASE_URL: every process must have the same; `dateline keys` prints a fresh set")
+			}
+		}
+	}
+	if c.AdminKey != "" && len(c.AdminKey) < 16 {
+		r.problems.Add("DATELINE_ADMIN_KEY", "must have 16 characters or more")
+	}
+	r.mailNeeds(c)
+	slices.SortStableFunc(r.problems, func(a, b news.Problem) int { return strings.Compare(a.Path, b.Path) })
+}
+
+// mailNeeds: real mail without a sender, an imprint and a signature would be
+// refused by mailbox providers and by law.
+func (r *reader) mailNeeds(c *Config) {
+	if c.SMTPURL == "" {
+		return
+	}
+	u, err := url.Parse(c.SMTPURL)
+	if err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Hostname() == "" {
+		r.problems.Add("SMTP_URL", "must be smtp://user:pass@host:port or smtps://…")
+		return
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && a.IsLoopback() {
+		return
+	}
+	for _, name := range []string{"DATELINE_MAIL_FROM", "DATELINE_PUBLISHER_NAME", "DATELINE_PUBLISHER_ADDRESS"} {
+		if r.text(name, "") == "" {
+			r.problems.Add(name, "is required to send real mail through SMTP_URL")
+		}
+	}
+	if c.DKIMKey == "" {
+		r.problems.Add("DATELINE_DKIM_KEY", "is required to send real mail through SMTP_URL (or DATELINE_DKIM_KEY_FILE)")
+	}
+}
+
+// String names the parts without giving anything away.
+func (c *Config) String() string {
+	kind := func(v, own string) string {
+		if v == "" {
+			return own
+		}
+		return "configured"
+	}
+	return fmt.Sprintf("data %s, database %s, NATS %s, mail %s", c.Data,
+		kind(c.DatabaseURL, "SQLite"), kind(c.NATSURL, "embedded"), kind(c.SMTPURL, "outbox"))
+}

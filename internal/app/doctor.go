@@ -1,0 +1,254 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"dateline/internal/bus"
+	"dateline/internal/email"
+	"dateline/internal/news"
+	"dateline/internal/push"
+	"dateline/internal/store"
+)
+
+// finding is one line of the doctor's report.
+type finding struct {
+	grade string // ok, note, bad
+	what  string
+	words string
+}
+
+// examination collects findings.
+type examination struct {
+	cfg      *Config
+	out      io.Writer
+	bad      int
+	resolver *net.Resolver
+}
+
+func (e *examination) say(grade, what, words string, args ...any) {
+	if grade == "bad" {
+		e.bad++
+	}
+	mark := map[string]string{"ok": "  ok  ", "note": " note ", "bad": "MEND  "}[grade]
+	fmt.Fprintf(e.out, "%s %-14s %s\n", mark, what, fmt.Sprintf(words, args...)) //nolint:errcheck // a report to a closed pipe
+}
+
+// Doctor runs the checks of the start and those that need the network, and
+// says in words what to mend. It changes nothing. loadErr is what Load found.
+// The error says that something has to be mended.
+func Doctor(ctx context.Context, cfg Config, loadErr error, out io.Writer) error {
+	e := &examination{cfg: &cfg, out: out, resolver: net.DefaultResolver}
+	e.configuration(loadErr)
+	e.placeholders()
+	keys, haveKeys := e.keys()
+	if haveKeys {
+		e.database(ctx, keys)
+		e.push(ctx, keys)
+	}
+	e.nats(ctx)
+	e.mail(ctx)
+	if e.bad > 0 {
+		return fmt.Errorf("%d of the findings above need mending", e.bad)
+	}
+	return nil
+}
+
+func (e *examination) configuration(err error) {
+	var invalid *news.InvalidError
+	switch {
+	case err == nil:
+		e.say("ok", "configuration", "%s", e.cfg.String())
+	case errors.As(err, &invalid):
+		for _, p := range invalid.Problems {
+			e.say("bad", "configuration", "%s %s", p.Path, p.Message)
+		}
+	default:
+		e.say("bad", "configuration", "%v", err)
+	}
+}
+
+// placeholders complains of defaults that readers would see.
+func (e *examination) placeholders() {
+	if e.cfg.BaseURL == "" {
+		e.say("note", "base URL", "DATELINE_BASE_URL is not set: links lead to the listener's own address")
+	} else if !strings.HasPrefix(e.cfg.BaseURL, "https://") {
+		e.say("note", "base URL", "is not https: browsers allow push only on https pages (and on localhost)")
+	}
+	if strings.Contains(e.cfg.Publisher.Name, "DATELINE_PUBLISHER_NAME") || len(e.cfg.Publisher.Address) == 0 {
+		e.say("note", "imprint", "set DATELINE_PUBLISHER_NAME, …_ID and …_ADDRESS: mails show a placeholder")
+	}
+	if strings.HasSuffix(e.cfg.MailFrom.Address, "@dateline.example") {
+		e.say("note", "sender", "set DATELINE_MAIL_FROM: mails come from a placeholder")
+	}
+	if e.cfg.VAPIDSubject == "" {
+		e.say("note", "push", "DATELINE_VAPID_SUBJECT is not set and the base URL is not https: Apple's push service is off")
+	}
+}
+
+// keys reads the keys without making any.
+func (e *examination) keys() (Keys, bool) {
+	missing := 0
+	for _, k := range keyFiles() {
+		if set := map[string]string{"DATELINE_VAPID_KEY": e.cfg.VAPIDKey, "DATELINE_LINK_KEY": e.cfg.LinkKey,
+			"DATELINE_SEAL_KEY": e.cfg.SealKey, "DATELINE_ADMIN_KEY": e.cfg.AdminKey}[k.variable]; set != "" {
+			continue
+		}
+		path := filepath.Join(e.cfg.Data, k.file)
+		info, err := os.Stat(path)
+		switch {
+		case errors.Is(err, os.ErrNotExist):
+			missing++
+		case err == nil && info.Mode().Perm()&0o077 != 0:
+			e.say("bad", "keys", "%s can be read by others; run: chmod 600 %s", path, path)
+		}
+	}
+	if missing > 0 {
+		e.say("note", "keys", "%d of 4 are not there yet: the first `dateline serve` makes them in %s", missing, e.cfg.Data)
+		return Keys{}, false
+	}
+	keys, err := LoadKeys(e.cfg)
+	if err != nil {
+		e.say("bad", "keys", "%v", err)
+		return Keys{}, false
+	}
+	e.say("ok", "keys", "VAPID key %s", keys.VAPID.KeyID())
+	return keys, true
+}
+
+func (e *examination) database(ctx context.Context, keys Keys) {
+	if e.cfg.embedded() {
+		if _, err := os.Stat(filepath.Join(e.cfg.Data, "dateline.db")); errors.Is(err, os.ErrNotExist) {
+			e.say("note", "database", "is not there yet: the first `dateline serve` makes it")
+			return
+		}
+	}
+	s, err := store.Open(ctx, store.Config{URL: e.cfg.storeURL(), SealKey: keys.Seal, VAPIDKeyID: keys.VAPID.KeyID(), Logger: discard()})
+	if err != nil {
+		e.say("bad", "database", "can't be opened: %v", err)
+		return
+	}
+	defer s.Close() //nolint:errcheck // nothing was written
+	current, latest, err := s.SchemaVersion(ctx)
+	switch {
+	case err != nil:
+		e.say("bad", "database", "does not answer: %v", err)
+		return
+	case current < latest:
+		e.say("note", "database", "schema %d of %d: `dateline serve` or `dateline migrate` brings it up to date", current, latest)
+		return
+	case current > latest:
+		e.say("bad", "database", "schema %d is newer than this program's %d: run the newer program", current, latest)
+		return
+	}
+	if err := s.CheckFingerprints(ctx, keys.fingerprints()); err != nil {
+		e.say("bad", "database", "%v", err)
+		return
+	}
+	e.say("ok", "database", "%s, schema %d, and the keys belong to it", s.Engine(), current)
+}
+
+// push looks the services' names up: without them nothing can be sent.
+func (e *examination) push(ctx context.Context, keys Keys) {
+	s, err := newSender(e.cfg, keys, discard())
+	if err != nil {
+		e.say("bad", "push", "%v", err)
+		return
+	}
+	s.Close()
+	hosts := []string{"fcm.googleapis.com", "updates.push.services.mozilla.com", "web.push.apple.com", "wns2-par02p.notify.windows.com"}
+	for _, o := range e.cfg.PushOrigins {
+		if u, err := url.Parse(push.Origin(o)); err == nil && net.ParseIP(u.Hostname()) == nil {
+			hosts = append(hosts, u.Hostname())
+		}
+	}
+	unknown := e.lookUp(ctx, hosts)
+	if len(unknown) > 0 {
+		e.say("bad", "push", "these push services can't be found: %s; check DNS and the way out of this machine", strings.Join(unknown, ", "))
+		return
+	}
+	e.say("ok", "push", "every push service's name is found")
+}
+
+func (e *examination) lookUp(ctx context.Context, hosts []string) (unknown []string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	for _, h := range hosts {
+		if _, err := e.resolver.LookupHost(ctx, h); err != nil {
+			unknown = append(unknown, h)
+		}
+	}
+	return unknown
+}
+
+func (e *examination) nats(ctx context.Context) {
+	address, err := natsURL(e.cfg)
+	if err != nil {
+		e.say("note", "NATS", "embedded; it runs inside `dateline serve`, which is not running on %s", e.cfg.Data)
+		return
+	}
+	b, err := bus.Open(ctx, bus.Config{URL: address, Logger: discard(), Patience: 3 * time.Second})
+	if err != nil {
+		e.say("bad", "NATS", "%v", err)
+		return
+	}
+	defer b.Close()
+	pending, _, err := b.Lag(ctx)
+	if err != nil {
+		e.say("bad", "NATS", "the stream does not answer: %v", err)
+		return
+	}
+	e.say("ok", "NATS", "the stream's settings are what we rely on; %d stories wait", pending)
+}
+
+// mail reaches the server and looks up what mailbox providers look up.
+func (e *examination) mail(ctx context.Context) {
+	if e.cfg.SMTPURL == "" {
+		e.say("note", "mail", "no SMTP_URL: mails stay in the outbox inside the program, readers get none")
+		return
+	}
+	server, err := email.ParseURL(e.cfg.SMTPURL)
+	if err != nil {
+		e.say("bad", "mail", "SMTP_URL: %v", err)
+		return
+	}
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", server.Addr())
+	if err != nil {
+		e.say("bad", "mail", "the server can't be reached: %v", err)
+	} else {
+		conn.Close() //nolint:errcheck // nothing was said
+		e.say("ok", "mail", "the server can be reached")
+	}
+	_, domain, _ := strings.Cut(e.cfg.MailFrom.Address, "@")
+	e.record(ctx, "SPF", domain, "v=spf1")
+	e.record(ctx, "DMARC", "_dmarc."+domain, "v=DMARC1")
+	if e.cfg.DKIMKey != "" {
+		e.record(ctx, "DKIM", e.cfg.DKIMSelector+"._domainkey."+domain, "p=")
+	}
+}
+
+func (e *examination) record(ctx context.Context, what, name, mark string) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	texts, err := e.resolver.LookupTXT(ctx, name)
+	for _, t := range texts {
+		if strings.Contains(t, mark) {
+			e.say("ok", what, "%s", name)
+			return
+		}
+	}
+	if err != nil {
+		e.say("bad", what, "no TXT record at %s could be read (%v): Gmail, Yahoo and Outlook refuse bulk mail without", name, err)
+		return
+	}
+	e.say("bad", what, "the TXT records at %s have no %s: Gmail, Yahoo and Outlook refuse bulk mail without", name, mark)
+}

@@ -1,0 +1,149 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dateline/internal/news"
+	"dateline/internal/web"
+)
+
+// door is one more route of the public listener.
+type door struct {
+	pattern string
+	handler http.Handler
+}
+
+// openDoors listens before anything runs: a port that is taken is a fault of
+// the start, and ":0" has its number when the base URL is made.
+func (a *App) openDoors(context.Context) error {
+	var err error
+	listen := func(name, addr string) net.Listener {
+		if addr == "" || err != nil {
+			return nil
+		}
+		var l net.Listener
+		if l, err = net.Listen("tcp", addr); err != nil {
+			err = fmt.Errorf("%s: %w; another program may use the port", name, err)
+			return nil
+		}
+		a.onClose(name, func() error {
+			if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+				return err
+			}
+			return nil
+		})
+		return l
+	}
+	a.public = listen("DATELINE_LISTEN", a.cfg.Listen)
+	a.ops = listen("DATELINE_OPS_LISTEN", a.cfg.OpsListen)
+	a.deskDoor = listen("DATELINE_DESK_LISTEN", a.cfg.DeskListen)
+	return err
+}
+
+// publicRoutes is what the public listener answers. With a desk listener the
+// desk's doors are there and not here.
+func (a *App) publicRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", a.floor.API("", a.healthz))
+	mux.Handle("GET /readyz", a.floor.API("", a.readyz))
+	if a.cfg.Has(RoleSite) {
+		a.site.Routes(mux)
+	}
+	if a.cfg.Has(RoleIntake) {
+		a.intake.Routes(mux)
+	}
+	if a.cfg.Has(RoleDesk) && a.deskDoor == nil {
+		a.desk.Routes(mux)
+	}
+	if a.cfg.Has(RoleDigest) {
+		a.digest.Routes(mux)
+	}
+	for _, d := range a.extra {
+		mux.Handle(d.pattern, d.handler)
+	}
+	return a.floor.Handler(mux)
+}
+
+func (a *App) deskRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", a.floor.API("", a.healthz))
+	a.desk.Routes(mux)
+	return a.floor.Handler(mux)
+}
+
+func (a *App) opsRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", a.metrics.handler())
+	mux.HandleFunc("/debug/pprof/", pprof.Index)
+	mux.HandleFunc("/debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("/debug/pprof/trace", pprof.Trace)
+	return mux
+}
+
+// healthz says that the process answers.
+func (a *App) healthz(w http.ResponseWriter, _ *http.Request) error {
+	return web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readyz says that the process can do its work: the database answers, stories
+// can flow, the devices are loaded.
+func (a *App) readyz(w http.ResponseWriter, r *http.Request) error {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	problems := map[string]string{}
+	if err := a.store.Ping(ctx); err != nil {
+		problems["database"] = "does not answer"
+	}
+	if err := a.bus.Healthy(); err != nil {
+		problems["nats"] = "not connected"
+	}
+	if a.cfg.Has(RoleDispatch) {
+		select {
+		case <-a.dispatch.Ready():
+		default:
+			problems["dispatch"] = "no cells yet: devices are being loaded, or other processes hold them"
+		}
+	}
+	if len(problems) > 0 {
+		return web.WriteJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "problems": problems})
+	}
+	return web.WriteJSON(w, http.StatusOK, map[string]string{"status": "ready"})
+}
+
+// serve runs the listeners under the group. When ctx ends they stop taking
+// requests and let the ones they have finish.
+func (a *App) serve(group *errgroup.Group, ctx context.Context) {
+	start := func(l net.Listener, h http.Handler) {
+		if l == nil {
+			return
+		}
+		server := web.NewServer(h)
+		group.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return fmt.Errorf("listener %s: %w", l.Addr(), err)
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopWithin/2)
+			defer cancel()
+			if err := server.Shutdown(stop); err != nil {
+				return errors.Join(server.Close(), fmt.Errorf("%w: requests were cut off at the stop", news.ErrUnavailable))
+			}
+			return nil
+		})
+	}
+	start(a.public, a.publicRoutes())
+	start(a.ops, a.opsRoutes())
+	start(a.deskDoor, a.deskRoutes())
+}

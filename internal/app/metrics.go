@@ -1,0 +1,94 @@
+package app
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what an operator watches; docs/operating.md explains each.
+type metrics struct {
+	app      *App
+	registry *prometheus.Registry
+	requests *prometheus.HistogramVec
+
+	sends, commits, fenced, devices, preferences, stories, lag, unacked *prometheus.Desc
+}
+
+func newMetrics(a *App) *metrics {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("dateline_"+name, help, labels, nil)
+	}
+	m := &metrics{app: a, registry: prometheus.NewRegistry(),
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dateline_http_request_seconds",
+			Help: "Answered requests by route pattern and status.", Buckets: prometheus.DefBuckets}, []string{"route", "status"}),
+		sends:       desc("push_answers_total", "Answers of push services since the start.", "outcome"),
+		commits:     desc("ledger_commits_total", "Ledger transactions since the start."),
+		fenced:      desc("ledger_fenced_total", "Ledger writes refused because a cell had moved."),
+		devices:     desc("devices", "Devices of the cells held here.", "state"),
+		preferences: desc("preferences", "Distinct preferences of the cells held here."),
+		stories:     desc("stories_total", "Story events handled since the start.", "result"),
+		lag:         desc("stories_pending", "Story events acknowledged by NATS and not yet stored: what would be lost with NATS' files."),
+		unacked:     desc("stories_unacked", "Story events being handled."),
+	}
+	m.registry.MustRegister(m, m.requests, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+func (m *metrics) handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
+// observe is told of every answered request.
+func (m *metrics) observe(pattern string, status int, took time.Duration) {
+	m.requests.WithLabelValues(pattern, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// Describe is part of prometheus.Collector.
+func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{m.sends, m.commits, m.fenced, m.devices, m.preferences, m.stories, m.lag, m.unacked} {
+		ch <- d
+	}
+}
+
+// Collect is part of prometheus.Collector.
+func (m *metrics) Collect(ch chan<- prometheus.Metric) {
+	counter := func(d *prometheus.Desc, v int64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	f := m.app.dispatch.Figures()
+	counter(m.sends, f.Accepted.Load(), "accepted")
+	counter(m.sends, f.Gone.Load(), "gone")
+	counter(m.sends, f.Failed.Load(), "refused")
+	counter(m.sends, f.Retried.Load(), "retry")
+	counter(m.sends, f.Ambiguous.Load(), "ambiguous")
+	counter(m.commits, f.Commits.Load())
+	counter(m.fenced, f.Fenced.Load())
+	size := m.app.dispatch.Audience().Size()
+	gauge(m.devices, float64(size.Active), "active")
+	gauge(m.devices, float64(size.Gone), "gone")
+	gauge(m.devices, float64(size.Left), "left")
+	gauge(m.devices, float64(size.Quarantined), "quarantined")
+	gauge(m.preferences, float64(size.Preferences))
+	in := m.app.intake.Figures()
+	counter(m.stories, in.Stored, "stored")
+	counter(m.stories, in.Duplicates, "duplicate")
+	counter(m.stories, in.Older, "older")
+	counter(m.stories, in.Conflicts, "conflict")
+	counter(m.stories, in.DeadLetters, "dead-letter")
+	counter(m.stories, in.Retries, "put-off")
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if pending, unacked, err := m.app.bus.Lag(ctx); err == nil {
+		gauge(m.lag, float64(pending))
+		gauge(m.unacked, float64(unacked))
+	}
+}

@@ -1,0 +1,158 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"dateline/internal/bus"
+	"dateline/internal/desk"
+	"dateline/internal/news"
+)
+
+// Migrate brings the database's schema up to date.
+func Migrate(ctx context.Context, cfg *Config, out io.Writer) error {
+	keys, err := LoadKeys(cfg)
+	if err != nil {
+		return err
+	}
+	s, err := openStore(ctx, cfg, keys, discard())
+	if err != nil {
+		return err
+	}
+	defer s.Close() //nolint:errcheck // nothing is written after the migration
+	current, latest, err := s.SchemaVersion(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "schema %d of %d\n", current, latest)
+	return err
+}
+
+// withDesk opens the database and gives a desk on it, which works whether or
+// not a dateline is serving: dispatchers read the stop counter every 100 ms.
+func withDesk(ctx context.Context, cfg *Config, do func(*desk.Service, desk.Newsroom) error) error {
+	keys, err := LoadKeys(cfg)
+	if err != nil {
+		return err
+	}
+	s, err := openStore(ctx, cfg, keys, discard())
+	if err != nil {
+		return err
+	}
+	defer s.Close() //nolint:errcheck // what was done is committed
+	c := desk.Config{Store: s, BaseURL: cfg.BaseURL, StoryHosts: cfg.StoryHosts, Hold: cfg.Hold, NewID: newID}
+	if url, err := natsURL(cfg); err == nil {
+		// A wake-up is a courtesy: without it the others look within 250 ms.
+		reach, cancel := context.WithTimeout(ctx, time.Second)
+		if b, err := bus.Open(reach, bus.Config{URL: url, Logger: discard(), Patience: time.Second}); err == nil {
+			defer b.Close()
+			c.Waker = b
+		}
+		cancel()
+	}
+	return do(desk.New(c), s)
+}
+
+// AddEditor adds a person to the newsroom.
+func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, out io.Writer) error {
+	return withDesk(ctx, cfg, func(_ *desk.Service, room desk.Newsroom) error {
+		e, err := desk.AddEditor(ctx, room, name, role, time.Now().UTC())
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s is a %s now\n", e.Name, e.Role)
+		return err
+	})
+}
+
+// AddAPIKey makes a key for an editor and prints it, alone, on the last line.
+// It is shown this once.
+func AddAPIKey(ctx context.Context, cfg *Config, editor string, scopes []string, lasts time.Duration, out io.Writer) error {
+	return withDesk(ctx, cfg, func(_ *desk.Service, room desk.Newsroom) error {
+		secret, key, err := desk.AddAPIKey(ctx, room, desk.KeyWish{Editor: editor, Scopes: scopes, Life: lasts}, time.Now().UTC())
+		if err != nil {
+			return err
+		}
+		until := "until it is withdrawn"
+		if !key.ExpiresAt.IsZero() {
+			until = "until " + key.ExpiresAt.Format(time.RFC3339)
+		}
+		_, err = fmt.Fprintf(out, "key of %s for %s, %s; it is shown this once:\n%s\n",
+			key.Editor, strings.Join(key.Scopes, ", "), until, secret)
+		return err
+	})
+}
+
+// AlertStep is one of the steps the command line may take on an alert.
+type AlertStep string
+
+// The steps.
+const (
+	AlertHold   AlertStep = "hold"
+	AlertResume AlertStep = "resume"
+	AlertCancel AlertStep = "cancel"
+	AlertKill   AlertStep = "kill"
+	AlertShow   AlertStep = "show"
+)
+
+// StepAlert takes the step as the system: whoever may read the keys may stop
+// an alert, also when the site is down.
+func StepAlert(ctx context.Context, cfg *Config, step AlertStep, id, reason string, out io.Writer) error {
+	system := news.Person{Name: news.SystemName, System: true}
+	return withDesk(ctx, cfg, func(d *desk.Service, _ desk.Newsroom) error {
+		var v desk.View
+		var err error
+		switch step {
+		case AlertHold:
+			v, err = d.Hold(ctx, system, id, reason)
+		case AlertResume:
+			v, err = d.Resume(ctx, system, id)
+		case AlertCancel:
+			v, err = d.Cancel(ctx, system, id, reason)
+		case AlertKill:
+			v, err = d.Kill(ctx, system, id, reason)
+		default:
+			v, err = d.Alert(ctx, id)
+		}
+		if err != nil {
+			return err
+		}
+		c := counts(v)
+		_, err = fmt.Fprintf(out, "alert %s is %s: %d intended, %d accepted, %d pending, %d held, %d cancelled\n",
+			v.Alert.ID, v.Alert.State, c.Intended, c.Accepted, c.Pending, c.Held, c.Cancelled)
+		return err
+	})
+}
+
+// ListAlerts prints the newest alerts.
+func ListAlerts(ctx context.Context, cfg *Config, out io.Writer) error {
+	return withDesk(ctx, cfg, func(d *desk.Service, _ desk.Newsroom) error {
+		views, err := d.Newest(ctx)
+		if err != nil {
+			return err
+		}
+		if len(views) == 0 {
+			_, err := fmt.Fprintln(out, "no alerts yet")
+			return err
+		}
+		for _, v := range views {
+			c := counts(v)
+			if _, err := fmt.Fprintf(out, "%s  %-9s %-8s  %d of %d  %s\n", v.Alert.ID, v.Alert.State, v.Alert.Level,
+				c.Accepted, c.Intended, v.Alert.StoryURI); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// counts are those of an alert's first release.
+func counts(v desk.View) news.Counts {
+	if v.First == nil {
+		return news.Counts{}
+	}
+	return v.First.Figures.Counts
+}

@@ -1,0 +1,45 @@
+package app
+
+// Variable is one setting of the environment.
+type Variable struct {
+	Name    string
+	Default string // as the manual shows it
+	What    string
+	Secret  bool // may also be given as NAME_FILE, never printed
+}
+
+// Variables lists every setting the program reads, in the order of the manual.
+func Variables() []Variable {
+	return []Variable{
+		{Name: "DATELINE_DATA", Default: "./data", What: "data folder: database, NATS store, keys, nats.url"},
+		{Name: "DATELINE_LISTEN", Default: ":8080", What: "public pages and API"},
+		{Name: "DATELINE_OPS_LISTEN", Default: "127.0.0.1:9464", What: "/metrics and /debug/pprof"},
+		{Name: "DATELINE_BASE_URL", Default: "from the listener", What: "the address readers see; links in mails and notifications begin with it"},
+		{Name: "DATABASE_URL", Default: "SQLite in the data folder", What: "postgres://… for Postgres; keys must then come from the environment", Secret: true},
+		{Name: "NATS_URL", Default: "embedded", What: "nats://… of a JetStream server or cluster", Secret: true},
+		{Name: "SMTP_URL", Default: "an outbox inside the program", What: "smtp(s)://user:pass@host:port", Secret: true},
+		{Name: "DATELINE_POLICY", Default: "one (notices: auto)", What: "auto, one or two, or by level: flash=two,bulletin=one,notice=auto; the first value, afterwards the desk's"},
+		{Name: "DATELINE_HOLD", Default: "10s", What: "how long a release can be undone before the first send; a flash waits twice as long"},
+		{Name: "DATELINE_CANARY", Default: "on", What: "a first small part before everybody; on or off"},
+		{Name: "DATELINE_VAPID_SUBJECT", Default: "an https base URL, else none", What: "who push services may write to: mailto:… or https://…; without one Apple's service is off"},
+		{Name: "DATELINE_VAPID_KEY", Default: "generated", What: "P-256 private scalar, base64url without padding", Secret: true},
+		{Name: "DATELINE_LINK_KEY", Default: "generated", What: "32 bytes, base64url: links, topics, receipts", Secret: true},
+		{Name: "DATELINE_SEAL_KEY", Default: "generated", What: "32 bytes, base64url: data at rest", Secret: true},
+		{Name: "DATELINE_ADMIN_KEY", Default: "generated", What: "bearer key with every scope, 16 characters or more", Secret: true},
+		{Name: "DATELINE_PUSH_ORIGINS", Default: "none", What: "further push services, comma-separated exact origins; only these may be on private addresses"},
+		{Name: "DATELINE_PUSH_CA", Default: "none", What: "PEM file of certificate authorities for push services, beside the system's"},
+		{Name: "DATELINE_STORY_HOSTS", Default: "any https host", What: "hosts that story links and pictures may be on, comma-separated"},
+		{Name: "DATELINE_MAX_STORY_AGE", Default: "6h", What: "older stories raise and send nothing by themselves"},
+		{Name: "DATELINE_SIGNUP_LIMIT", Default: "1000", What: "new subscriptions per client address (IPv6: /64) and hour; 0 for none"},
+		{Name: "DATELINE_TRUSTED_PROXIES", Default: "none", What: "addresses or networks whose X-Forwarded-For is believed"},
+		{Name: "DATELINE_DESK_LISTEN", Default: "none", What: "a listener of its own for the editors' doors"},
+		{Name: "DATELINE_ROLES", Default: "all", What: "site, desk, intake, dispatch, digest: what this process does (needs Postgres)"},
+		{Name: "DATELINE_MAIL_FROM", Default: "news@dateline.example", What: "sender of mails: Name <address>"},
+		{Name: "DATELINE_DKIM_KEY", Default: "none", What: "PKCS 8 PEM; signs for the domain of DATELINE_MAIL_FROM", Secret: true},
+		{Name: "DATELINE_DKIM_SELECTOR", Default: "dateline", What: "DKIM selector"},
+		{Name: "DATELINE_PUBLISHER_NAME", Default: "Dateline (set DATELINE_PUBLISHER_NAME)", What: "imprint: name"},
+		{Name: "DATELINE_PUBLISHER_ID", Default: "none", What: "imprint: company id"},
+		{Name: "DATELINE_PUBLISHER_ADDRESS", Default: "none", What: "imprint: postal address, one line or lines split by |"},
+		{Name: "DATELINE_LOG", Default: "info", What: "debug, info, warn or error"},
+	}
+}
