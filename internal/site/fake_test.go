@@ -279,7 +279,7 @@ func newHouse(t *testing.T, change func(*Config)) *house {
 	}
 	mux := http.NewServeMux()
 	h.site.Routes(mux)
-	h.http = floor.Handler(mux)
+	h.http = h.site.Floor.Handler(mux)
 	return h
 }
 

@@ -82,7 +82,6 @@ function read(event) {
 
 async function show(n, silent) {
   const data = { ...n.data, navigate: n.navigate || (n.data && n.data.navigate) || "" };
-  const older = n.tag ? await self.registration.getNotifications({ tag: n.tag }) : [];
   await self.registration.showNotification(n.title, {
     body: n.body || "",
     lang: n.lang || "",
@@ -97,8 +96,11 @@ async function show(n, silent) {
     requireInteraction: Boolean(n.requireInteraction),
     data,
   });
-  // Where the browser does not honour tags (Safari), the older one is closed.
-  for (const other of older) if (revision(other) < revision(n)) other.close();
+  // Where the browser does not honour tags (Safari), both are on screen now and
+  // the older one is closed. Looked up anew: in Firefox close() on one that was
+  // replaced takes its successor away.
+  const here = n.tag ? await self.registration.getNotifications({ tag: n.tag }) : [];
+  if (here.length > 1) for (const other of here) if (revision(other) < revision(n)) other.close();
 }
 
 async function pushed(event) {
@@ -131,6 +133,7 @@ self.addEventListener("push", event => {
 // page of our own. Anything else leads to the alert's page here.
 function target(data) {
   const own = new URL(data && /^[\w-]{1,64}$/.test(data.alert || "") ? `/alerts/${data.alert}` : "/alerts", self.location.origin);
+  if (!data || typeof data.navigate !== "string" || data.navigate === "") return own;
   try {
     const url = new URL(data.navigate, self.location.origin);
     if (url.origin === self.location.origin) return url;
@@ -152,7 +155,16 @@ self.addEventListener("notificationclick", event => {
   event.notification.close();
   event.waitUntil(Promise.allSettled([pressed(event.notification), tell(event.notification.data, "clicked")]));
 });
-self.addEventListener("notificationclose", event => event.waitUntil(tell(event.notification.data, "closed")));
+
+// closed is a reader's doing only when nothing newer took the place: Firefox
+// reports a replaced notification as closed too.
+async function closed(notification) {
+  const { tag, data } = notification;
+  if (!data || !data.receipt) return;
+  const here = tag ? await self.registration.getNotifications({ tag }) : [];
+  if (here.length === 0) await tell(data, "closed");
+}
+self.addEventListener("notificationclose", event => event.waitUntil(closed(event.notification)));
 
 // tell sends the receipt that the message carries; most carry none.
 async function tell(data, kind) {

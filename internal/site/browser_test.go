@@ -1,0 +1,214 @@
+package site
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"dateline/internal/browsertest"
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/push"
+	"dateline/internal/web"
+	"dateline/templates"
+)
+
+// stage is the site before a real browser.
+type stage struct {
+	*house
+	t       *testing.T
+	svc     *browsertest.Autopush
+	browser *browsertest.Browser
+	sender  *push.Sender
+	url     string
+}
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("NOT RUN: -short leaves the browsers out")
+	}
+	s := &stage{t: t, svc: browsertest.NewAutopush(t)}
+	server := httptest.NewUnstartedServer(nil)
+	t.Cleanup(server.Close)
+	s.url = "http://" + strings.Replace(server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
+	keys, err := push.NewVAPIDKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.sender, err = push.New(push.Config{Keys: keys, Subject: "https://alerts.example", Origins: []string{s.svc.Origin()}}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.sender.Close)
+	floor, err := web.New(web.Config{Templates: templates.FS, BaseURL: s.url})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.house = newHouse(t, func(c *Config) {
+		c.Floor, c.Push, c.StoryHosts = floor, s.sender, []string{"news.example"}
+		c.Now = nil
+	})
+	s.now = time.Now()
+	server.Config.Handler = s.http
+	server.Start()
+	s.browser = browsertest.Firefox(t, browsertest.WithPush(s.svc))
+	return s
+}
+
+// device is the only one there is.
+func (s *stage) device() news.Device {
+	s.t.Helper()
+	defer s.store.lock()()
+	for _, d := range s.store.devices {
+		return d
+	}
+	s.t.Fatal("nobody has subscribed")
+	return news.Device{}
+}
+
+// send pushes one revision of a story.
+func (s *stage) send(tag string, revision int, title, receipt string) {
+	s.t.Helper()
+	d := s.device()
+	payload, err := json.Marshal(map[string]any{"web_push": 8030, "mutable": true, "notification": map[string]any{
+		"title": title, "body": "本文 " + title, "navigate": "https://news.example/story", "lang": "ja", "dir": "ltr", "tag": tag,
+		"icon": s.url + "/icons/192.png", "timestamp": 1, "silent": false, "renotify": revision > 1, "requireInteraction": false, "mutable": true,
+		"data": map[string]any{"alert": sentAlert, "revision": revision, "level": "flash", "regions": []string{"JP"}, "receipt": receipt}}})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	got := s.sender.Send(context.Background(), push.Target{Endpoint: d.Push.Endpoint, P256dh: d.Push.P256dh, Auth: d.Push.Auth},
+		push.Message{Payload: payload, TTL: 60, Urgency: "high"}) // no Topic: the service keeps both revisions
+	if got.Outcome != news.Accepted {
+		s.t.Fatalf("send: %+v", got)
+	}
+}
+
+func (s *stage) waitTitle(title string) browsertest.Notification {
+	s.t.Helper()
+	return s.browser.WaitNotifications(title, func(shown []browsertest.Notification) bool {
+		return len(shown) == 1 && shown[0].Title == title
+	})[0]
+}
+
+// TestReaderFollowsInFirefox goes the reader's way: from the front page to a
+// notification in three presses, corrections, a late older one, leaving.
+func TestReaderFollowsInFirefox(t *testing.T) {
+	s := newStage(t)
+	b := s.browser
+	b.Navigate(s.url + "/")
+	b.Click("#choose")
+	b.Until(`document.body.dataset.state === "ready"`)
+	b.Click("#follow")
+	b.Until(`document.body.dataset.state === "error" && document.body.dataset.error === "regions"`)
+	b.Click("#region-JP")
+	b.Click("#follow")
+	b.Until(`document.body.dataset.state === "subscribed" && document.body.dataset.id !== ""`)
+	if d := s.device(); d.Wishes.Preference.Regions[0] != "JP" || d.ID != b.Eval(`document.body.dataset.id`) {
+		t.Errorf("%+v", d)
+	}
+
+	receipt := s.links.Receipt(link.Receipt{AlertID: sentAlert, Revision: 1, Cell: 1, Number: 2}, time.Now().Add(time.Hour))
+	s.send("quake", 1, "first", receipt)
+	n := s.waitTitle("first")
+	if n.Body != "本文 first" || n.Lang != "ja" || n.Tag != "quake" {
+		t.Errorf("%+v", n)
+	}
+	s.send("quake", 3, "corrected", "")
+	s.waitTitle("corrected")
+	s.send("quake", 2, "late", "")
+	s.send("other", 1, "another story", "")
+	b.WaitNotifications("both stories, the newest of each", func(shown []browsertest.Notification) bool {
+		titles := map[string]bool{}
+		for _, n := range shown {
+			titles[n.Title] = true
+		}
+		if titles["late"] {
+			t.Error("a late older revision was shown")
+		}
+		return len(shown) == 2 && titles["corrected"] && titles["another story"]
+	})
+	defer s.store.lock()()
+	if want := (news.DeviceReceipt{AlertID: sentAlert, Revision: 1, Device: news.DeviceRef{Cell: 1, Number: 2}, Kind: "shown"}); !s.store.receipts[want] || len(s.store.receipts) != 1 {
+		t.Errorf("receipts %v", s.store.receipts)
+	}
+}
+
+// TestReaderComesBackInFirefox: the page knows who follows, its manage link
+// works, the choices survive a changed key, and leaving is one press.
+func TestReaderComesBackInFirefox(t *testing.T) {
+	s := newStage(t)
+	b := s.browser
+	follow := func() {
+		b.Navigate(s.url + "/subscribe?region=ID")
+		b.Until(`document.body.dataset.state === "ready"`)
+		b.Click("#follow")
+		b.Until(`document.body.dataset.state === "subscribed"`)
+	}
+	follow()
+	b.Navigate(s.url + "/subscribe")
+	b.Until(`!document.getElementById("already").hidden`)
+	b.Navigate(s.url + b.Eval(`document.getElementById("already-manage").pathname`))
+	if b.Eval(`String(document.getElementById("region-ID").checked)`) != "true" {
+		t.Error("the manage page does not know what is followed")
+	}
+	b.Click("#pause-week")
+	b.Until(`document.getElementById("resume") !== null`)
+	if s.device().Wishes.PausedUntil.IsZero() {
+		t.Error("not paused")
+	}
+	b.Click("#leave")
+	b.Until(`document.querySelector(".notice") !== null`)
+	if s.device().State != news.DeviceLeft {
+		t.Error("not left")
+	}
+	follow() // the browser still has its subscription: it is taken up again
+	if d := s.device(); d.State != news.DeviceActive {
+		t.Errorf("%+v", d)
+	}
+	defer s.store.lock()()
+	if len(s.store.devices) != 1 {
+		t.Errorf("%d devices", len(s.store.devices))
+	}
+}
+
+// TestT80_WorkerOpensGoodLinksOnly runs the worker's own choice of where a
+// press leads.
+func TestT80_WorkerOpensGoodLinksOnly(t *testing.T) {
+	s := newStage(t)
+	source, err := json.Marshal(s.do("GET", "/sw.js", "").Body.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.browser.Navigate("about:blank") // no policy here that forbids new Function
+	const alert = `"alert":"` + sentAlert + `"`
+	own := "https://alerts.example/alerts/" + sentAlert
+	for data, want := range map[string]string{
+		`{"navigate":"https://news.example/a?b=c",` + alert + `}`:         "https://news.example/a?b=c",
+		`{"navigate":"https://alerts.example/alerts/1",` + alert + `}`:    "https://alerts.example/alerts/1",
+		`{"navigate":"javascript:alert(1)",` + alert + `}`:                own,
+		`{"navigate":"data:text/html,x",` + alert + `}`:                   own,
+		`{"navigate":"http://news.example/a",` + alert + `}`:              own,
+		`{"navigate":"https://evil.example/",` + alert + `}`:              own,
+		`{"navigate":"//evil.example/",` + alert + `}`:                    own,
+		`{"navigate":"https://news.example@evil.example/",` + alert + `}`: own,
+		`{"navigate":"https://u:p@news.example/",` + alert + `}`:          own,
+		`{"navigate":"https://news.example.evil.example/",` + alert + `}`: own,
+		`{"navigate":"",` + alert + `}`:                                   own,
+		`{"navigate":5,"alert":"../../x"}`:                                "https://alerts.example/alerts",
+		`{"navigate":"https://evil.example/","alert":"../../x"}`:          "https://alerts.example/alerts",
+		`null`: "https://alerts.example/alerts",
+	} {
+		got := s.browser.Eval(fmt.Sprintf(`(() => {
+			const self = {location: {origin: "https://alerts.example"}, addEventListener() {}};
+			return new Function("self", %s + "; return target;")(self)(%s).href;
+		})()`, source, data))
+		if got != want {
+			t.Errorf("%s opens %s, want %s", data, got, want)
+		}
+	}
+}
