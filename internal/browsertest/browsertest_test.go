@@ -147,29 +147,44 @@ func TestBrowser(t *testing.T) {
 	}
 	w.svc.WaitAck(Delivered)
 
-	t.Run("a correction replaces it", func(*testing.T) {
-		w.mustSend(message{Title: "Corrected: Japan", Tag: "story-1"}, "", 60)
-		w.waitTitles("Corrected: Japan")
-		w.svc.WaitAck(Delivered)
-	})
-	t.Run("a wrong key shows nothing", func(t *testing.T) {
-		wrong := w.subscription
-		wrong.Keys.Auth = "AAAAAAAAAAAAAAAAAAAAAA"
-		if status := w.sendTo(wrong, message{Title: "Nobody may read this"}, "", 60); status != http.StatusCreated {
-			t.Fatalf("status %d", status)
-		}
-		w.svc.WaitAck(Undecryptable)
-		w.waitTitles("Corrected: Japan")
-	})
-	t.Run("topic and TTL while away", func(t *testing.T) { testAway(t, w) })
-	t.Run("a restart keeps the subscription", func(t *testing.T) { testRestart(t, w) })
-	t.Run("after the end comes 410", func(t *testing.T) {
-		w.ff.Eval("unsubscribe()")
-		w.svc.WaitUnregistered(w.subscription.Endpoint)
-		if status := w.send(message{Title: "too late"}, "", 60); status != http.StatusGone {
-			t.Errorf("status %d", status)
-		}
-	})
+	// Not subtests: the browser and the service fail the test they belong to.
+	for _, then := range []struct {
+		what string
+		do   func(*testing.T, *world)
+	}{
+		{"a correction replaces it", testCorrection},
+		{"a wrong key shows nothing", testWrongKey},
+		{"topic and TTL while away", testAway},
+		{"a restart keeps the subscription", testRestart},
+		{"after the end comes 410", testEnd},
+	} {
+		t.Log(then.what)
+		then.do(t, w)
+	}
+}
+
+func testCorrection(_ *testing.T, w *world) {
+	w.mustSend(message{Title: "Corrected: Japan", Tag: "story-1"}, "", 60)
+	w.waitTitles("Corrected: Japan")
+	w.svc.WaitAck(Delivered)
+}
+
+func testWrongKey(t *testing.T, w *world) {
+	wrong := w.subscription
+	wrong.Keys.Auth = "AAAAAAAAAAAAAAAAAAAAAA"
+	if status := w.sendTo(wrong, message{Title: "Nobody may read this"}, "", 60); status != http.StatusCreated {
+		t.Fatalf("status %d", status)
+	}
+	w.svc.WaitAck(Undecryptable)
+	w.waitTitles("Corrected: Japan")
+}
+
+func testEnd(t *testing.T, w *world) {
+	w.ff.Eval("unsubscribe()")
+	w.svc.WaitUnregistered(w.subscription.Endpoint)
+	if status := w.send(message{Title: "too late"}, "", 60); status != http.StatusGone {
+		t.Errorf("status %d", status)
+	}
 }
 
 func testAway(t *testing.T, w *world) {

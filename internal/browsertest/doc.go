@@ -47,5 +47,6 @@
 // result, not how a real push service behaves. Firefox acknowledges a message
 // when it hands it to the service worker, so 100 does not prove that a
 // notification was shown: ask [Browser.WaitNotifications]. Notifications come
-// in no order; after a restart Firefox lists only new ones.
+// in no order. Firefox takes one away after 20 s unless it was shown with
+// requireInteraction, and after a restart lists only new ones: ask soon.
 package browsertest

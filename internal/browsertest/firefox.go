@@ -71,6 +71,9 @@ func basePrefs() map[string]any {
 		"dom.push.retryBaseInterval": 200,
 		// Without a desktop, showNotification() rejects with NS_ERROR_FAILURE.
 		"alerts.useSystemBackend": false,
+		// Of notifications with requireInteraction Firefox shows 3 and keeps the
+		// others back, so that getNotifications() does not list them.
+		"dom.webnotifications.requireinteraction.count": 1000,
 		// 1 is "allow": else subscribe() waits for an answer to its prompt.
 		notificationPref: 1,
 	}
