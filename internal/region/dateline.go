@@ -2,16 +2,19 @@ package region
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // places come with their zones; a bare machine has no zoneinfo
+
+	"golang.org/x/text/language"
 )
 
 // UTC is the zone of what has none of its own: areas and groups.
 const UTC = "UTC"
 
-// Zone is the IANA zone of a place: a subdivision's own where a country has
-// several, else its country's capital's; UTC for areas, groups and unknowns.
+// Zone is the IANA zone of a place: a subdivision's own where its country has
+// several, else the capital's; UTC for areas, groups and unknown codes.
 func Zone(code string) string {
 	t := tree()
 	for c := code; c != ""; c = Parent(c) {
@@ -23,8 +26,8 @@ func Zone(code string) string {
 }
 
 // DatelineCity is what a dateline names for a place, in capitals: the capital
-// of a country, the main city of a subdivision where it bears another name,
-// else the place's English name.
+// of a country, the main city of a subdivision that is called otherwise, else
+// the place's English name.
 func DatelineCity(code string) string {
 	if known, ok := tree().cities[code]; ok {
 		return known.name
@@ -32,34 +35,85 @@ func DatelineCity(code string) string {
 	return strings.ToUpper(Name(code, "en"))
 }
 
-// Dateline opens a story: place and that place's time, "TOKYO, 6 Feb, 10:30
-// JST —". The date is written as the language does where we know how; the
-// place is a Latin-script city, or the place's name in languages written
-// otherwise.
-func Dateline(code string, at time.Time, lang string) string {
-	loc, err := time.LoadLocation(Zone(code))
-	if err != nil { // a zone the tz data has dropped; a test looks every one up
-		loc = time.UTC
+// cityIn is DatelineCity as a language writes it. One that is not written in
+// Latin letters, and whose name for the city we lack, names the place instead.
+func cityIn(code, lang string) string {
+	for _, l := range chain(lang) {
+		if name := tree().citiesIn[l][code]; name != "" {
+			return name
+		}
 	}
-	local := at.In(loc)
-	place := DatelineCity(code)
-	return fmt.Sprintf("%s, %s, %s %s —", place, local.Format("2 Jan"), local.Format("15:04"), Abbreviation(local))
+	switch kind := KindOf(code); {
+	case kind == KindArea, kind == KindGroup, kind == KindCountry && !latin(lang):
+		return strings.ToUpper(Name(code, lang))
+	}
+	return DatelineCity(code)
+}
+
+func latin(lang string) bool {
+	tag, err := language.Parse(lang)
+	if err != nil {
+		return true
+	}
+	script, _ := tag.Script()
+	return script.String() == "Latn"
+}
+
+// Dateline opens a story: place and that place's time, "TOKYO, 6 Feb, 10:30
+// JST —", written as the language does; as English does where we do not know.
+func Dateline(code string, at time.Time, lang string) string {
+	local := at.In(Location(code))
+	s := styleIn(lang)
+	month := ""
+	if i := int(local.Month()) - 1; i < len(s.months) {
+		month = s.months[i]
+	}
+	return strings.NewReplacer("C", cityIn(code, lang), "D", strconv.Itoa(local.Day()),
+		"M", strconv.Itoa(int(local.Month())), "B", month, "T", local.Format("15:04"), "Z", Abbreviation(local)).Replace(s.pattern)
+}
+
+// Location is Zone, loaded.
+func Location(code string) *time.Location {
+	loc, err := time.LoadLocation(Zone(code))
+	if err != nil { // a zone that the tz data dropped; a test loads every one
+		return time.UTC
+	}
+	return loc
+}
+
+// dateStyle is a line of dates.tsv.
+type dateStyle struct {
+	pattern string
+	months  []string
+}
+
+func styleIn(lang string) dateStyle {
+	t := tree()
+	for _, l := range chain(lang) {
+		if s, ok := t.dates[l]; ok {
+			return s
+		}
+	}
+	return t.dates["en"]
 }
 
 // Abbreviation is the zone of a local time as newspapers write it: JST, IST,
 // SGT; UTC+8 where no abbreviation is in common use.
 func Abbreviation(local time.Time) string {
 	name, offset := local.Zone()
-	if name != "" && name[0] != '+' && name[0] != '-' {
+	numbers := local.Format("-07:00")
+	if known, ok := tree().abbreviations[local.Location().String()]; ok && known.offset == numbers {
+		return known.name
+	}
+	switch {
+	case name != "" && name[0] != '+' && name[0] != '-':
 		return name
+	case offset%3600 == 0:
+		return fmt.Sprintf("UTC%+d", offset/3600)
 	}
-	sign, rest := '+', offset
-	if offset < 0 {
-		sign, rest = '-', -offset
-	}
-	hours, minutes := rest/3600, rest%3600/60
-	if minutes == 0 {
-		return fmt.Sprintf("UTC%c%d", sign, hours)
-	}
-	return fmt.Sprintf("UTC%c%d:%02d", sign, hours, minutes)
+	return "UTC" + numbers[:1] + strings.TrimPrefix(numbers[1:], "0")
 }
+
+// abbreviation is a line of abbreviations.tsv: it holds while the zone's clock
+// is at this offset.
+type abbreviation struct{ name, offset string }

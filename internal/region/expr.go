@@ -132,6 +132,9 @@ func operatorOf(token string) (rune, bool) {
 // right where that can be told.
 func unknown(typed string) string {
 	code := strings.ToUpper(strings.TrimSpace(typed))
+	if Known(code) {
+		return fmt.Sprintf("unknown place %q; regions are written in upper case: %s", clip(typed), code)
+	}
 	if r := Replacement(code); r != "" {
 		return fmt.Sprintf("%s is written %s here", code, r)
 	}

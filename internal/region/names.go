@@ -28,7 +28,7 @@ func Name(code, lang string) string {
 	if n := t.nodes[i].name; n != "" {
 		return n
 	}
-	for _, l := range append(chain(lang), "en") {
+	for _, l := range [2]string{lang, "en"} {
 		if name := t.territoryName(code, l); name != "" {
 			return name
 		}
@@ -36,10 +36,13 @@ func Name(code, lang string) string {
 	return code
 }
 
-// territoryName is one language's name of an area or country, "" if it has none.
+// territoryName is one language's name of an area or country: our correction,
+// else what x/text has; "" if neither knows.
 func (t *atlas) territoryName(code, lang string) string {
-	if name := t.names[lang][code]; name != "" {
-		return name
+	for _, l := range chain(lang) {
+		if name := t.names[l][code]; name != "" {
+			return name
+		}
 	}
 	tag, err := language.Parse(lang)
 	if err != nil {
@@ -134,7 +137,7 @@ func wordsTable(lang string) (words, bool) {
 	case "en":
 		return words{", ", " and ", "INCLUDED, without EXCLUDED", "; also "}, true
 	case "ja":
-		return words{"、", "、", "INCLUDED（EXCLUDEDを除く）", "、さらに"}, true
+		return words{"、", "と", "INCLUDED（EXCLUDEDを除く）", "、さらに"}, true
 	case "zh-Hans":
 		return words{"、", "和", "INCLUDED（不含EXCLUDED）", "，以及"}, true
 	case "zh-Hant":

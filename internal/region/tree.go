@@ -3,13 +3,14 @@ package region
 import (
 	_ "embed"
 	"encoding/json"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
 )
 
 // What is embedded. places.txt and names.tsv are written by gen from CLDR;
-// groups.json and cities.tsv are kept by hand.
+// the others are kept by hand.
 var (
 	//go:embed places.txt
 	placesText string
@@ -17,6 +18,12 @@ var (
 	namesText string
 	//go:embed cities.tsv
 	citiesText string
+	//go:embed cities-other.tsv
+	citiesOtherText string
+	//go:embed dates.tsv
+	datesText string
+	//go:embed abbreviations.tsv
+	abbreviationsText string
 	//go:embed groups.json
 	groupsText []byte
 )
@@ -63,31 +70,48 @@ type atlas struct {
 	index    map[string]int
 	replaced map[string]string
 	groups   []Group
-	names    map[string]map[string]string // language, code
+	names    map[string]map[string]string // by language and code
 	cities   map[string]city
+	citiesIn map[string]map[string]string // by language and code
+	dates    map[string]dateStyle         // by language
+	// abbreviations are by zone.
+	abbreviations map[string]abbreviation
 }
 
 var tree = sync.OnceValue(load)
 
 func load() *atlas {
-	t := &atlas{index: map[string]int{}, replaced: map[string]string{},
-		names: map[string]map[string]string{}, cities: map[string]city{}}
+	t := &atlas{index: map[string]int{}, replaced: map[string]string{}, cities: map[string]city{},
+		dates: map[string]dateStyle{}, abbreviations: map[string]abbreviation{}}
 	t.loadPlaces()
 	t.number(0, 0)
 	if err := json.Unmarshal(groupsText, &t.groups); err != nil { // our own file; a test reads it
 		t.groups = nil
 	}
 	slices.SortFunc(t.groups, func(a, b Group) int { return strings.Compare(a.Name, b.Name) })
-	for fields := range rows(namesText, 3) {
-		if t.names[fields[0]] == nil {
-			t.names[fields[0]] = map[string]string{}
-		}
-		t.names[fields[0]][fields[1]] = fields[2]
-	}
+	t.names, t.citiesIn = byLanguage(namesText), byLanguage(citiesOtherText)
 	for fields := range rows(citiesText, 3) {
 		t.cities[fields[0]] = city{zone: fields[1], name: fields[2]}
 	}
+	for fields := range rows(datesText, 3) {
+		t.dates[fields[0]] = dateStyle{fields[1], strings.Fields(fields[2])}
+	}
+	for fields := range rows(abbreviationsText, 3) {
+		t.abbreviations[fields[0]] = abbreviation{fields[1], fields[2]}
+	}
 	return t
+}
+
+// byLanguage reads lines of language, code, name.
+func byLanguage(text string) map[string]map[string]string {
+	names := map[string]map[string]string{}
+	for fields := range rows(text, 3) {
+		if names[fields[0]] == nil {
+			names[fields[0]] = map[string]string{}
+		}
+		names[fields[0]][fields[1]] = fields[2]
+	}
+	return names
 }
 
 // loadPlaces reads the indented tree: a tab per level, code, name.
@@ -140,7 +164,7 @@ func (t *atlas) group(name string) (*Group, bool) {
 
 // rows yields the tab-separated fields of each line that has n of them and is
 // no comment.
-func rows(text string, n int) func(yield func([]string) bool) {
+func rows(text string, n int) iter.Seq[[]string] {
 	return func(yield func([]string) bool) {
 		for line := range strings.Lines(text) {
 			fields := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
