@@ -50,7 +50,9 @@ func dialectOf(rawURL string) (*dialect, error) {
 	case "sqlite":
 		return &dialect{name: "sqlite", goose: goose.DialectSQLite3, open: openSQLite, classify: classifySQLite}, nil
 	case "postgres", "postgresql":
-		locker := func() (lock.SessionLocker, error) { return lock.NewPostgresSessionLocker() }
+		locker := func() (lock.SessionLocker, error) {
+			return lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // looks every second
+		}
 		return &dialect{name: "postgres", goose: goose.DialectPostgres, locker: locker,
 			forUpdate: " FOR UPDATE", forShare: " FOR SHARE", forUpdateSkip: " FOR UPDATE SKIP LOCKED",
 			open: openPostgres, classify: classifyPostgres}, nil

@@ -15,6 +15,9 @@ import (
 	"dateline/internal/store/storetest"
 )
 
+// expiry of the keys in tests.
+const expiry = 24 * time.Hour
+
 // begin is when the tests take place.
 var begin = time.Date(2026, 11, 23, 12, 0, 0, 123456000, time.UTC)
 

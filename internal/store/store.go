@@ -124,13 +124,19 @@ func (s *Store) now() time.Time { return micro(s.clock()) }
 // newID makes an id that sorts by time.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// Migrate brings the schema up to date. Several processes may call it at once.
+// Migrate brings the schema up to date. Several processes may call it at once;
+// one that is up to date waits for nobody.
 func (s *Store) Migrate(ctx context.Context) error {
 	s.migrate.Lock()
 	defer s.migrate.Unlock()
 	p, err := s.provider()
 	if err != nil {
 		return s.fail(err, "Migrate", "")
+	}
+	var current int64
+	err = s.db.GetContext(ctx, &current, "SELECT MAX(version_id) FROM goose_db_version")
+	if sources := p.ListSources(); err == nil && current >= sources[len(sources)-1].Version {
+		return nil
 	}
 	done, err := p.Up(ctx)
 	for _, m := range done {

@@ -16,7 +16,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"dateline/internal/store"
@@ -30,8 +29,8 @@ var shared = sync.OnceValues(startServer)
 type server struct {
 	dir   string // its socket and data
 	admin *sql.DB
-	count atomic.Int64
-	alive io.Closer // the cleaner's input: held open for as long as we live
+	alive io.Closer     // the cleaner's input: held open for as long as we live
+	ready chan database // made ahead: a copy of the template takes 0.3 s
 }
 
 const template = "dateline_template"
@@ -41,10 +40,19 @@ func (s *server) url(database string) string {
 	return "postgres:///" + database + "?" + q.Encode()
 }
 
-func (s *server) createDatabase() (string, error) {
-	name := fmt.Sprintf("test_%d", s.count.Add(1))
-	_, err := s.admin.Exec("CREATE DATABASE " + name + " TEMPLATE " + template)
-	return name, err
+// database is a fresh copy of the template, or why there is none.
+type database struct {
+	name string
+	err  error
+}
+
+// makeDatabases keeps one database ready, for as long as the process lives.
+func (s *server) makeDatabases() {
+	for n := 1; ; n++ {
+		name := fmt.Sprintf("test_%d", n)
+		_, err := s.admin.Exec("CREATE DATABASE " + name + " TEMPLATE " + template)
+		s.ready <- database{name, err}
+	}
 }
 
 func (s *server) dropDatabase(name string) error {
@@ -72,10 +80,11 @@ func startServer() (*server, error) {
 			return nil, errors.Join(err, os.RemoveAll(dir))
 		}
 	}
-	s := &server{dir: dir}
+	s := &server{dir: dir, ready: make(chan database)}
 	if err := s.start(bin, id); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
+	go s.makeDatabases()
 	return s, nil
 }
 

@@ -71,16 +71,16 @@ func Postgres(t testing.TB) string {
 	if err != nil {
 		notRun(t, err)
 	}
-	name, err := server.createDatabase()
-	if err != nil {
-		t.Fatal(err)
+	db := <-server.ready
+	if db.err != nil {
+		t.Fatal(db.err)
 	}
 	t.Cleanup(func() {
-		if err := server.dropDatabase(name); err != nil {
-			t.Errorf("dropping database %s: %v", name, err)
+		if err := server.dropDatabase(db.name); err != nil {
+			t.Errorf("dropping database %s: %v", db.name, err)
 		}
 	})
-	return server.url(name)
+	return server.url(db.name)
 }
 
 // notRun fails where CI is set, and skips elsewhere: nothing is left out
