@@ -37,11 +37,16 @@ func newBook(a *audience.Audience, p *permit, now func() time.Time) *book {
 type load struct {
 	working  int // queued or in flight
 	answered int // answered since the last commit
+	// window is how many may be working at once. It grows while the service
+	// keeps up, so that a crash leaves no more in doubt than two or three
+	// commits' worth, however many are to be sent.
+	window int
+	more   bool // numbers wait for room
 }
 
 func (b *book) load(origin string) *load {
 	if b.loads[origin] == nil {
-		b.loads[origin] = &load{}
+		b.loads[origin] = &load{window: firstWindow}
 	}
 	return b.loads[origin]
 }

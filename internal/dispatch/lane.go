@@ -212,7 +212,7 @@ func (s *Service) attempt(ctx context.Context, l *lane, t task) {
 
 // answered asks for a write when enough has come together, or everything has.
 func (s *Service) answered() {
-	if s.book.unsaved() >= commitAfter || s.book.idle() {
+	if s.book.worthWriting() {
 		signal(s.commit)
 	}
 }

@@ -139,27 +139,21 @@ func (b *book) markSettled(r *run) {
 	r.settled = true
 }
 
-// idle reports whether every answer has been written and nothing is at work.
-func (b *book) idle() bool {
+// worthWriting reports whether the answers should be written now: many have
+// come together, nothing is under way, or a push service is about to run dry
+// while more waits for it.
+func (b *book) worthWriting() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	answered, working := 0, 0
 	for _, l := range b.loads {
-		if l.working > 0 {
-			return false
+		if l.more && l.working < l.window/4 {
+			return true
 		}
+		answered += l.answered
+		working += l.working
 	}
-	return true
-}
-
-// unsaved is how many answers wait to be written.
-func (b *book) unsaved() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n := 0
-	for _, l := range b.loads {
-		n += l.answered
-	}
-	return n
+	return answered >= commitAfter || working == 0
 }
 
 // abandon gives up a task whose cell is not ours any more: its new holder

@@ -13,6 +13,7 @@ import (
 const (
 	maxOpen      = 20_000 // devices of a process opened without a committed answer
 	blockSize    = 4_096  // numbers opened at once in a cell
+	firstWindow  = 512    // numbers a push service has open at first
 	rowsPerWrite = 512    // rows in one transaction: it must not hold the database long
 	commitAfter  = 2_048  // answers that are written without waiting for the next tick
 )
@@ -111,7 +112,13 @@ func (b *book) room() func(origin string) *int {
 	return func(origin string) *int {
 		if left[origin] == nil {
 			l := b.load(origin)
-			free := maxOpen/max(1, len(origins)) - l.working - l.answered
+			if l.more && l.working < l.window/4 {
+				l.window *= 2 // it keeps up: the lane was about to run dry
+			}
+			l.window = min(l.window, maxOpen/max(1, len(origins)))
+			l.more = false
+			// The same transaction opens these and commits what was answered.
+			free := l.window - l.working
 			left[origin] = &free
 		}
 		return left[origin]
@@ -124,6 +131,9 @@ func (b *book) openBlock(r *run, c *cellRun, room func(string) *int) []task {
 	for origin, numbers := range c.todo {
 		free := room(origin)
 		n := min(len(numbers), *free, blockSize-len(tasks))
+		if n < len(numbers) {
+			b.load(origin).more = true
+		}
 		if n <= 0 {
 			continue
 		}
