@@ -23,11 +23,7 @@ func documents(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 		for _, path := range found {
-			raw, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			pages[strings.TrimPrefix(path, "../")] = string(raw)
+			pages[strings.TrimPrefix(path, "../")] = readFile(t, path)
 		}
 	}
 	return pages
@@ -108,16 +104,17 @@ func TestDocsPackages(t *testing.T) {
 // TestLintVersion: .ci/run installs the linter that the settings are for.
 func TestLintVersion(t *testing.T) {
 	version := regexp.MustCompile(`(?m)^lint_version=(\S+)$`)
-	library, err := os.ReadFile("../.ci/lib.sh")
-	if err != nil {
-		t.Fatal(err)
-	}
-	settings, err := os.ReadFile("../.golangci.yml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := version.FindSubmatch(library)
-	if m == nil || !strings.Contains(string(settings), "golangci-lint "+string(m[1])+" ") {
+	m := version.FindStringSubmatch(readFile(t, "../.ci/lib.sh"))
+	if m == nil || !strings.Contains(readFile(t, "../.golangci.yml"), "golangci-lint "+m[1]+" ") {
 		t.Errorf(".ci/lib.sh installs %q; .golangci.yml is for another one", m)
 	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
 }
