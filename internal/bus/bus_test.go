@@ -18,8 +18,9 @@ import (
 	"dateline/internal/news"
 )
 
-// patience bounds every wait of these tests; nothing takes that long.
-const patience = 30 * time.Second
+// patience bounds every wait of these tests; nothing takes that long, but an
+// election among three nodes on two busy cores can take half a minute.
+const patience = 2 * time.Minute
 
 func openIn(t *testing.T, dir string) *Bus {
 	t.Helper()
@@ -277,7 +278,7 @@ func TestUnansweredStoryComesBack(t *testing.T) {
 	if m := next(t, got); m.Deliveries != 2 {
 		t.Errorf("delivery %d", m.Deliveries)
 	}
-	if took := time.Since(started); took > AckWait+3*time.Second {
+	if took := time.Since(started); took > 4*AckWait { // it must not be the server's default, 30 s
 		t.Errorf("came back after %s", took)
 	}
 }

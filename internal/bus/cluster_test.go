@@ -43,7 +43,7 @@ func TestCluster(t *testing.T) {
 		}
 	}
 	eventually(t, "a story is accepted by the other two", func() bool {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		return b.PublishStory(ctx, Message{Body: []byte("two")}) == nil
 	})

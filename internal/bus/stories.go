@@ -112,7 +112,7 @@ func (b *Bus) handleOne(ctx context.Context, msg jetstream.Msg, handle func(cont
 	}
 	stop := b.keepAlive(msg)
 	d := handle(ctx, Message{Subject: msg.Subject(), Headers: msg.Headers(), Body: msg.Data(),
-		Sequence: meta.Sequence.Stream, Deliveries: int(min(meta.NumDelivered, 1<<30)), At: meta.Timestamp.UTC()}) //nolint:gosec // bounded
+		Sequence: meta.Sequence.Stream, Deliveries: int(min(meta.NumDelivered, 1<<30)), At: meta.Timestamp.UTC()})
 	stop()
 	switch {
 	case d.Done && d.Reason != "":

@@ -5,11 +5,13 @@ import "time"
 // StoryEvent is one message about a story as it came in, unread: from the
 // stream, over HTTP, or out of the dead letters.
 type StoryEvent struct {
-	Subject    string
-	Headers    map[string][]string
-	Body       []byte
-	Sequence   uint64 // in stream STORIES; 0: it did not come from there
-	Deliveries int    // 1: the first time; more: it came back without an answer, or was put off
+	Subject  string
+	Headers  map[string][]string
+	Body     []byte
+	Sequence uint64 // in stream STORIES; 0: it did not come from there
+	// Deliveries is 1 the first time; more: it came back without an answer, or
+	// was put off. An embedded server that was killed may have forgotten some.
+	Deliveries int
 	At         time.Time
 }
 
