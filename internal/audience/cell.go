@@ -215,6 +215,51 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 	return p.record(i).push(), true
 }
 
+// Owner is what the cap needs of a device: whose it is, where her day begins
+// and ends, and how many alerts a day she wants (0: no cap).
+type Owner struct {
+	SubscriberID string
+	Zone         *time.Location
+	Cap          int
+}
+
+// Owner tells whose device a number is, whatever its state.
+func (c *Cell) Owner(number uint32) (o Owner, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, i, ok := c.at(number)
+	if !ok {
+		return Owner{}, false
+	}
+	_, zone := c.interned.clock(p.clocks[i])
+	return Owner{SubscriberID: p.record(i).subscriber(), Zone: zone, Cap: int(p.caps[i])}, true
+}
+
+// Stopped is the last look before a planned send: the reason for which a
+// device that was planned may not be sent this story any more, "" if it may.
+// Pausing and muting the story stop alerts but not their repairs; what she
+// follows and when she sleeps were settled in the plan. It allocates nothing.
+func (c *Cell) Stopped(number uint32, storyURI string, now time.Time, repair bool) Reason {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, i, ok := c.at(number)
+	switch {
+	case !ok:
+		return Gone
+	case p.states[i] == stateQuarantined:
+		return Quarantined
+	case p.states[i] != stateActive:
+		return stateCode(p.states[i]).reason()
+	case repair:
+		return ""
+	case slices.Contains(c.muted[number], storyURI):
+		return MutedStory
+	case c.paused[number].After(now):
+		return Paused
+	}
+	return ""
+}
+
 func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
 	clock, _ := c.interned.clock(p.clocks[i])
 	return news.Wishes{

@@ -148,6 +148,48 @@ func TestReach(t *testing.T) {
 	}
 }
 
+func TestStopped(t *testing.T) {
+	now := time.Date(2026, 11, 23, 3, 0, 0, 0, time.UTC)
+	c := audience.New().Cell(0)
+	for _, tt := range []struct {
+		change        func(d *news.Device)
+		alert, repair audience.Reason
+	}{
+		{func(*news.Device) {}, "", ""},
+		{func(d *news.Device) { d.Wishes.PausedUntil = now.Add(time.Second) }, audience.Paused, ""},
+		{func(d *news.Device) { d.Wishes.PausedUntil = now }, "", ""},
+		{func(d *news.Device) { d.Wishes.MutedStories = []string{story} }, audience.MutedStory, ""},
+		{func(d *news.Device) { d.State = news.DeviceLeft }, audience.Left, audience.Left},
+		{func(d *news.Device) { d.State = news.DeviceGone }, audience.Gone, audience.Gone},
+		{func(d *news.Device) { d.State = news.DeviceQuarantined }, audience.Quarantined, audience.Quarantined},
+	} {
+		d := follower(4, "JP")
+		tt.change(&d)
+		c.Put(d)
+		alert, repair := c.Stopped(4, story, now, false), c.Stopped(4, story, now, true)
+		if alert != tt.alert || repair != tt.repair {
+			t.Errorf("%s %+v: alert %q, repair %q; want %q, %q", d.State, d.Wishes, alert, repair, tt.alert, tt.repair)
+		}
+	}
+	if got := c.Stopped(5, story, now, true); got != audience.Gone {
+		t.Errorf("a number without a device: %q", got)
+	}
+}
+
+func TestOwner(t *testing.T) {
+	c := audience.New().Cell(0)
+	d := follower(4, "JP")
+	d.Wishes.Cap = 70_000 // more than the column holds, and than anybody sends
+	c.Put(d)
+	got, ok := c.Owner(4)
+	if !ok || got.SubscriberID != "sub-4" || got.Zone.String() != "Asia/Tokyo" || got.Cap != 65535 {
+		t.Errorf("Owner = %+v, %v", got, ok)
+	}
+	if _, ok := c.Owner(5); ok {
+		t.Error("a number without a device has an owner")
+	}
+}
+
 // TestOneWriterManyReaders is for the race detector.
 func TestOneWriterManyReaders(t *testing.T) {
 	a := audience.New()

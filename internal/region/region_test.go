@@ -1,6 +1,7 @@
 package region_test
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -173,8 +174,8 @@ func TestReplacement(t *testing.T) {
 		{Path: "regions/2", Message: "FR-971 is written GP here"},
 		{Path: "mutedRegions/0", Message: `unknown place "XX"; give a region code (142, JP, JP-13) or a group (ASEAN)`},
 	}
-	invalid, ok := err.(*news.InvalidError)
-	if !ok || !slices.Equal(invalid.Problems, want) {
+	var invalid *news.InvalidError
+	if !errors.As(err, &invalid) || !slices.Equal(invalid.Problems, want) {
 		t.Errorf("SetOf: %v", err)
 	}
 }
