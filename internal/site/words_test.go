@@ -1,0 +1,62 @@
+package site
+
+import (
+	"io/fs"
+	"regexp"
+	"strings"
+	"testing"
+
+	"dateline/templates"
+)
+
+// TestWordsAreWholeInEveryLanguage: a catalogue lacks nothing, has nothing
+// that is not said, and keeps what is filled in.
+func TestWordsAreWholeInEveryLanguage(t *testing.T) {
+	c, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.words) != len(languages()) {
+		t.Errorf("%d catalogues, %d languages", len(c.words), len(languages()))
+	}
+	said := saidInTemplates(t)
+	for _, lang := range languages() {
+		words := c.words[lang]
+		for key, english := range c.words[fallback] {
+			text := words[key]
+			if strings.TrimSpace(text) == "" {
+				t.Errorf("%s lacks %s", lang, key)
+			}
+			if strings.Count(text, "%s") != strings.Count(english, "%s") || strings.Count(text, "%") != strings.Count(text, "%s") {
+				t.Errorf("%s %s: %q does not fill in what %q does", lang, key, text, english)
+			}
+		}
+		for key := range words {
+			if !said(key) {
+				t.Errorf("%s: %s is never said", lang, key)
+			}
+		}
+	}
+}
+
+func saidInTemplates(t *testing.T) func(key string) bool {
+	t.Helper()
+	files, err := fs.Glob(templates.FS, "site/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := map[string]bool{}
+	for _, file := range files {
+		raw, err := fs.ReadFile(templates.FS, file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`\.T "([^"]+)"`).FindAllStringSubmatch(string(raw), -1) {
+			said[m[1]] = true
+		}
+	}
+	return func(key string) bool {
+		prefix, _, _ := strings.Cut(key, ".") // "section.", "level." and "day." are put together in the templates
+		return said[key] || prefix == "section" || prefix == "level" || prefix == "day"
+	}
+}
