@@ -136,7 +136,7 @@ func (p *payloads) build(language string, links payloadLinks) notification {
 	}
 	return notification{WebPush: 8030, Mutable: true, Notification: shown{
 		Title: text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: direction(lang),
-		Tag: links.Tag(r.StoryURI), Icon: p.baseURL + "/static/icon-192.png", Image: r.Image,
+		Tag: links.Tag(r.StoryURI), Icon: p.baseURL + "/icons/192.png", Image: r.Image,
 		Timestamp: r.ReleasedAt.UnixMilli(), Silent: false,
 		Renotify:           r.Repair() || p.raised,
 		RequireInteraction: r.Level == news.LevelFlash || r.Kind == news.ReleaseKill,
