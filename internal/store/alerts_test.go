@@ -150,7 +150,7 @@ func TestChangeAlertActions(t *testing.T) {
 		if _, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
 			a.State = news.AlertDraft
 			return news.AlertAction{Stop: true}, mine
-		}); err != mine {
+		}); !same(err, mine) {
 			t.Errorf("got %v, want the callback's own error", err)
 		}
 		if got, _ := s.Alert(ctx, a.ID); got.State != news.AlertKilled {

@@ -22,21 +22,27 @@ func dump(t *testing.T, db *sqlx.DB, tables []string) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	for _, table := range tables {
-		rows, err := db.Queryx("SELECT * FROM " + table)
-		must(t, err)
-		for rows.Next() {
-			values, err := rows.SliceScan()
-			must(t, err)
-			for _, v := range values {
-				if raw, ok := v.([]byte); ok {
-					out.Write(raw)
-				}
-				fmt.Fprintf(&out, "\n%v\n", v)
-			}
-		}
-		must(t, rows.Err())
+		dumpTable(t, db, table, &out)
 	}
 	return out.Bytes()
+}
+
+func dumpTable(t *testing.T, db *sqlx.DB, table string, out *bytes.Buffer) {
+	t.Helper()
+	rows, err := db.QueryxContext(context.Background(), "SELECT * FROM "+table)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		values, err := rows.SliceScan()
+		must(t, err)
+		for _, v := range values {
+			if raw, ok := v.([]byte); ok {
+				out.Write(raw)
+			}
+			fmt.Fprintf(out, "\n%v\n", v)
+		}
+	}
+	must(t, rows.Err())
 }
 
 // Nothing of an endpoint, a device key or an address is readable in the

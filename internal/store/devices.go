@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strconv"
 	"time"
@@ -95,6 +94,17 @@ type streamRow struct {
 // cellChunk reads the next devices of a cell.
 func (s *Store) cellChunk(ctx context.Context, cell int, after int64) ([]streamRow, error) {
 	c := s.read()
+	out, err := scanChunk(ctx, c, cell, after)
+	if s.reconnect(err) {
+		out, err = scanChunk(ctx, c, cell, after)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return out, s.addPreferences(ctx, c, out)
+}
+
+func scanChunk(ctx context.Context, c conn, cell int, after int64) ([]streamRow, error) {
 	rows, err := c.QueryxContext(ctx, c.rebind("SELECT "+streamColumns+` FROM devices d
 		LEFT JOIN subscribers s ON s.id = d.subscriber_id WHERE d.cell = ? AND d.change > ?
 		ORDER BY d.change LIMIT ?`), cell, after, streamChunk)
@@ -110,10 +120,7 @@ func (s *Store) cellChunk(ctx context.Context, cell int, after int64) ([]streamR
 		}
 		out = append(out, r)
 	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return nil, err
-	}
-	return out, s.addPreferences(ctx, c, out)
+	return out, rows.Err()
 }
 
 // scanStream reads one row of streamColumns: by hand, because reflection

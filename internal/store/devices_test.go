@@ -140,7 +140,7 @@ func TestChangeSubscription(t *testing.T) {
 			t.Errorf("another device's endpoint: %v", err)
 		}
 		mine := errors.New("no")
-		if _, err := s.ChangeSubscription(ctx, d.ID, func(*news.Device) error { return mine }); err != mine {
+		if _, err := s.ChangeSubscription(ctx, d.ID, func(*news.Device) error { return mine }); !same(err, mine) {
 			t.Errorf("got %v, want the callback's own error", err)
 		}
 		if _, err := s.ChangeSubscription(ctx, id(), nil); !errors.Is(err, news.ErrNotFound) {
@@ -326,7 +326,7 @@ func TestStreamManyOfOneCell(t *testing.T) {
 			t.Errorf("streamed %d of %d", len(seen), len(list)+1)
 		}
 		stop := errors.New("enough")
-		if err := s.CellDevices(ctx, []int{d.Cell}, []int64{0}, func(news.Device) error { return stop }); err != stop {
+		if err := s.CellDevices(ctx, []int{d.Cell}, []int64{0}, func(news.Device) error { return stop }); !same(err, stop) {
 			t.Errorf("got %v, want the callback's own error", err)
 		}
 	})

@@ -30,6 +30,7 @@ type dialect struct {
 	forUpdateSkip string
 	open          func(rawURL string) (db, ro *sqlx.DB, err error)
 	classify      func(err error) fault
+	idle          int // connections kept open; 0: the engine has no server that could drop them
 }
 
 // fault is what an engine's error means to us.
@@ -55,7 +56,7 @@ func dialectOf(rawURL string) (*dialect, error) {
 		}
 		return &dialect{name: "postgres", goose: goose.DialectPostgres, locker: locker,
 			forUpdate: " FOR UPDATE", forShare: " FOR SHARE", forUpdateSkip: " FOR UPDATE SKIP LOCKED",
-			open: openPostgres, classify: classifyPostgres}, nil
+			open: openPostgres, classify: classifyPostgres, idle: postgresIdle}, nil
 	}
 	return nil, errors.New("the database URL must begin with sqlite:, postgres:// or postgresql://")
 }
@@ -90,10 +91,6 @@ func openSQLite(rawURL string) (db, ro *sqlx.DB, err error) {
 	db.SetMaxOpenConns(1)
 	ro.SetMaxOpenConns(readers)
 	ro.SetMaxIdleConns(readers)
-	// The writer connects first: it turns the file to WAL, which a reader may not.
-	if err := db.Ping(); err != nil {
-		return nil, nil, errors.Join(err, db.Close(), ro.Close())
-	}
 	return db, ro, nil
 }
 
@@ -127,6 +124,10 @@ func sqliteDSN(path string, readOnly bool) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
+// postgresIdle connections stay open. Postgres allows 100 by default, and
+// several processes share them.
+const postgresIdle = 10
+
 // openPostgres opens one pool for everything.
 func openPostgres(rawURL string) (db, ro *sqlx.DB, err error) {
 	dsn, err := postgresDSN(rawURL)
@@ -137,9 +138,8 @@ func openPostgres(rawURL string) (db, ro *sqlx.DB, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	// Postgres allows 100 connections by default; several processes share them.
-	db.SetMaxOpenConns(20)
-	db.SetMaxIdleConns(10)
+	db.SetMaxOpenConns(2 * postgresIdle)
+	db.SetMaxIdleConns(postgresIdle)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	return db, db, nil
 }

@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -51,6 +52,9 @@ func eachClock(t *testing.T, fn func(t *testing.T, s *store.Store, c *clock)) {
 }
 
 func id() string { return uuid.Must(uuid.NewV7()).String() }
+
+// same reports whether err came back as it was: not wrapped.
+func same(err, want error) bool { return errors.Is(err, want) && err.Error() == want.Error() }
 
 func must(t testing.TB, err error) {
 	t.Helper()

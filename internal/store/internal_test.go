@@ -93,7 +93,7 @@ func TestFail(t *testing.T) {
 			t.Errorf("%s: %v does not name the call", c.name, got)
 		}
 	}
-	if got := s.fail(fmt.Errorf("around: %w", verdictOf(mine)), "Story", "key"); got != mine {
+	if got := s.fail(fmt.Errorf("around: %w", verdictOf(mine)), "Story", "key"); got.Error() != mine.Error() || !errors.Is(got, mine) {
 		t.Errorf("a callback's error became %v", got)
 	}
 	if s.fail(nil, "Story", "key") != nil || verdictOf(nil) != nil {

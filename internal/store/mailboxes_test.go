@@ -232,7 +232,7 @@ func TestChangeMailbox(t *testing.T) {
 			t.Errorf("%d mails to a bounced address, %v", len(got), err)
 		}
 		mine := errors.New("no")
-		if _, err := s.ChangeMailbox(ctx, m.ID, func(*news.Mailbox) error { return mine }); err != mine {
+		if _, err := s.ChangeMailbox(ctx, m.ID, func(*news.Mailbox) error { return mine }); !same(err, mine) {
 			t.Errorf("got %v, want the callback's own error", err)
 		}
 	})

@@ -19,7 +19,7 @@
 //     news.ErrUnavailable.
 //
 // Locks are taken in one order, so that transactions wait but do not block
-// each other for ever: mailbox or sign-up; subscriber; preference; cells in
+// each other for ever: sign-up; subscriber; mailbox; preference; cells in
 // ascending order; story; alert; lease; release; control; story clock.
 package store
 
@@ -104,7 +104,8 @@ func (s *Store) Close() error {
 	return s.db.Close()
 }
 
-// Ping asks both pools for a sign of life.
+// Ping asks both pools for a sign of life. SQLite's writer is asked first: it
+// turns a new file to WAL, which a reader may not.
 func (s *Store) Ping(ctx context.Context) error {
 	if err := s.db.PingContext(ctx); err != nil {
 		return s.fail(err, "Ping", "")

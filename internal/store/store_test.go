@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 
@@ -309,6 +310,9 @@ func TestReconnect(t *testing.T) {
 		}
 		_, err := db.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()")
 		must(t, err)
+		for left := 1; left > 0; { // they end when they notice
+			must(t, db.Get(&left, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"))
+		}
 		if i%2 == 0 {
 			storeStory(t, s, fmt.Sprintf("https://news.example/%d", i))
 			continue
@@ -316,5 +320,46 @@ func TestReconnect(t *testing.T) {
 		if _, err := s.Control(ctx); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// A callback that panics, under a server that recovers, leaves no transaction
+// open: SQLite has one writer.
+func TestPanicInCallback(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		a, _ := released(t, s, "https://news.example/p")
+		for range 30 { // more than Postgres's pool
+			func() {
+				defer func() { _ = recover() }()
+				_, _ = s.ChangeAlert(ctx, a.ID, func(*news.Alert, news.Story) (news.AlertAction, error) { panic("boo") })
+			}()
+		}
+		if _, err := s.ChangeAlert(ctx, a.ID, func(*news.Alert, news.Story) (news.AlertAction, error) {
+			return news.AlertAction{Freeze: true}, nil
+		}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestSQLitePaths(t *testing.T) {
+	for _, name := range []string{"plain.db", "with space.db", "100%.db", "a%20b.db", "データ.db", "a&b=c;d.db"} {
+		dir := t.TempDir()
+		storeStory(t, storetest.Open(t, store.Config{URL: "sqlite:" + dir + "/" + name}), "https://news.example/a")
+		if _, err := os.Stat(dir + "/" + name); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if files, err := os.ReadDir(dir); err != nil || len(files) != 3 {
+			t.Errorf("%s: %v, %v", name, files, err)
+		}
+	}
+	dir := t.TempDir()
+	storeStory(t, storetest.Open(t, store.Config{URL: "sqlite://" + dir + "/a.db"}), "https://news.example/a")
+	t.Chdir(dir)
+	s := storetest.Open(t, store.Config{URL: "sqlite:a.db"})
+	if _, err := s.Story(context.Background(), "https://news.example/a"); err != nil {
+		t.Errorf("a relative path: %v", err)
 	}
 }

@@ -186,7 +186,7 @@ func TestStoryDecideFails(t *testing.T) {
 		_, _, err := s.StoreStory(ctx, story("https://news.example/f", 1), func(news.StoryPrior) (news.StoryEffects, error) {
 			return news.StoryEffects{}, mine
 		})
-		if err != mine {
+		if !same(err, mine) {
 			t.Errorf("got %v, want the callback's own error", err)
 		}
 		if _, err := s.Story(ctx, "https://news.example/f"); !errors.Is(err, news.ErrNotFound) {

@@ -276,14 +276,11 @@ func (s *Store) Leave(ctx context.Context, id string) error {
 // may be called again.
 func (s *Store) WipeSubscriber(ctx context.Context, deviceID string) error {
 	err := s.inTx(ctx, func(c conn) error {
-		r, d, err := s.loadDevice(ctx, c, deviceID, false)
+		r, d, err := s.loadDevice(ctx, c, deviceID, true)
 		if err != nil {
 			return err
 		}
 		if err := s.wipeMailboxes(ctx, c, d.SubscriberID); err != nil {
-			return err
-		}
-		if r, _, err = s.loadDevice(ctx, c, deviceID, true); err != nil {
 			return err
 		}
 		if err := s.stampDevices(ctx, c, &r, true); err != nil {

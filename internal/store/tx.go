@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"time"
 
@@ -19,10 +20,30 @@ import (
 type conn struct {
 	sqlx.ExtContext
 	d *dialect
+	// retry says whether to run a failed read again; nil: never.
+	retry func(error) bool
 }
 
-func (s *Store) read() conn  { return conn{s.ro, s.dialect} }
-func (s *Store) write() conn { return conn{s.db, s.dialect} }
+// read is for reads outside of transactions: one whose connection turns out to
+// be dead is run again.
+func (s *Store) read() conn { return conn{s.ro, s.dialect, s.reconnect} }
+
+// write is for single statements. They are not run again: nobody knows whether
+// they were done.
+func (s *Store) write() conn { return conn{s.db, s.dialect, nil} }
+
+// reconnect reports whether err is a lost connection, and drops the idle ones:
+// after a restart of Postgres they are dead too.
+func (s *Store) reconnect(err error) bool {
+	if err == nil || !s.lost(err) {
+		return false
+	}
+	if s.dialect.idle > 0 {
+		s.db.SetMaxIdleConns(0)
+		s.db.SetMaxIdleConns(s.dialect.idle)
+	}
+	return true
+}
 
 func (c conn) rebind(query string) string {
 	return sqlx.Rebind(sqlx.BindType(c.DriverName()), query)
@@ -30,12 +51,21 @@ func (c conn) rebind(query string) string {
 
 // get reads one row; sql.ErrNoRows when there is none.
 func (c conn) get(ctx context.Context, dst any, query string, args ...any) error {
-	return sqlx.GetContext(ctx, c, dst, c.rebind(query), args...)
+	err := sqlx.GetContext(ctx, c, dst, c.rebind(query), args...)
+	if c.retry != nil && c.retry(err) {
+		err = sqlx.GetContext(ctx, c, dst, c.rebind(query), args...)
+	}
+	return err
 }
 
-// sel reads all rows.
+// sel reads all rows into the slice that dst points to.
 func (c conn) sel(ctx context.Context, dst any, query string, args ...any) error {
-	return sqlx.SelectContext(ctx, c, dst, c.rebind(query), args...)
+	err := sqlx.SelectContext(ctx, c, dst, c.rebind(query), args...)
+	if c.retry != nil && c.retry(err) {
+		reflect.ValueOf(dst).Elem().SetZero() // rows of the first try
+		err = sqlx.SelectContext(ctx, c, dst, c.rebind(query), args...)
+	}
+	return err
 }
 
 // selIn is sel for queries with `IN (?)` over a slice.
@@ -109,12 +139,14 @@ var errAgain = errors.New("somebody else was faster")
 // through; 8 with doubling waits is about half a second.
 const maxAttempts = 8
 
-// inTx runs fn in a transaction, again when the engine asks for that. fn may
-// therefore run several times and must keep nothing from a failed run.
+// inTx runs fn in a transaction, again when the engine asks for that, and once
+// more when the connection was lost before COMMIT was sent. fn may therefore
+// run several times and must keep nothing from a failed run.
 func (s *Store) inTx(ctx context.Context, fn func(c conn) error) error {
 	for attempt := 1; ; attempt++ {
-		err := s.once(ctx, fn)
-		if err == nil || attempt == maxAttempts || !s.again(err) {
+		unsure, err := s.once(ctx, fn)
+		again := s.again(err) || attempt == 1 && !unsure && s.reconnect(err)
+		if err == nil || attempt == maxAttempts || !again {
 			return err
 		}
 		wait := time.Duration(rand.Int64N(int64(2*time.Millisecond) << attempt))
@@ -126,24 +158,31 @@ func (s *Store) inTx(ctx context.Context, fn func(c conn) error) error {
 	}
 }
 
+// again reports whether the transaction was undone by others and may be run
+// again.
 func (s *Store) again(err error) bool {
 	return errors.Is(err, errAgain) || s.dialect.classify(err) == faultAgain
 }
 
-func (s *Store) once(ctx context.Context, fn func(c conn) error) (err error) {
+// lost reports whether the database can't be reached, or can't write.
+func (s *Store) lost(err error) bool {
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || s.dialect.classify(err) == faultDown
+}
+
+// once runs fn in one transaction. unsure says that it failed in COMMIT: then
+// nobody knows whether it is stored.
+func (s *Store) once(ctx context.Context, fn func(c conn) error) (unsure bool, err error) {
 	tx, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
-	defer func() {
-		if err != nil {
-			_ = tx.Rollback() // the first error is the one that matters
-		}
-	}()
-	if err = fn(conn{tx, s.dialect}); err != nil {
-		return err
+	// After Commit it does nothing. Deferred, because a callback may panic and
+	// its caller live on: SQLite's only writer must not be lost.
+	defer func() { _ = tx.Rollback() }()
+	if err := fn(conn{tx, s.dialect, nil}); err != nil {
+		return false, err
 	}
-	return tx.Commit()
+	return true, tx.Commit()
 }
 
 // fail wraps an error with the method and its key argument, and gives it its
@@ -158,8 +197,7 @@ func (s *Store) fail(err error, method, key string) error {
 	case errors.Is(err, sql.ErrNoRows):
 		err = news.ErrNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-	case errors.Is(err, driver.ErrBadConn), errors.Is(err, sql.ErrConnDone), s.again(err),
-		s.dialect.classify(err) == faultDown:
+	case s.again(err), s.lost(err):
 		err = fmt.Errorf("%w: %w", news.ErrUnavailable, err)
 	}
 	return fmt.Errorf("store.%s(%s): %w", method, key, err)

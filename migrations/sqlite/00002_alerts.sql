@@ -64,21 +64,13 @@ CREATE TABLE control (
 INSERT INTO control (id, counter) VALUES (1, 1);
 
 -- Bitmaps of device numbers (roaring), one row a release and cell. The n_
--- columns are their cardinalities, so that figures need no bitmap.
+-- columns are their cardinalities, so that figures need no bitmap; they stand
+-- before the bitmaps because SQLite reads a row from its front.
 CREATE TABLE ledger (
     release_id  TEXT NOT NULL REFERENCES releases (id),
     cell        BIGINT NOT NULL,
     fence       BIGINT NOT NULL,
     settled     BOOLEAN NOT NULL,
-    planned     BLOB NOT NULL,
-    held        BLOB NOT NULL,
-    opened      BLOB NOT NULL,
-    accepted    BLOB NOT NULL,
-    gone        BLOB NOT NULL,
-    failed      BLOB NOT NULL,
-    ambiguous   BLOB NOT NULL,
-    cancelled   BLOB NOT NULL,
-    expired     BLOB NOT NULL,
     quarantined BIGINT NOT NULL,
     n_planned   BIGINT NOT NULL,
     n_held      BIGINT NOT NULL,
@@ -89,6 +81,15 @@ CREATE TABLE ledger (
     n_cancelled BIGINT NOT NULL,
     n_expired   BIGINT NOT NULL,
     timing      TEXT NOT NULL,
+    planned     BLOB NOT NULL,
+    held        BLOB NOT NULL,
+    opened      BLOB NOT NULL,
+    accepted    BLOB NOT NULL,
+    gone        BLOB NOT NULL,
+    failed      BLOB NOT NULL,
+    ambiguous   BLOB NOT NULL,
+    cancelled   BLOB NOT NULL,
+    expired     BLOB NOT NULL,
     PRIMARY KEY (release_id, cell)
 );
 CREATE INDEX ledger_held ON ledger (cell) WHERE n_held > 0;
