@@ -1,5 +1,12 @@
 package app
-import ("context";"io";"net/http")
-type DemoOptions struct { Once bool; Devices, Readers int; Listen, Folder string; Out io.Writer }
-func Demo(context.Context, DemoOptions) error { return nil }
-type pagesT interface{ Routes(*http.ServeMux) }
+
+import (
+	"dateline/internal/news"
+	"dateline/internal/simulate"
+)
+
+type demoPhone struct {
+	*simulate.Phone
+	Wishes news.Wishes
+	Label  string
+}

@@ -1,0 +1,229 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"dateline/internal/app/newsroom"
+	"dateline/internal/news"
+	"dateline/internal/simulate"
+)
+
+// DemoOptions are the flags of `dateline demo`.
+type DemoOptions struct {
+	Once    bool
+	Devices int
+	Readers int
+	Listen  string
+	Folder  string // "" : ./demo-data, or a folder that is removed with Once
+	Out     io.Writer
+	// Seed makes the same readers every time.
+	Seed uint64
+}
+
+// demoMark is the file that says that a folder is a demo's and may be emptied.
+const demoMark = "this-is-a-dateline-demo"
+
+// demo is one run.
+type demo struct {
+	DemoOptions
+	app      *App
+	progress *Progress
+	services []*simulate.PushService
+	phones   []demoPhone
+
+	account account
+
+	mu      sync.Mutex
+	first   map[string]time.Time // alert -> when the first phone showed it
+	arrived chan struct{}
+}
+
+// Demo runs the demo: it ends after the account with Once, else with ctx.
+func Demo(ctx context.Context, o DemoOptions) (err error) {
+	folder, remove, err := demoFolder(o)
+	if err != nil {
+		return err
+	}
+	defer remove()
+	if o.Seed == 0 {
+		o.Seed = 142
+	}
+	d := &demo{DemoOptions: o, first: map[string]time.Time{}, arrived: make(chan struct{}, 1),
+		progress: NewProgress(o.Out, "starting")}
+	if err := d.startServices(); err != nil {
+		return err
+	}
+	defer d.closeServices()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	began := time.Now()
+	cfg := d.config(folder)
+	d.app, err = Open(ctx, cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, d.app.Close()) }()
+	d.say("Dateline demo: one process, simulated push services, phones and mailboxes; nothing reaches a real reader")
+	d.say("  started     in %s: embedded NATS, SQLite, an SMTP outbox, %d push services", time.Since(began).Round(time.Millisecond), len(d.services))
+	running := make(chan error, 1)
+	go func() { running <- d.app.Run(ctx) }()
+	if err := d.day(ctx); err != nil {
+		stop()
+		return errors.Join(err, <-running)
+	}
+	if !o.Once {
+		d.invite()
+		<-ctx.Done()
+	}
+	stop()
+	if err := <-running; err != nil {
+		return err
+	}
+	return d.account.verdict()
+}
+
+// day is the whole show, in order.
+func (d *demo) day(ctx context.Context) error {
+	entries, err := newsroom.Day()
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context) error{
+		d.loadPhones,
+		d.loadReaders,
+		func(ctx context.Context) error { return d.publishDay(ctx, entries) },
+		d.runDigests,
+		d.check,
+	} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	d.progress.Done()
+	return nil
+}
+
+func (d *demo) say(words string, args ...any) { d.progress.Line(fmt.Sprintf(words, args...)) }
+
+// task names what the progress line is about.
+func (d *demo) task(what string) {
+	d.progress.Done()
+	d.progress = NewProgress(d.Out, "  "+what)
+}
+
+// demoFolder gives a folder that is a demo's own and empty. One that is not a
+// demo's is refused: it would be emptied.
+func demoFolder(o DemoOptions) (folder string, remove func(), err error) {
+	remove = func() {}
+	folder = o.Folder
+	if folder == "" && o.Once {
+		if folder, err = os.MkdirTemp("", "dateline-demo-"); err != nil {
+			return "", nil, err
+		}
+		return folder, func() { _ = os.RemoveAll(folder) }, nil
+	}
+	if folder == "" {
+		folder = "demo-data"
+	}
+	entries, err := os.ReadDir(folder)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := os.MkdirAll(folder, 0o700); err != nil {
+			return "", nil, err
+		}
+	case err != nil:
+		return "", nil, err
+	case len(entries) > 0 && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == demoMark }):
+		return "", nil, fmt.Errorf("%s is not a demo's folder, and a demo begins by emptying its folder; choose another with --data", folder)
+	}
+	unlock, err := lockFolder(folder) // a demo that runs there must not lose its files
+	if err != nil {
+		return "", nil, err
+	}
+	defer unlock()
+	for _, e := range entries {
+		if e.Name() == "dateline.lock" {
+			continue
+		}
+		if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
+			return "", nil, err
+		}
+	}
+	return folder, remove, os.WriteFile(filepath.Join(folder, demoMark), nil, 0o600)
+}
+
+// config is the demo's own; the environment plays no part in it.
+func (d *demo) config(folder string) Config {
+	auto := news.Policies{news.LevelFlash: news.PolicyAuto, news.LevelBulletin: news.PolicyAuto, news.LevelNotice: news.PolicyAuto}
+	quiet := func(string) string { return "" }
+	cfg, err := Load(quiet)
+	if err != nil { // the defaults are good: a test loads them
+		panic(err)
+	}
+	cfg.Data, cfg.Listen, cfg.OpsListen, cfg.Demo = folder, d.Listen, "127.0.0.1:0", true
+	cfg.Policies = auto
+	cfg.VAPIDSubject = "https://dateline.example"
+	cfg.Publisher = Publisher{Name: "SNOWLAND s.r.o.", ID: "06691200",
+		Address: []string{"Na okraji 381/41, Veleslavín", "162 00 Praha 6", "Czech Republic"}}
+	for _, s := range d.services {
+		cfg.PushOrigins = append(cfg.PushOrigins, s.Origin())
+		cfg.PushCA = s.CAPEM()
+	}
+	return cfg
+}
+
+// startServices starts three push services under one authority.
+func (d *demo) startServices() error {
+	authority, err := simulate.NewAuthority()
+	if err != nil {
+		return err
+	}
+	for _, o := range []simulate.PushOptions{{Name: "Northwind", Path: "/fcm/send/"}, {Name: "Meridian", Path: "/wpush/v2/"},
+		{Name: "Orchard", Path: "/", NeedSubject: true}} {
+		o.Authority, o.OnShown = authority, d.shown
+		s, err := simulate.NewPushService(o)
+		if err != nil {
+			return err
+		}
+		d.services = append(d.services, s)
+	}
+	return nil
+}
+
+func (d *demo) closeServices() {
+	for _, s := range d.services {
+		s.Close()
+	}
+}
+
+// shown hears of every message that a phone decrypted.
+func (d *demo) shown(_ *simulate.Phone, m simulate.Delivery) {
+	d.mu.Lock()
+	if _, known := d.first[m.Notification.Alert]; !known {
+		d.first[m.Notification.Alert] = m.At
+	}
+	d.mu.Unlock()
+	select {
+	case d.arrived <- struct{}{}:
+	default:
+	}
+}
+
+func (d *demo) invite() {
+	d.say("")
+	d.say("  open        %s/phones   what every phone shows", d.app.URL())
+	d.say("              %s/outbox   the mails", d.app.URL())
+	d.say("              %s/         the readers' page: subscribe this browser", d.app.URL())
+	d.say("  publish     go run ./cmd/dateline --data %s publish FILE   one more story", d.app.cfg.Data)
+	d.say("  key         %s (admin key of the API, in %s)", filepath.Join(d.app.cfg.Data, "admin.key"), d.app.cfg.Data)
+	d.say("  stop        Ctrl-C")
+}
