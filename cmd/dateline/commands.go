@@ -66,10 +66,10 @@ func help(options kong.HelpOptions, ctx *kong.Context) error {
 		return nil
 	}
 	out := ctx.Stdout
-	fmt.Fprint(out, "\nSettings (environment; secrets also as NAME_FILE):\n") //nolint:errcheck // help to a closed pipe
+	fmt.Fprint(out, "\nSettings (environment; secrets also as NAME_FILE):\n")
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, v := range app.Variables() {
-		fmt.Fprintf(table, "  %s\t%s (default: %s)\n", v.Name, v.What, v.Default) //nolint:errcheck // help to a closed pipe
+		fmt.Fprintf(table, "  %s\t%s (default: %s)\n", v.Name, v.What, v.Default)
 	}
 	return table.Flush()
 }

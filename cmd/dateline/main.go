@@ -40,8 +40,28 @@ func run(args []string) int {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go stopOnSignal(stop)
-	if err := command.Run(&surroundings{ctx: ctx, cli: &cli}); err != nil {
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan int, 1)
+	go func() { done <- work(ctx, command, &cli) }()
+	select {
+	case code := <-done:
+		return code
+	case <-signals:
+		stop() // an orderly stop
+	}
+	select {
+	case code := <-done:
+		return code
+	case <-signals:
+		fmt.Fprintln(os.Stderr, "dateline: stopped at once")
+		return 1
+	}
+}
+
+// work runs the command and gives its exit code.
+func work(ctx context.Context, command *kong.Context, cli *commandLine) int {
+	if err := command.Run(&surroundings{ctx: ctx, cli: cli}); err != nil {
 		return report(err)
 	}
 	return 0
@@ -62,16 +82,4 @@ func report(err error) int {
 		return 2
 	}
 	return 1
-}
-
-// stopOnSignal asks for an orderly stop at the first SIGTERM or interrupt, and
-// ends the process at the second.
-func stopOnSignal(stop func()) {
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	<-signals
-	stop()
-	<-signals
-	fmt.Fprintln(os.Stderr, "dateline: stopped at once")
-	os.Exit(1)
 }

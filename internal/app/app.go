@@ -231,7 +231,7 @@ func (a *App) openMailer(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("mail: %w", err)
 	}
-	a.onClose("mail connections", func() error { a.mailer.Close(); return nil })
+	a.onClose("mail connections", a.mailer.Close)
 	return nil
 }
 
@@ -311,7 +311,7 @@ func (a *App) Run(ctx context.Context) error {
 			return fmt.Errorf("%s ended: %w", name, cmpErr(err))
 		})
 	}
-	a.serve(group, ctx)
+	a.serve(ctx, group)
 	if a.cfg.Has(RoleDispatch) {
 		loop("dispatch", a.dispatch.Run)
 	}

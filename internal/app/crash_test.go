@@ -271,7 +271,7 @@ func (p *program) postQuietly(path string, body any) {
 	if err != nil {
 		return
 	}
-	req, err := http.NewRequest(http.MethodPost, p.url(path), bytes.NewReader(raw)) //nolint:noctx // ends with the program
+	req, err := http.NewRequest(http.MethodPost, p.url(path), bytes.NewReader(raw))
 	if err != nil {
 		return
 	}

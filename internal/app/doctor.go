@@ -19,13 +19,6 @@ import (
 	"dateline/internal/store"
 )
 
-// finding is one line of the doctor's report.
-type finding struct {
-	grade string // ok, note, bad
-	what  string
-	words string
-}
-
 // examination collects findings.
 type examination struct {
 	cfg      *Config
@@ -39,7 +32,7 @@ func (e *examination) say(grade, what, words string, args ...any) {
 		e.bad++
 	}
 	mark := map[string]string{"ok": "  ok  ", "note": " note ", "bad": "MEND  "}[grade]
-	fmt.Fprintf(e.out, "%s %-14s %s\n", mark, what, fmt.Sprintf(words, args...)) //nolint:errcheck // a report to a closed pipe
+	fmt.Fprintf(e.out, "%s %-14s %s\n", mark, what, fmt.Sprintf(words, args...))
 }
 
 // Doctor runs the checks of the start and those that need the network, and
@@ -136,7 +129,7 @@ func (e *examination) database(ctx context.Context, keys Keys) {
 		e.say("bad", "database", "can't be opened: %v", err)
 		return
 	}
-	defer s.Close() //nolint:errcheck // nothing was written
+	defer s.Close() //nolint:errcheck // what was written is committed
 	current, latest, err := s.SchemaVersion(ctx)
 	switch {
 	case err != nil:
@@ -225,7 +218,7 @@ func (e *examination) mail(ctx context.Context) {
 	if err != nil {
 		e.say("bad", "mail", "the server can't be reached: %v", err)
 	} else {
-		conn.Close() //nolint:errcheck // nothing was said
+		conn.Close()
 		e.say("ok", "mail", "the server can be reached")
 	}
 	_, domain, _ := strings.Cut(e.cfg.MailFrom.Address, "@")

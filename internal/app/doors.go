@@ -121,7 +121,7 @@ func (a *App) readyz(w http.ResponseWriter, r *http.Request) error {
 
 // serve runs the listeners under the group. When ctx ends they stop taking
 // requests and let the ones they have finish.
-func (a *App) serve(group *errgroup.Group, ctx context.Context) {
+func (a *App) serve(ctx context.Context, group *errgroup.Group) {
 	start := func(l net.Listener, h http.Handler) {
 		if l == nil {
 			return

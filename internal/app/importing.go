@@ -109,12 +109,12 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 	if err != nil {
 		return result, err
 	}
-	defer in.Close() //nolint:errcheck // only read from
+	defer in.Close()
 	s, err := openStore(ctx, im.Config, keys, discard())
 	if err != nil {
 		return result, err
 	}
-	defer s.Close() //nolint:errcheck // every batch is committed by now
+	defer s.Close() //nolint:errcheck // what was written is committed
 	lines := bufio.NewScanner(in)
 	lines.Buffer(make([]byte, 64<<10), importLine)
 	var batch []T

@@ -19,6 +19,6 @@ func lockFolder(folder string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("another dateline uses the data folder (or one crashed: then remove %s): %w", path, err)
 	}
-	f.Close() //nolint:errcheck // nothing was written
+	f.Close()
 	return func() { _ = os.Remove(path) }, nil
 }

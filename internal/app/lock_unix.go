@@ -21,11 +21,11 @@ func lockFolder(folder string) (unlock func(), err error) {
 		return nil, fmt.Errorf("the data folder can't be locked: %w", err)
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
-		f.Close() //nolint:errcheck // nothing was written
+		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
 			return nil, fmt.Errorf("another dateline uses the data folder %s; stop it, or set DATELINE_DATA to another folder", folder)
 		}
 		return nil, fmt.Errorf("the data folder can't be locked: %w", err)
 	}
-	return func() { f.Close() }, nil //nolint:errcheck // closing gives the lock up
+	return func() { f.Close() }, nil
 }

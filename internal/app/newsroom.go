@@ -22,7 +22,7 @@ func Migrate(ctx context.Context, cfg *Config, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // nothing is written after the migration
+	defer s.Close() //nolint:errcheck // what was written is committed
 	current, latest, err := s.SchemaVersion(ctx)
 	if err != nil {
 		return err
@@ -42,7 +42,7 @@ func withDesk(ctx context.Context, cfg *Config, do func(*desk.Service, desk.News
 	if err != nil {
 		return err
 	}
-	defer s.Close() //nolint:errcheck // what was done is committed
+	defer s.Close() //nolint:errcheck // what was written is committed
 	c := desk.Config{Store: s, BaseURL: cfg.BaseURL, StoryHosts: cfg.StoryHosts, Hold: cfg.Hold, NewID: newID}
 	if url, err := natsURL(cfg); err == nil {
 		// A wake-up is a courtesy: without it the others look within 250 ms.

@@ -11,7 +11,7 @@ import (
 // people makes plausible readers for the demo, the same ones every time.
 type people struct{ rng *rand.Rand }
 
-func newPeople(seed uint64) *people { return &people{rand.New(rand.NewPCG(seed, 35))} } //nolint:gosec // demo readers need no secrecy
+func newPeople(seed uint64) *people { return &people{rand.New(rand.NewPCG(seed, 35))} }
 
 // home is where a reader lives. Weight is roughly how many of 100 do.
 type home struct {

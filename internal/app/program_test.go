@@ -127,7 +127,7 @@ func (p *program) start() {
 	go func(cmd *exec.Cmd, over chan error) { over <- cmd.Wait() }(p.cmd, p.over)
 	deadline := time.Now().Add(30 * time.Second)
 	for {
-		resp, err := http.Get(p.url("/readyz")) //nolint:noctx // bounded by the loop
+		resp, err := http.Get(p.url("/readyz"))
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -152,7 +152,7 @@ func (p *program) kill() {
 		return
 	}
 	_ = p.cmd.Process.Kill()
-	<-p.over
+	_ = <-p.over
 	p.cmd = nil
 }
 

@@ -57,11 +57,11 @@ func (p *Progress) Set(done, total int64) {
 		}
 	}
 	if p.terminal {
-		fmt.Fprintf(p.out, "\r\x1b[K%s", text) //nolint:errcheck // a lost progress line loses nothing
+		fmt.Fprintf(p.out, "\r\x1b[K%s", text)
 		p.shown = true
 		return
 	}
-	fmt.Fprintln(p.out, text) //nolint:errcheck // as above
+	fmt.Fprintln(p.out, text)
 }
 
 // Line prints a line above the progress.
@@ -72,7 +72,7 @@ func (p *Progress) Line(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.clear()
-	fmt.Fprintln(p.out, text) //nolint:errcheck // as above
+	fmt.Fprintln(p.out, text)
 }
 
 // Done takes the progress line away.
@@ -87,7 +87,7 @@ func (p *Progress) Done() {
 
 func (p *Progress) clear() {
 	if p.shown {
-		fmt.Fprint(p.out, "\r\x1b[K") //nolint:errcheck // as above
+		fmt.Fprint(p.out, "\r\x1b[K")
 		p.shown = false
 	}
 }

@@ -342,7 +342,7 @@ func (p *program) oneClick(path string) int {
 
 func (p *program) postForm(path string, values url.Values) int {
 	p.t.Helper()
-	resp, err := http.PostForm(p.url(path), values) //nolint:noctx // a test's own server
+	resp, err := http.PostForm(p.url(path), values)
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -57,15 +57,6 @@ func (l *leases) fence(cell int) (int64, bool) {
 	return lease.Fence, ok && time.Now().Before(l.until)
 }
 
-// drop forgets cells that a fenced write said are lost.
-func (l *leases) drop(cells []int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, c := range cells {
-		delete(l.cells, c)
-	}
-}
-
 // list is the cells held, ascending.
 func (l *leases) list() []int {
 	l.mu.Lock()

@@ -105,8 +105,8 @@ func (p *payloads) message(language string, to news.DeviceRef, more int, ttl tim
 // sampled picks devices evenly, and the same ones at each retry.
 func (p *payloads) sampled(to news.DeviceRef) bool {
 	h := fnv.New32a()
-	h.Write([]byte(p.release.ID))                                                                                       //nolint:errcheck // a hash never fails
-	h.Write([]byte{byte(to.Cell), byte(to.Number >> 24), byte(to.Number >> 16), byte(to.Number >> 8), byte(to.Number)}) //nolint:errcheck // a hash never fails
+	h.Write([]byte(p.release.ID))
+	h.Write([]byte{byte(to.Cell), byte(to.Number >> 24), byte(to.Number >> 16), byte(to.Number >> 8), byte(to.Number)})
 	return h.Sum32() <= p.sample
 }
 

@@ -14,8 +14,8 @@ import (
 func backoff(tries int, asked time.Duration, number uint32) time.Duration {
 	base := time.Second << min(tries, 6)
 	h := fnv.New32a()
-	h.Write(strconv.AppendUint(nil, uint64(number)<<8|uint64(tries&0xff), 10)) //nolint:errcheck // a hash never fails
-	share := 0.5 + float64(h.Sum32()%1000)/1000                                // 0.5 … 1.5
+	h.Write(strconv.AppendUint(nil, uint64(number)<<8|uint64(tries&0xff), 10))
+	share := 0.5 + float64(h.Sum32()%1000)/1000 // 0.5 … 1.5
 	wait := time.Duration(float64(base) * share)
 	if asked > 0 {
 		// +0..20 % on top of Retry-After: not before, and not all at once.

@@ -410,7 +410,7 @@ func TestAfterACrashNobodyIsWithoutTheAlert(t *testing.T) {
 		d.until("some are out", time.Minute, func() bool { return d.service.total() > 1000 })
 		dead.cut.Store(true)
 		cancel()
-		<-over
+		_ = <-over
 		time.Sleep(10 * time.Second) // the leases run out
 		_, stop := d.dispatcher("two")
 		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
@@ -577,7 +577,7 @@ func TestAHangingServiceSlowsItsOwnLaneOnly(t *testing.T) {
 			t.Errorf("the healthy service took %s beside one that hangs", took)
 		}
 		cancel()
-		<-over
+		_ = <-over
 	})
 }
 
