@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
 
@@ -53,25 +54,16 @@ func newAtlas() *atlas {
 
 func areasIn(lang string) []area {
 	var areas []area
+	order := collate.New(language.Make(lang))
 	for _, code := range region.Children(asia) {
 		one := area{place: placeIn(code, lang)}
 		for _, c := range region.Children(code) {
 			one.Places = append(one.Places, placeIn(c, lang))
 		}
-		slices.SortFunc(one.Places, func(a, b place) int { return compareNames(a.Name, b.Name) })
+		slices.SortFunc(one.Places, func(a, b place) int { return order.CompareString(a.Name, b.Name) })
 		areas = append(areas, one)
 	}
 	return areas
-}
-
-func compareNames(a, b string) int {
-	switch {
-	case a < b:
-		return -1
-	case a > b:
-		return 1
-	}
-	return 0
 }
 
 func placeIn(code, lang string) place {

@@ -109,6 +109,7 @@ func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
 
 func (s *Site) chosen(w http.ResponseWriter, r *http.Request) string {
 	if lang := known(r.URL.Query().Get("lang")); lang != "" {
+		//nolint:gosec // Secure wherever the site is https; on http://localhost it would not be kept
 		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
 			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
 		return lang

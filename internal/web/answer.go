@@ -31,20 +31,25 @@ func Status(status int, err error) error {
 	return &statusError{status, err}
 }
 
-// kinds maps error kinds to HTTP. What is not here is our own fault: 500.
-var kinds = []struct {
+// kind is an error kind and its HTTP status.
+type kind struct {
 	err    error
 	status int
-}{
-	{news.ErrInvalid, http.StatusBadRequest},
-	{news.ErrUnknownKey, http.StatusUnauthorized},
-	{news.ErrForbidden, http.StatusForbidden},
-	{news.ErrNotFound, http.StatusNotFound},
-	{news.ErrConflict, http.StatusConflict},
-	{news.ErrGone, http.StatusGone},
-	{news.ErrTooLarge, http.StatusRequestEntityTooLarge},
-	{news.ErrUnavailable, http.StatusServiceUnavailable},
-	{context.DeadlineExceeded, http.StatusServiceUnavailable},
+}
+
+// kinds is the table. What is not here is our own fault: 500.
+func kinds() []kind {
+	return []kind{
+		{news.ErrInvalid, http.StatusBadRequest},
+		{news.ErrUnknownKey, http.StatusUnauthorized},
+		{news.ErrForbidden, http.StatusForbidden},
+		{news.ErrNotFound, http.StatusNotFound},
+		{news.ErrConflict, http.StatusConflict},
+		{news.ErrGone, http.StatusGone},
+		{news.ErrTooLarge, http.StatusRequestEntityTooLarge},
+		{news.ErrUnavailable, http.StatusServiceUnavailable},
+		{context.DeadlineExceeded, http.StatusServiceUnavailable},
+	}
 }
 
 // StatusOf is the HTTP status an error is answered with.
@@ -57,7 +62,7 @@ func StatusOf(err error) int {
 	if errors.As(err, &limit) {
 		return http.StatusTooManyRequests
 	}
-	for _, k := range kinds {
+	for _, k := range kinds() {
 		if errors.Is(err, k.err) {
 			return k.status
 		}
@@ -110,7 +115,7 @@ func publicText(err error) string {
 		return limit.Error()
 	}
 	text := err.Error()
-	for _, k := range kinds {
+	for _, k := range kinds() {
 		if !errors.Is(err, k.err) {
 			continue
 		}

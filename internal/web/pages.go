@@ -20,19 +20,21 @@ type ErrorView struct {
 
 // errorWords are the sentences of the error pages. Statuses without one are
 // shown as 500.
-var errorWords = map[int][2]string{
-	http.StatusBadRequest:            {"That did not work", "Something in what was sent could not be understood. Please go back and check it."},
-	http.StatusUnauthorized:          {"Please identify yourself", "This page needs a key or a link of your own."},
-	http.StatusForbidden:             {"Not allowed", "This can't be done from here. If you pressed a button on our own page, please reload it and try again."},
-	http.StatusNotFound:              {"Nothing here", "This page does not exist, or the link is incomplete. Links in mails sometimes break at the end of a line: try to copy all of it."},
-	http.StatusMethodNotAllowed:      {"Not here", "This page can't be used that way."},
-	http.StatusConflict:              {"Too late", "This has changed in the meantime. Please look again."},
-	http.StatusGone:                  {"This link has expired", "For your safety links do not last for ever. You can ask for a new one."},
-	http.StatusRequestEntityTooLarge: {"Too much at once", "What was sent is too large."},
-	http.StatusUnprocessableEntity:   {"That did not work", "What was asked for can't be done."},
-	http.StatusTooManyRequests:       {"One moment, please", "There were too many requests from your network. Please try again later."},
-	http.StatusInternalServerError:   {"Our mistake", "Something went wrong on our side. Please try again in a moment."},
-	http.StatusServiceUnavailable:    {"Back in a moment", "A part of this site is not reachable right now. Please try again in a minute."},
+func errorWords() map[int][2]string {
+	return map[int][2]string{
+		http.StatusBadRequest:            {"That did not work", "Something in what was sent could not be understood. Please go back and check it."},
+		http.StatusUnauthorized:          {"Please identify yourself", "This page needs a key or a link of your own."},
+		http.StatusForbidden:             {"Not allowed", "This can't be done from here. If you pressed a button on our own page, please reload it and try again."},
+		http.StatusNotFound:              {"Nothing here", "This page does not exist, or the link is incomplete. Links in mails sometimes break at the end of a line: try to copy all of it."},
+		http.StatusMethodNotAllowed:      {"Not here", "This page can't be used that way."},
+		http.StatusConflict:              {"Too late", "This has changed in the meantime. Please look again."},
+		http.StatusGone:                  {"This link has expired", "For your safety links do not last for ever. You can ask for a new one."},
+		http.StatusRequestEntityTooLarge: {"Too much at once", "What was sent is too large."},
+		http.StatusUnprocessableEntity:   {"That did not work", "What was asked for can't be done."},
+		http.StatusTooManyRequests:       {"One moment, please", "There were too many requests from your network. Please try again later."},
+		http.StatusInternalServerError:   {"Our mistake", "Something went wrong on our side. Please try again in a moment."},
+		http.StatusServiceUnavailable:    {"Back in a moment", "A part of this site is not reachable right now. Please try again in a minute."},
+	}
 }
 
 // plainError is the error page where Templates has none.
@@ -119,7 +121,7 @@ func (f *Floor) renderErrors() error {
 	if !ok {
 		page = template.Must(template.New("layout.html").Parse(plainError))
 	}
-	for status, words := range errorWords {
+	for status, words := range errorWords() {
 		var buf bytes.Buffer
 		if err := page.Execute(&buf, ErrorView{status, words[0], words[1]}); err != nil {
 			return fmt.Errorf("error page %d: %w", status, err)

@@ -11,6 +11,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -152,7 +153,7 @@ func (f *Floor) observe(r *http.Request, status int, took time.Duration) {
 }
 
 func (f *Floor) panicked(w *recorder, r *http.Request, p any) {
-	if p == http.ErrAbortHandler {
+	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(p)
 	}
 	// The value may quote a request; its type and the route are enough to find it.

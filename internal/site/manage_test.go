@@ -1,0 +1,216 @@
+package site
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+)
+
+func TestConfirm(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	w := h.do("POST", "/api/v1/digests", `{"email":"reader@b.example","regions":["JP"],"hour":6}`, "Authorization", "Bearer "+c.Token, "User-Agent", "Firefox Android")
+	if w.Code != 202 {
+		t.Fatal(w.Code)
+	}
+	var id string
+	for id = range h.store.signups {
+	}
+	path := h.path(link.Confirm, id)
+	page := h.do("GET", path, "").Body.String()
+	if !strings.Contains(page, "r•••@b.example") || !strings.Contains(page, "Firefox on Android") || strings.Contains(page, "reader@") {
+		t.Errorf("%s", page)
+	}
+	if len(h.store.boxes) != 0 {
+		t.Fatal("confirmed by a GET")
+	}
+	for range 2 {
+		w := h.form(path, "")
+		if w.Code != 200 || w.Header().Get("Cache-Control") != "no-store" || w.Header().Get("Referrer-Policy") != "no-referrer" {
+			t.Errorf("%d %v", w.Code, w.Header())
+		}
+		manage := regexp.MustCompile(`href="(/manage/[^"]+)"`).FindStringSubmatch(w.Body.String())
+		if manage == nil || h.do("GET", manage[1], "").Code != 200 {
+			t.Errorf("no way to manage: %v", manage)
+		}
+	}
+	box := h.store.boxes["box-"+id]
+	defer func() {
+		if err := h.store.LeaveMailbox(t.Context(), box.ID); err != nil {
+			t.Fatal(err)
+		}
+		if page := h.form(path, "").Body.String(); !strings.Contains(page, "You have left") || h.store.boxes[box.ID].State != news.MailboxLeft {
+			t.Error("an old link signed up somebody who has left")
+		}
+	}()
+	if box.SubscriberID != "subscriber-of-"+c.ID || box.Consent.ConfirmedAt != testNow || box.Consent.RequestedAt != testNow || box.Hour != 6 {
+		t.Errorf("%+v", box)
+	}
+}
+
+func TestT70_UnsubscribeTwiceAndAfterDeletion(t *testing.T) {
+	h := newHouse(t, nil)
+	_, box := h.confirmed("reader@b.example")
+	path := link.Path(link.Unsubscribe, h.links.Sign(link.Unsubscribe, box, time.Time{}))
+	// RFC 8058: no cookie, no browser headers, no redirect.
+	oneClick := func() int {
+		return h.do("POST", path, "List-Unsubscribe=One-Click", "Content-Type", "application/x-www-form-urlencoded").Code
+	}
+	if got := oneClick(); got != 200 || h.store.boxes[box].State != news.MailboxLeft {
+		t.Errorf("%d %s", got, h.store.boxes[box].State)
+	}
+	if got := oneClick(); got != 200 {
+		t.Errorf("twice: %d", got)
+	}
+	delete(h.store.boxes, box)
+	if got := oneClick(); got != 200 {
+		t.Errorf("after deletion: %d", got)
+	}
+	if w := h.do("POST", path, "--b\r\nContent-Disposition: form-data; name=\"List-Unsubscribe\"\r\n\r\nOne-Click\r\n--b--\r\n", "Content-Type", "multipart/form-data; boundary=b"); w.Code != 200 {
+		t.Errorf("as multipart: %d", w.Code)
+	}
+	h.now = h.now.AddDate(20, 0, 0)
+	if got := oneClick(); got != 200 {
+		t.Errorf("after 20 years: %d", got)
+	}
+}
+
+func TestT71_PageTokens(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	signup, box := h.confirmed("reader@b.example")
+	h.fill()
+	good := map[string]string{"/confirm/": signup, "/unsubscribe/": box, "/manage/": c.ID}
+	purposes := map[string]link.Purpose{"/confirm/": link.Confirm, "/unsubscribe/": link.Unsubscribe, "/manage/": link.ManageDevice}
+	for page, id := range good {
+		token := h.links.Sign(purposes[page], id, h.now.Add(time.Hour))
+		for name, bad := range map[string]string{
+			"truncated":       token[:len(token)-1],
+			"nonsense":        "nonsense",
+			"another key":     link.New([]byte("x")).Sign(purposes[page], id, h.now.Add(time.Hour)),
+			"another purpose": h.links.Sign(link.Why, id, h.now.Add(time.Hour)),
+			"path traversal":  "..%2f..%2fetc%2fpasswd",
+		} {
+			for _, w := range []int{h.do("GET", page+bad, "").Code, h.form(page+bad, "action=leave").Code} {
+				if w != 404 {
+					t.Errorf("%s %s: %d, want 404", page, name, w)
+				}
+			}
+		}
+		expired := h.links.Sign(purposes[page], id, h.now)
+		if got := h.do("GET", page+expired, "").Code; got != 410 {
+			t.Errorf("%s expired: %d, want 410", page, got)
+		}
+		if got := h.form(page+expired, "action=leave").Code; got != 410 {
+			t.Errorf("%s expired POST: %d, want 410", page, got)
+		}
+	}
+	if h.store.boxes[box].State != news.MailboxActive || h.store.devices[c.ID].State != news.DeviceActive {
+		t.Error("a bad token did something")
+	}
+	if got := h.do("GET", "/why/"+sentAlert+"/nonsense", "").Code; got != 404 {
+		t.Errorf("why: %d", got)
+	}
+}
+
+func TestT74_CrossSiteFormsChangeNothing(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	for _, path := range []string{h.path(link.ManageDevice, c.ID), "/subscribe"} {
+		if w := h.do("POST", path, "action=leave", "Content-Type", "application/x-www-form-urlencoded", "Sec-Fetch-Site", "cross-site"); w.Code != 403 {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if h.store.devices[c.ID].State != news.DeviceActive {
+		t.Error("left from another site")
+	}
+}
+
+func TestManageDevice(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe("overrides", `[{"regions":["JP"],"level":"notice"}]`, "mutedStories", `["https://news.example/a"]`)
+	path := h.path(link.ManageDevice, c.ID)
+	wishes := func() news.Wishes { return h.store.devices[c.ID].Wishes }
+	w := h.form(path, "action=save&region=ID&region=035&mute=SG&section=culture&level=notice&language=ja&timezone=Asia/Jakarta&quiet=on&quietFrom=23:00&quietTo=06:00&cap=3")
+	if w.Code != 303 || w.Header().Get("Location") != path+"?saved" {
+		t.Fatalf("%d %v %s", w.Code, w.Header(), w.Body)
+	}
+	got := wishes()
+	if fmt.Sprintln(got.Preference.Regions, got.Preference.Muted, got.Preference.Sections, got.Preference.Level, got.Language, got.Timezone, *got.Quiet, got.Cap) !=
+		"[035 ID] [SG] [culture] notice ja Asia/Jakarta {1380 360 false} 3\n" {
+		t.Errorf("%+v", got)
+	}
+	if len(got.Preference.Overrides) != 1 || len(got.MutedStories) != 1 {
+		t.Error("what the form does not show was lost")
+	}
+	if woken := h.alarm.take(); woken != "control devices" {
+		t.Errorf("woken: %q", woken)
+	}
+	page := h.do("GET", path+"?saved", "").Body.String()
+	for _, want := range []string{`id="saved"`, `value="035" id="region-035" checked`, `value="ID" id="region-ID" data-zone="Asia/Jakarta" checked`, `id="mute-SG" checked`, `id="level-notice" checked`, `value="23:00"`} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %s", want)
+		}
+	}
+	w = h.form(path, "action=save&cap=many&level=notice")
+	if w.Code != 400 || !strings.Contains(w.Body.String(), `id="faults"`) || wishes().Cap != 3 {
+		t.Errorf("%d", w.Code)
+	}
+	h.form(path, "action=pause&for=week")
+	if until := wishes().PausedUntil; until != testNow.Add(7*24*time.Hour) {
+		t.Errorf("paused until %s", until)
+	}
+	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "2026-12-01 14:00") {
+		t.Error("the end of the pause is not told in the reader's zone")
+	}
+	h.form(path, "action=resume")
+	if !wishes().PausedUntil.IsZero() {
+		t.Error("paused still")
+	}
+	for _, bad := range []string{"", "action=dance", "action=pause&for=ever"} {
+		if w := h.form(path, bad); w.Code != 400 {
+			t.Errorf("%q: %d", bad, w.Code)
+		}
+	}
+	h.alarm.take()
+	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.devices[c.ID].State != news.DeviceLeft || !strings.Contains(w.Body.String(), "You have left") {
+		t.Errorf("%d", w.Code)
+	}
+	if woken := h.alarm.take(); woken != "control devices" {
+		t.Errorf("woken: %q", woken)
+	}
+	if w := h.form(path, "action=save&region=JP"); w.Code != 409 {
+		t.Errorf("saved after leaving: %d", w.Code)
+	}
+	if w := h.do("GET", path, ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You have left") {
+		t.Errorf("%d", w.Code)
+	}
+}
+
+func TestManageMailbox(t *testing.T) {
+	h := newHouse(t, nil)
+	_, box := h.confirmed("reader@b.example")
+	path := h.path(link.ManageMailbox, box)
+	page := h.do("GET", path, "").Body.String()
+	if strings.Contains(page, "reader@") || strings.Contains(page, `id="quietFrom"`) || !strings.Contains(page, `id="day-7" checked`) {
+		t.Error("wrong page")
+	}
+	if w := h.form(path, "action=save&region=IN&level=flash&language=hi&timezone=Asia/Kolkata&hour=5&day=1&day=5&weekly=on"); w.Code != 303 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	got := h.store.boxes[box]
+	if fmt.Sprintln(got.Wishes.Preference.Regions, got.Wishes.Language, got.Hour, got.Days, got.Weekly) != "[IN] hi 5 [1 5] true\n" {
+		t.Errorf("%+v", got)
+	}
+	if w := h.form(path, "action=save&region=IN&hour=5"); w.Code != 400 {
+		t.Errorf("no day: %d", w.Code)
+	}
+	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.boxes[box].State != news.MailboxLeft {
+		t.Errorf("%d", w.Code)
+	}
+}
