@@ -43,9 +43,8 @@ func (m *Mailer) Compose(mail Mail) ([]byte, error) {
 	if err := mail.check(); err != nil {
 		return nil, fmt.Errorf("email.Compose(%s): %w", mail.MessageID, err)
 	}
-	encoding := shorter(mail.Text + mail.HTML)
 	boundary := sha256.Sum256([]byte(mail.MessageID))
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(encoding),
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(shorter(mail.Subject)),
 		gomail.WithBoundary("dateline"+hex.EncodeToString(boundary[:12])))
 	msg.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, m.from)
 	msg.SetAddrHeaderFromMailAddress(gomail.HeaderTo, &netmail.Address{Address: mail.To})
@@ -55,8 +54,8 @@ func (m *Mailer) Compose(mail Mail) ([]byte, error) {
 	for name, value := range mail.headers() {
 		msg.SetGenHeader(gomail.Header(name), value)
 	}
-	msg.SetBodyString(gomail.TypeTextPlain, mail.Text)
-	msg.AddAlternativeString(gomail.TypeTextHTML, mail.HTML)
+	msg.SetBodyString(gomail.TypeTextPlain, mail.Text, gomail.WithPartEncoding(shorter(mail.Text)))
+	msg.AddAlternativeString(gomail.TypeTextHTML, mail.HTML, gomail.WithPartEncoding(shorter(mail.HTML)))
 	var raw bytes.Buffer
 	if _, err := msg.WriteTo(&raw); err != nil {
 		return nil, fmt.Errorf("email.Compose(%s): %w", mail.MessageID, err)
@@ -129,14 +128,24 @@ func (mail *Mail) check() error {
 // (3 for each byte that is not ASCII) for Latin text, base64 (4 for 3) for
 // Chinese, Hindi or Thai, where it saves more than half.
 func shorter(text string) gomail.Encoding {
-	n := 0
-	w := quotedprintable.NewWriter(counter{&n})
-	_, _ = w.Write([]byte(text)) // the counter never fails
-	_ = w.Close()
-	if n > len(text)*4/3+len(text)/38 {
+	if quoted, packed := encodedSizes(text); packed < quoted {
 		return gomail.EncodingB64
 	}
 	return gomail.EncodingQP
+}
+
+// EncodedSize is how many bytes a part takes in a mail.
+func EncodedSize(text string) int {
+	quoted, packed := encodedSizes(text)
+	return min(quoted, packed)
+}
+
+func encodedSizes(text string) (quoted, packed int) {
+	w := quotedprintable.NewWriter(counter{&quoted})
+	_, _ = w.Write([]byte(text)) // the counter never fails
+	_ = w.Close()
+	packed = (len(text) + 2) / 3 * 4
+	return quoted, packed + packed/38 // a line break after each 76
 }
 
 type counter struct{ n *int }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net"
 	"slices"
 	"sync"
@@ -97,11 +96,18 @@ func NewMailServer(o MailOptions) (*MailServer, error) {
 	s.server.Domain = "localhost"
 	s.server.MaxMessageBytes = 10 << 20
 	s.server.AllowInsecureAuth = true
-	s.server.ErrorLog = log.New(io.Discard, "", 0)
+	s.server.ErrorLog = quiet{}
 	s.server.TLSConfig = o.TLS
 	go func() { s.served <- s.server.Serve(&mailListener{listener, s}) }()
 	return s, nil
 }
+
+// quiet is the library's log: what it reports, dropped connections, is what
+// this server is for.
+type quiet struct{}
+
+func (quiet) Printf(string, ...any) {}
+func (quiet) Println(...any)        {}
 
 // Addr is host:port.
 func (s *MailServer) Addr() string { return s.addr }

@@ -1,0 +1,226 @@
+package digest
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"dateline/internal/news"
+)
+
+// now is the instant at which the tests' digests are made: 07:00 in Tokyo.
+func now() time.Time { return time.Date(2026, 2, 5, 22, 0, 0, 0, time.UTC) }
+
+func tokyoEdition() Edition { return Edition{At: now(), LocalDate: "2026-02-06"} }
+
+// story is usable, of Japan and politics, an hour old.
+func story(uri string, change ...func(*news.Story)) news.Story {
+	s := news.Story{URI: uri, Version: 1, Status: news.Usable, Headline: "Headline " + uri, Standfirst: "Standfirst " + uri,
+		URL: "https://news.example/" + uri, Kind: "article", Language: "en", Regions: []string{"JP"}, Sections: []string{"politics"},
+		Urgency: 5, Created: now().Add(-time.Hour), StoredAt: now().Add(-time.Hour)}
+	for _, c := range change {
+		c(&s)
+	}
+	return s
+}
+
+func japan() news.Wishes {
+	return news.Wishes{Preference: news.Preference{Regions: []string{"JP"}, Level: news.LevelBulletin}, Language: "en", Timezone: "Asia/Tokyo"}
+}
+
+func uris(s Selection) []string {
+	var out []string
+	for _, story := range s.Stories() {
+		out = append(out, story.URI)
+	}
+	return out
+}
+
+func TestJudge(t *testing.T) {
+	since := now().Add(-24 * time.Hour)
+	base := Query{Edition: tokyoEdition(), Wishes: japan(), Since: since}
+	tests := []struct {
+		name  string
+		story news.Story
+		query func(*Query)
+		want  Reason
+	}{
+		{"plain", story("a"), nil, Chosen},
+		{"withheld", story("a", func(s *news.Story) { s.Status = news.Withheld }), nil, NotUsable},
+		{"killed", story("a", func(s *news.Story) { s.Status = news.Canceled }), nil, NotUsable},
+		{"embargoed", story("a", func(s *news.Story) { s.Embargo = now().Add(time.Second) }), nil, Embargoed},
+		{"embargo just over", story("a", func(s *news.Story) { s.Embargo = now() }), nil, Chosen},
+		{"stored long ago, embargo over since", story("a", func(s *news.Story) {
+			s.StoredAt, s.Created, s.Embargo = now().Add(-60*time.Hour), now().Add(-60*time.Hour), now().Add(-time.Hour)
+		}), nil, Chosen},
+		{"stored with the last edition", story("a", func(s *news.Story) { s.StoredAt = since }), nil, Seen},
+		{"first edition ever", story("a", func(s *news.Story) { s.StoredAt = since }), func(q *Query) { q.Since = time.Time{} }, Chosen},
+		{"36 hours old", story("a", func(s *news.Story) { s.Created = now().Add(-36 * time.Hour) }), nil, Chosen},
+		{"older", story("a", func(s *news.Story) { s.Created = now().Add(-36*time.Hour - time.Second) }), nil, TooOld},
+		{"older, weekly", story("a", func(s *news.Story) { s.Created = now().Add(-7 * 24 * time.Hour) }), func(q *Query) { q.Edition.Weekly = true }, Chosen},
+		{"elsewhere", story("a", func(s *news.Story) { s.Regions = []string{"TH"} }), nil, NotFollowed},
+		{"her country's area", story("a", func(s *news.Story) { s.Regions = []string{"030"} }), nil, Chosen},
+		{"inside her country", story("a", func(s *news.Story) { s.Regions = []string{"JP-13"} }), nil, Chosen},
+		{"a place nobody knows", story("a", func(s *news.Story) { s.Regions = []string{"XX"} }), nil, NotFollowed},
+		{"muted place", story("a", func(s *news.Story) { s.Regions = []string{"JP-13"} }), func(q *Query) { q.Wishes.Preference.Muted = []string{"JP-13"} }, NotFollowed},
+		{"a group", story("a", func(s *news.Story) { s.Regions = []string{"TH"} }), func(q *Query) { q.Wishes.Preference.Regions = []string{"ASEAN"} }, Chosen},
+		{"other section", story("a"), func(q *Query) { q.Wishes.Preference.Sections = []string{"sport"} }, OtherSection},
+		{"no section", story("a", func(s *news.Story) { s.Sections = nil }), func(q *Query) { q.Wishes.Preference.Sections = []string{"sport"} }, Chosen},
+		{"any level", story("a"), func(q *Query) { q.Wishes.Preference.Level = news.LevelFlash }, Chosen},
+		{"other language", story("a"), func(q *Query) { q.Wishes.Language = "ja" }, Chosen},
+		{"only her language", story("a"), func(q *Query) { q.Wishes.Language, q.Wishes.OnlyLanguage = "ja", true }, OtherTongue},
+		{"translated", story("a", func(s *news.Story) { s.Translations = map[string]news.StoryText{"ja": {Headline: "見出し"}} }),
+			func(q *Query) { q.Wishes.Language, q.Wishes.OnlyLanguage = "ja", true }, Chosen},
+		{"muted story", story("a"), func(q *Query) { q.Wishes.MutedStories = []string{"a"} }, MutedStory},
+		{"pushed", story("a"), func(q *Query) { q.Pushed = []news.Pushed{{StoryURI: "a"}} }, Pushed},
+		{"carried", story("a"), func(q *Query) { q.Carried = []string{"a"} }, Carried},
+	}
+	for _, test := range tests {
+		q := base
+		if test.query != nil {
+			test.query(&q)
+		}
+		shelf := NewShelf([]news.Story{test.story}, now())
+		if got := shelf.Why("a", q); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+		if chosen := len(shelf.Choose(q).Stories()) == 1; chosen != (test.want == Chosen) {
+			t.Errorf("%s: Choose and Why differ", test.name)
+		}
+	}
+}
+
+func TestChooseRanksAndGroups(t *testing.T) {
+	stories := []news.Story{
+		story("old", func(s *news.Story) { s.Created = now().Add(-3 * time.Hour) }),
+		story("new"),
+		story("sport", func(s *news.Story) { s.Sections, s.Urgency = []string{"sport"}, 3 }),
+		story("none", func(s *news.Story) { s.Sections, s.Urgency = nil, 1 }),
+		story("breaking", func(s *news.Story) { s.Breaking, s.Created = true, now().Add(-5*time.Hour) }),
+		story("urgent", func(s *news.Story) { s.Urgency = 2 }),
+	}
+	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
+	want := []string{"urgent", "breaking", "new", "old", "sport", "none"}
+	if diff := cmp.Diff(want, uris(got)); diff != "" {
+		t.Error(diff)
+	}
+	if got.Lead().URI != "urgent" || len(got.Groups) != 3 || got.Groups[2].Section != "" {
+		t.Errorf("groups: %+v", got.Groups)
+	}
+}
+
+func TestChooseStandsUnderTheReadersSection(t *testing.T) {
+	s := story("a", func(s *news.Story) { s.Sections = []string{"politics", "technology"} })
+	w := japan()
+	w.Preference.Sections = []string{"technology"}
+	got := NewShelf([]news.Story{s}, now()).Choose(Query{Edition: tokyoEdition(), Wishes: w})
+	if got.Groups[0].Section != "technology" {
+		t.Errorf("section %s", got.Groups[0].Section)
+	}
+}
+
+func TestChooseLeavesRoomForOtherSections(t *testing.T) {
+	var stories []news.Story
+	for i := range 20 {
+		stories = append(stories, story(fmt.Sprintf("p%02d", i), func(s *news.Story) { s.Urgency = 2 }))
+	}
+	for i := range 6 {
+		stories = append(stories, story(fmt.Sprintf("c%02d", i), func(s *news.Story) { s.Sections = []string{"culture"} }))
+	}
+	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
+	if len(got.Stories()) != maxStories || len(got.Groups[0].Stories) != 8 || len(got.Groups[1].Stories) != 4 {
+		t.Errorf("chosen: %v", uris(got))
+	}
+	only := NewShelf(stories[:20], now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
+	if len(only.Stories()) != maxStories {
+		t.Errorf("one section alone: %d stories", len(only.Stories()))
+	}
+}
+
+func TestChooseNamesWhatWasPushed(t *testing.T) {
+	stories := []news.Story{story("a"), story("pushed"), story("corrected"), story("retracted"), story("before"),
+		story("killed", func(s *news.Story) { s.Status = news.Canceled })}
+	since := now().Add(-24 * time.Hour)
+	pushed := []news.Pushed{
+		{StoryURI: "pushed", Kind: news.ReleaseAlert, At: now().Add(-2 * time.Hour)},
+		{StoryURI: "corrected", Kind: news.ReleaseCorrection, At: now().Add(-time.Hour)},
+		{StoryURI: "retracted", Kind: news.ReleaseKill, At: now().Add(-time.Hour)},
+		{StoryURI: "killed", Kind: news.ReleaseAlert, At: now().Add(-time.Hour)},
+		{StoryURI: "before", Kind: news.ReleaseAlert, At: since.Add(-time.Hour)},
+		{StoryURI: "unknown", Kind: news.ReleaseAlert, At: now().Add(-time.Hour)},
+	}
+	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan(), Since: since, Pushed: pushed})
+	if diff := cmp.Diff([]string{"a"}, uris(got)); diff != "" {
+		t.Error(diff)
+	}
+	if len(got.Alerted) != 2 || got.Alerted[0].Story.URI != "corrected" || !got.Alerted[0].Corrected || got.Alerted[1].Story.URI != "pushed" {
+		t.Errorf("alerted: %+v", got.Alerted)
+	}
+}
+
+// T66: nothing left is an empty selection, not a mail with nothing in it.
+func TestT66NothingLeft(t *testing.T) {
+	for name, stories := range map[string][]news.Story{
+		"no story":    nil,
+		"only pushed": {story("pushed")},
+		"only killed": {story("k", func(s *news.Story) { s.Status = news.Canceled })},
+	} {
+		got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan(), Pushed: []news.Pushed{{StoryURI: "pushed", At: now()}}})
+		if !got.Empty() || got.Lead() != nil || len(got.Alerted) != 0 {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestUntilIsTheNewestConsidered(t *testing.T) {
+	stories := []news.Story{story("a"), story("later", func(s *news.Story) { s.Embargo = now().Add(time.Hour) })}
+	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
+	if !got.Until.Equal(stories[0].StoredAt) {
+		t.Errorf("until %s, want %s: the embargoed one is for the next edition", got.Until, stories[0].StoredAt)
+	}
+	since := now().Add(-time.Minute)
+	if got := NewShelf(nil, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan(), Since: since}); !got.Until.Equal(since) {
+		t.Errorf("until %s went back from %s", got.Until, since)
+	}
+}
+
+// Whatever comes, a digest has at most twelve stories, each once, none that
+// judge turns down, all of them if there is room, and the same order twice.
+func TestChooseProperties(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var stories []news.Story
+		for i := range rapid.IntRange(0, 40).Draw(t, "n") {
+			stories = append(stories, story(fmt.Sprintf("s%02d", i), func(s *news.Story) {
+				s.Regions = []string{rapid.SampledFrom([]string{"JP", "TH", "JP-13", "142", "ASEAN"}).Draw(t, "region")}
+				s.Sections = rapid.SliceOfN(rapid.SampledFrom([]string{"politics", "sport", "culture"}), 0, 2).Draw(t, "sections")
+				s.Urgency = rapid.IntRange(1, 9).Draw(t, "urgency")
+				s.StoredAt = now().Add(-time.Duration(rapid.IntRange(0, 48).Draw(t, "stored")) * time.Hour)
+				s.Created = s.StoredAt
+			}))
+		}
+		w := japan()
+		w.Preference.Sections = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"politics", "sport", "culture"}), 0, 2, rapid.ID[string]).Draw(t, "wanted")
+		q := Query{Edition: tokyoEdition(), Wishes: w, Since: now().Add(-24 * time.Hour)}
+		shelf := NewShelf(stories, now())
+		got := uris(shelf.Choose(q))
+		fit := 0
+		for _, s := range stories {
+			if shelf.Why(s.URI, q) == Chosen {
+				fit++
+			} else if slices.Contains(got, s.URI) {
+				t.Fatalf("%s was chosen though %s", s.URI, shelf.Why(s.URI, q))
+			}
+		}
+		if len(got) != min(fit, maxStories) || len(slices.Compact(slices.Sorted(slices.Values(got)))) != len(got) {
+			t.Fatalf("%d fit, chosen %v", fit, got)
+		}
+		slices.Reverse(stories)
+		if diff := cmp.Diff(got, uris(NewShelf(stories, now()).Choose(q))); diff != "" {
+			t.Fatalf("another order of arrival, another digest: %s", diff)
+		}
+	})
+}

@@ -1,0 +1,251 @@
+package digest
+
+import (
+	"cmp"
+	"net/url"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rivo/uniseg"
+
+	"dateline/internal/email"
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// Lengths in a mail, as weigh counts.
+const (
+	maxSubject    = 120
+	maxHeadline   = 160
+	maxPreheader  = 160
+	maxAlt        = 100
+	bytesPerPlace = 3 // of the scripts that are written with 3 bytes a letter
+)
+
+// Picture sizes in CSS pixels; a mail is 640 wide, with 24 at each side.
+const (
+	largeWidth = 592
+	smallWidth = 104
+	smallMin   = 58
+	smallMax   = 139
+)
+
+// placesNamed is how many followed places the footer names.
+const placesNamed = 8
+
+type mailView struct {
+	W           email.Vocabulary
+	Face        email.Face
+	Publisher   email.Publisher
+	Subject     string
+	Preheader   string
+	Title       string
+	Date        string
+	Alerted     []alertedView
+	Groups      []groupView
+	Follow      string
+	Manage      string
+	Unsubscribe string
+	Capitals    bool   // the script has capitals to set section names in
+	Start, End  string // of a line: left and right, or the reverse
+}
+
+type alertedView struct {
+	Headline, URL, Lang, Dir string
+	Corrected                bool
+}
+
+type groupView struct {
+	Name    string
+	Stories []storyView
+}
+
+type storyView struct {
+	Kind       string
+	Headline   string
+	URL        string
+	Dateline   string
+	Standfirst string
+	Lang, Dir  string
+	Face       email.Face // of the story's language
+	Around     email.Face // of the mail's
+	Image      *imageView
+	Lead       bool
+	Large      bool
+}
+
+type imageView struct {
+	URL, Alt            string
+	Width, Height, Cell int
+}
+
+// present turns a selection into what the templates show, with standfirsts of
+// at most limit (the lead may say nearly twice that). The reader's own links
+// are marks, filled in afterwards.
+func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mailView {
+	words := r.words.In(w.Language)
+	v := mailView{W: words, Face: email.FaceOf(words.Language), Publisher: r.publisher, Title: words.Term("daily"),
+		Follow: followed(words, w), Manage: markManage, Unsubscribe: markUnsubscribe, Start: "left", End: "right",
+		Capitals: hasCapitals(words.Term("manage"))}
+	if words.Dir() == "rtl" {
+		v.Start, v.End = v.End, v.Start
+	}
+	if e.Weekly {
+		v.Title = words.Term("weekly")
+	}
+	if date, err := time.Parse(dateFormat, e.LocalDate); err == nil {
+		v.Date = words.Date(date)
+	}
+	for _, a := range s.Alerted {
+		text, lang := a.Story.TextIn(w.Language)
+		v.Alerted = append(v.Alerted, alertedView{clip(text.Headline, maxHeadline), a.Story.URL, lang, email.Dir(lang), a.Corrected})
+	}
+	for _, g := range s.Groups {
+		v.Groups = append(v.Groups, r.presentGroup(words, w, g, limit))
+	}
+	v.Subject, v.Preheader = headOf(v.Groups)
+	if len(v.Groups) > 0 {
+		lead := &v.Groups[0].Stories[0]
+		lead.Lead = true
+		lead.enlarge(s.Lead().Image)
+		text, _ := s.Lead().TextIn(w.Language)
+		lead.Standfirst = clip(text.Standfirst, limit*5/3)
+	}
+	return v
+}
+
+func (r *Renderer) presentGroup(words email.Vocabulary, w news.Wishes, g Group, limit int) groupView {
+	out := groupView{Name: words.Term("more")}
+	if g.Section != "" {
+		out.Name = words.Section(g.Section)
+	}
+	for _, story := range g.Stories {
+		text, lang := story.TextIn(w.Language)
+		view := storyView{Kind: words.Kind(story.Kind), Headline: clip(text.Headline, min(maxHeadline, limit+40)), URL: story.URL,
+			Dateline: region.Dateline(placeOf(story), story.Created, words.Language), Standfirst: clip(text.Standfirst, limit),
+			Lang: lang, Dir: email.Dir(lang), Face: email.FaceOf(lang), Around: email.FaceOf(words.Language)}
+		view.Image = pictureOf(story.Image, smallWidth)
+		if story.Kind == "photo" {
+			view.enlarge(story.Image)
+		}
+		out.Stories = append(out.Stories, view)
+	}
+	return out
+}
+
+// enlarge gives a story its picture over the whole width.
+func (v *storyView) enlarge(image *news.Image) {
+	v.Large = true
+	v.Image = pictureOf(image, largeWidth)
+}
+
+// pictureOf fixes a picture's size, so that a mail does not jump while its
+// pictures load. The shape is the picture's own, within bounds; 16:9 when it
+// is unknown.
+func pictureOf(image *news.Image, width int) *imageView {
+	if image == nil || !strings.HasPrefix(image.URL, "https://") {
+		return nil
+	}
+	height := width * 9 / 16
+	if image.Width > 0 && image.Height > 0 {
+		height = width * image.Height / image.Width
+	}
+	if width == smallWidth {
+		height = min(max(height, smallMin), smallMax)
+	} else {
+		height = min(max(height, width/4), width*5/4)
+	}
+	return &imageView{URL: image.URL, Alt: clip(image.Alt, maxAlt), Width: width, Height: height, Cell: width + 16}
+}
+
+// placeOf is the place of a story's dateline: its first country or part of
+// one, else its first place.
+func placeOf(story *news.Story) string {
+	for _, place := range story.Regions {
+		if region.CountryOf(place) != "" {
+			return place
+		}
+	}
+	if len(story.Regions) == 0 {
+		return region.World
+	}
+	return story.Regions[0]
+}
+
+// headOf is the subject (the lead's headline) and the line that mail programs
+// show beside it (the headlines that follow).
+func headOf(groups []groupView) (subject, preheader string) {
+	var headlines []string
+	for _, g := range groups {
+		for _, s := range g.Stories {
+			headlines = append(headlines, s.Headline)
+		}
+	}
+	if len(headlines) == 0 {
+		return "", ""
+	}
+	return clip(headlines[0], maxSubject), clip(strings.Join(headlines[1:], " · "), maxPreheader)
+}
+
+func followed(words email.Vocabulary, w news.Wishes) string {
+	places, more := w.Preference.Regions, ""
+	if len(places) > placesNamed {
+		places, more = places[:placesNamed], " …"
+	}
+	expr := strings.Join(places, " + ")
+	if muted := w.Preference.Muted; len(muted) > 0 && len(muted) <= placesNamed {
+		expr += " - " + strings.Join(muted, " - ")
+	}
+	return strings.ReplaceAll(words.Term("follow"), "{places}", region.Words(expr, words.Language)+more)
+}
+
+func hasCapitals(sample string) bool {
+	for _, r := range sample {
+		if unicode.IsUpper(r) {
+			return true
+		}
+	}
+	return false
+}
+
+// weigh counts how much room text takes: its columns (a Chinese character has
+// two), or a third of its bytes where that is more (a Hindi or Thai syllable
+// is one column and up to nine bytes, which all have to be sent).
+func weigh(text string) int {
+	return max(uniseg.StringWidth(text), len(text)/bytesPerPlace)
+}
+
+// clip shortens text to a weight, at the end of a word where there are words,
+// with an ellipsis.
+func clip(text string, limit int) string {
+	text = strings.TrimSpace(text)
+	if len(text) <= limit || weigh(text) <= limit {
+		return text
+	}
+	end, columns := 0, 0
+	for g := uniseg.NewGraphemes(text); g.Next(); {
+		_, next := g.Positions()
+		columns += g.Width()
+		if max(columns, next/bytesPerPlace) >= limit {
+			break
+		}
+		end = next
+	}
+	cut := text[:end]
+	if space := strings.LastIndexByte(cut, ' '); space > len(cut)*2/3 {
+		cut = cut[:space]
+	}
+	return strings.TrimRight(cut, " ,;:.–—") + "…"
+}
+
+// feedbackID tells a provider's complaint figures apart: edition, zone, kind,
+// sender; no reader in it (Gmail's Feedback-ID; four fields, the last fixed).
+func feedbackID(e Edition, timezone, sender string) string {
+	kind := "daily"
+	if e.Weekly {
+		kind = "weekly"
+	}
+	return strings.Join([]string{strings.ReplaceAll(e.LocalDate, "-", ""), strings.ReplaceAll(cmp.Or(timezone, "UTC"), "/", "-"), kind,
+		url.PathEscape(sender)}, ":")
+}
