@@ -4,7 +4,7 @@ package templates
 
 import "embed"
 
-// FS holds site/, desk/ and email/, whichever there are.
+// FS holds site/, desk/, email/ and so on, whichever there are.
 //
-//go:embed */*
+//go:embed */*.* */static/*
 var FS embed.FS
