@@ -37,9 +37,9 @@ func newBook(a *audience.Audience, p *permit, now func() time.Time) *book {
 type load struct {
 	working  int // queued or in flight
 	answered int // answered since the last commit
-	// window is how many may be working at once. It grows while the service
-	// keeps up, so that a crash leaves no more in doubt than two or three
-	// commits' worth, however many are to be sent.
+	// window is how many may be working at once. It grows only when a refill
+	// comes too late, so that a crash leaves little in doubt, however many are
+	// to be sent.
 	window int
 	more   bool // numbers wait for room
 }

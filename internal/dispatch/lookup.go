@@ -147,7 +147,7 @@ func (b *book) worthWriting() bool {
 	defer b.mu.Unlock()
 	answered, working := 0, 0
 	for _, l := range b.loads {
-		if l.more && l.working < l.window/4 {
+		if l.more && l.working < l.window/2 {
 			return true
 		}
 		answered += l.answered

@@ -14,6 +14,7 @@ const (
 	maxOpen      = 20_000 // devices of a process opened without a committed answer
 	blockSize    = 4_096  // numbers opened at once in a cell
 	firstWindow  = 512    // numbers a push service has open at first
+	dry          = 64     // fewer than this under way leave workers idle
 	rowsPerWrite = 512    // rows in one transaction: it must not hold the database long
 	commitAfter  = 2_048  // answers that are written without waiting for the next tick
 )
@@ -112,8 +113,8 @@ func (b *book) room() func(origin string) *int {
 	return func(origin string) *int {
 		if left[origin] == nil {
 			l := b.load(origin)
-			if l.more && l.working < l.window/4 {
-				l.window *= 2 // it keeps up: the lane was about to run dry
+			if l.more && l.working < dry {
+				l.window *= 2 // the refill came too late: workers had nothing to do
 			}
 			l.window = min(l.window, maxOpen/max(1, len(origins)))
 			l.more = false
