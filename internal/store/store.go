@@ -90,10 +90,26 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if s.db, s.ro, err = d.open(cfg.URL); err != nil {
 		return nil, fmt.Errorf("store.Open(%s): %w", d.name, err)
 	}
-	if err := s.Ping(ctx); err != nil {
+	if err := s.connect(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("store.Open(%s): %w", d.name, err), s.Close())
 	}
 	return s, nil
+}
+
+// connect opens the first connections. Of several processes that turn a new
+// SQLite file to WAL at once, all but one are told "busy" without any wait.
+func (s *Store) connect(ctx context.Context) error {
+	for attempt := 1; ; attempt++ {
+		err := s.Ping(ctx)
+		if err == nil || attempt == 100 || !s.again(err) {
+			return err
+		}
+		select {
+		case <-time.After(20 * time.Millisecond):
+		case <-ctx.Done():
+			return errors.Join(ctx.Err(), err)
+		}
+	}
 }
 
 // Close ends every connection.
@@ -126,7 +142,7 @@ func (s *Store) now() time.Time { return micro(s.clock()) }
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
 // Migrate brings the schema up to date. Several processes may call it at once;
-// one that is up to date waits for nobody.
+// one that finds it up to date waits for nobody.
 func (s *Store) Migrate(ctx context.Context) error {
 	s.migrate.Lock()
 	defer s.migrate.Unlock()
@@ -134,16 +150,31 @@ func (s *Store) Migrate(ctx context.Context) error {
 	if err != nil {
 		return s.fail(err, "Migrate", "")
 	}
-	var current int64
-	err = s.db.GetContext(ctx, &current, "SELECT MAX(version_id) FROM goose_db_version")
-	if sources := p.ListSources(); err == nil && current >= sources[len(sources)-1].Version {
-		return nil
+	sources := p.ListSources()
+	for {
+		before := s.schema(ctx)
+		if before >= sources[len(sources)-1].Version {
+			return nil
+		}
+		done, err := p.Up(ctx)
+		for _, m := range done {
+			s.log.Info("migrated", "version", m.Source.Version, "took", m.Duration)
+		}
+		// Without a lock between processes (SQLite), one that loses a race fails
+		// on what the other has just created, and goes on from there.
+		if err == nil || s.dialect.locker != nil || s.schema(ctx) <= before {
+			return s.fail(err, "Migrate", "")
+		}
 	}
-	done, err := p.Up(ctx)
-	for _, m := range done {
-		s.log.Info("migrated", "version", m.Source.Version, "took", m.Duration)
+}
+
+// schema is the version the database has; -1: not even that is noted.
+func (s *Store) schema(ctx context.Context) int64 {
+	var version int64
+	if err := s.db.GetContext(ctx, &version, "SELECT MAX(version_id) FROM goose_db_version"); err != nil {
+		return -1
 	}
-	return s.fail(err, "Migrate", "")
+	return version
 }
 
 // SchemaVersion is the version the database has, and the newest this program
