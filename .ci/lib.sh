@@ -62,6 +62,7 @@ install_tools() {
 	command -v gcc >/dev/null || missing+=(gcc)
 	[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
 	command -v git >/dev/null || missing+=(git)
+	[ -e /etc/ssl/certs/ca-certificates.crt ] || missing+=(ca-certificates)
 	if ((${#missing[@]} > 0)); then
 		echo "installing ${missing[*]}"
 		# No database cluster of the system's: the tests make their own.
