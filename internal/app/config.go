@@ -115,7 +115,7 @@ func Load(getenv func(string) string) (Config, error) {
 		DKIMKey:      r.secret("DATELINE_DKIM_KEY"),
 		DKIMSelector: r.text("DATELINE_DKIM_SELECTOR", "dateline"),
 		Publisher: Publisher{
-			Name: r.text("DATELINE_PUBLISHER_NAME", "Dateline (set DATELINE_PUBLISHER_NAME)"),
+			Name: r.text("DATELINE_PUBLISHER_NAME", "Dateline"),
 			ID:   r.text("DATELINE_PUBLISHER_ID", ""), Address: r.lines("DATELINE_PUBLISHER_ADDRESS"),
 		},
 		MailFrom: r.mailFrom(),

@@ -76,8 +76,8 @@ func (e *examination) placeholders() {
 	} else if !strings.HasPrefix(e.cfg.BaseURL, "https://") {
 		e.say("note", "base URL", "is not https: browsers allow push only on https pages (and on localhost)")
 	}
-	if strings.Contains(e.cfg.Publisher.Name, "DATELINE_PUBLISHER_NAME") || len(e.cfg.Publisher.Address) == 0 {
-		e.say("note", "imprint", "set DATELINE_PUBLISHER_NAME, …_ID and …_ADDRESS: mails show a placeholder")
+	if e.cfg.Publisher.Name == "Dateline" || len(e.cfg.Publisher.Address) == 0 {
+		e.say("note", "imprint", "set DATELINE_PUBLISHER_NAME, …_ID and …_ADDRESS: mails name no publisher one could write to")
 	}
 	if strings.HasSuffix(e.cfg.MailFrom.Address, "@dateline.example") {
 		e.say("note", "sender", "set DATELINE_MAIL_FROM: mails come from a placeholder")

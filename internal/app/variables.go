@@ -37,7 +37,7 @@ func Variables() []Variable {
 		{Name: "DATELINE_MAIL_FROM", Default: "news@dateline.example", What: "sender of mails: Name <address>"},
 		{Name: "DATELINE_DKIM_KEY", Default: "none", What: "PKCS 8 PEM; signs for the domain of DATELINE_MAIL_FROM", Secret: true},
 		{Name: "DATELINE_DKIM_SELECTOR", Default: "dateline", What: "DKIM selector"},
-		{Name: "DATELINE_PUBLISHER_NAME", Default: "Dateline (set DATELINE_PUBLISHER_NAME)", What: "imprint: name"},
+		{Name: "DATELINE_PUBLISHER_NAME", Default: "Dateline", What: "imprint: name"},
 		{Name: "DATELINE_PUBLISHER_ID", Default: "none", What: "imprint: company id"},
 		{Name: "DATELINE_PUBLISHER_ADDRESS", Default: "none", What: "imprint: postal address, one line or lines split by |"},
 		{Name: "DATELINE_LOG", Default: "info", What: "debug, info, warn or error"},
