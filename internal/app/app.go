@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"time"
@@ -63,7 +64,7 @@ type App struct {
 	metrics  *metrics
 
 	public, ops, deskDoor net.Listener
-	extra                 []door // routes of the demo
+	showcase              func(*http.ServeMux) // the demo's pages; nil otherwise
 	cleanup               []cleanupStep
 }
 

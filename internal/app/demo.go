@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"dateline/internal/app/newsroom"
+	"dateline/internal/app/showcase"
 	"dateline/internal/news"
 	"dateline/internal/simulate"
 )
@@ -38,9 +39,10 @@ type demo struct {
 	app      *App
 	progress *Progress
 	services []*simulate.PushService
-	phones   []demoPhone
+	phones   []showcase.Phone
 
 	account account
+	show    *showcase.Showcase
 
 	mu      sync.Mutex
 	first   map[string]time.Time // alert -> when the first phone showed it
@@ -72,6 +74,8 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, d.app.Close()) }()
+	d.show = showcase.New(showcase.Config{Floor: d.app.floor, Outbox: d.app.outbox})
+	d.app.showcase = d.show.Routes
 	d.say("Dateline demo: one process, simulated push services, phones and mailboxes; nothing reaches a real reader")
 	d.say("  started     in %s: embedded NATS, SQLite, an SMTP outbox, %d push services", time.Since(began).Round(time.Millisecond), len(d.services))
 	running := make(chan error, 1)

@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"dateline/internal/app/newsroom"
+	"dateline/internal/app/showcase"
 	"dateline/internal/intake"
 	"dateline/internal/news"
+	"dateline/internal/region"
 )
 
 // recent is how far back a story may lie to send something by itself.
@@ -31,9 +33,10 @@ func (d *demo) loadPhones(ctx context.Context) error {
 		}
 		for _, p := range phones {
 			w, h := readers.wishes(now)
-			d.phones = append(d.phones, demoPhone{Phone: p, Wishes: w, Label: h.region})
+			d.phones = append(d.phones, showcase.Phone{Phone: p, Wishes: w, Label: region.Name(h.region, "en")})
 		}
 	}
+	d.show.SetPhones(d.phones)
 	const batch = 500
 	for at := 0; at < len(d.phones); at += batch {
 		var list []news.NewDevice
@@ -75,6 +78,7 @@ func (d *demo) loadReaders(ctx context.Context) error {
 	if err := errors.Join(append(faults, err)...); err != nil {
 		return fmt.Errorf("load readers: %w", err)
 	}
+	d.show.SetReaders(list)
 	d.say("              %d digest readers, confirmed", d.Readers)
 	return nil
 }

@@ -15,12 +15,6 @@ import (
 	"dateline/internal/web"
 )
 
-// door is one more route of the public listener.
-type door struct {
-	pattern string
-	handler http.Handler
-}
-
 // openDoors listens before anything runs: a port that is taken is a fault of
 // the start, and ":0" has its number when the base URL is made.
 func (a *App) openDoors(context.Context) error {
@@ -66,8 +60,8 @@ func (a *App) publicRoutes() http.Handler {
 	if a.cfg.Has(RoleDigest) {
 		a.digest.Routes(mux)
 	}
-	for _, d := range a.extra {
-		mux.Handle(d.pattern, d.handler)
+	if a.showcase != nil {
+		a.showcase(mux)
 	}
 	return a.floor.Handler(mux)
 }
