@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -236,7 +237,7 @@ func (c apikeyAddCommand) Run(s *surroundings) error {
 }
 
 type importCommand struct {
-	Devices importDevicesCommand `cmd:"" help:"Push subscriptions: one body of POST /api/v1/subscriptions a line."`
+	Devices importDevicesCommand `cmd:"" help:"Push subscriptions: one body of POST /api/v1/subscriptions a line. Rejected lines are named, the others stored; it may run beside serve."`
 	Readers importReadersCommand `cmd:"" help:"Confirmed digest readers: one body of POST /api/v1/digests a line, with confirmedAt (and requestedAt, source, textVersion)."`
 }
 
@@ -265,8 +266,8 @@ func (s *surroundings) importing(file, what string, do func(app.Import, context.
 	result, err := do(app.Import{Config: &cfg, File: file, Stdin: os.Stdin, Out: os.Stdout, Progress: progress}, s.ctx)
 	progress.Done()
 	fmt.Fprintf(os.Stdout, "%d lines: %d stored, %d rejected\n", result.Lines, result.Stored, result.Rejected)
-	if err == nil && result.Rejected > 0 {
-		return fmt.Errorf("%d of %d lines were rejected; the others are stored", result.Rejected, result.Lines)
+	if err == nil && result.Stored == 0 && result.Rejected > 0 {
+		return errors.New("every line was rejected; nothing is stored")
 	}
 	return err
 }

@@ -167,7 +167,8 @@ func (im Import) note(result *ImportResult, line int, fault error) {
 		return
 	}
 	result.Rejected++
-	im.Progress.Line(fmt.Sprintf("line %d rejected: %v", line, fault))
+	im.Progress.Done() // its line must not be in the way of this one
+	fmt.Fprintf(im.Out, "line %d rejected: %v\n", line, fault)
 }
 
 func (im Import) open() (io.ReadCloser, int64, error) {

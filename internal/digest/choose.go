@@ -89,6 +89,15 @@ func (s Selection) Stories() []*news.Story {
 	return out
 }
 
+// URIs are those of Stories.
+func (s Selection) URIs() []string {
+	var out []string
+	for _, story := range s.Stories() {
+		out = append(out, story.URI)
+	}
+	return out
+}
+
 // Choose fills one reader's digest, decided at the shelf's instant. A story
 // comes in when its newest version is usable, its embargo over, it became
 // available after the reader's last edition was made and was created within

@@ -32,14 +32,6 @@ func japan() news.Wishes {
 	return news.Wishes{Preference: news.Preference{Regions: []string{"JP"}, Level: news.LevelBulletin}, Language: "en", Timezone: "Asia/Tokyo"}
 }
 
-func uris(s Selection) []string {
-	var out []string
-	for _, story := range s.Stories() {
-		out = append(out, story.URI)
-	}
-	return out
-}
-
 func TestJudge(t *testing.T) {
 	since := now().Add(-24 * time.Hour)
 	base := Query{Edition: tokyoEdition(), Wishes: japan(), Since: since}
@@ -105,7 +97,7 @@ func TestChooseRanksAndGroups(t *testing.T) {
 	}
 	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
 	want := []string{"urgent", "breaking", "new", "old", "sport", "none"}
-	if diff := cmp.Diff(want, uris(got)); diff != "" {
+	if diff := cmp.Diff(want, got.URIs()); diff != "" {
 		t.Error(diff)
 	}
 	if got.Lead().URI != "urgent" || len(got.Groups) != 3 || got.Groups[2].Section != "" {
@@ -133,7 +125,7 @@ func TestChooseLeavesRoomForOtherSections(t *testing.T) {
 	}
 	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
 	if len(got.Stories()) != maxStories || len(got.Groups[0].Stories) != 8 || len(got.Groups[1].Stories) != 4 {
-		t.Errorf("chosen: %v", uris(got))
+		t.Errorf("chosen: %v", got.URIs())
 	}
 	only := NewShelf(stories[:20], now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
 	if len(only.Stories()) != maxStories {
@@ -154,7 +146,7 @@ func TestChooseNamesWhatWasPushed(t *testing.T) {
 		{StoryURI: "unknown", Kind: news.ReleaseAlert, At: now().Add(-time.Hour)},
 	}
 	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan(), Since: since, Pushed: pushed})
-	if diff := cmp.Diff([]string{"a"}, uris(got)); diff != "" {
+	if diff := cmp.Diff([]string{"a"}, got.URIs()); diff != "" {
 		t.Error(diff)
 	}
 	if len(got.Alerted) != 2 || got.Alerted[0].Story.URI != "corrected" || !got.Alerted[0].Corrected || got.Alerted[1].Story.URI != "pushed" {
@@ -206,7 +198,7 @@ func TestChooseProperties(t *testing.T) {
 		w.Preference.Sections = rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"politics", "sport", "culture"}), 0, 2, rapid.ID[string]).Draw(t, "wanted")
 		q := Query{Edition: tokyoEdition(), Wishes: w, Since: now().Add(-24 * time.Hour)}
 		shelf := NewShelf(stories, now())
-		got := uris(shelf.Choose(q))
+		got := shelf.Choose(q).URIs()
 		fit := 0
 		for _, s := range stories {
 			if shelf.Why(s.URI, q) == Chosen {
@@ -219,7 +211,7 @@ func TestChooseProperties(t *testing.T) {
 			t.Fatalf("%d fit, chosen %v", fit, got)
 		}
 		slices.Reverse(stories)
-		if diff := cmp.Diff(got, uris(NewShelf(stories, now()).Choose(q))); diff != "" {
+		if diff := cmp.Diff(got, NewShelf(stories, now()).Choose(q).URIs()); diff != "" {
 			t.Fatalf("another order of arrival, another digest: %s", diff)
 		}
 	})

@@ -123,7 +123,7 @@ func (r *Renderer) presentGroup(words email.Vocabulary, w news.Wishes, g Group, 
 	for _, story := range g.Stories {
 		text, lang := story.TextIn(w.Language)
 		view := storyView{Kind: words.Kind(story.Kind), Headline: clip(text.Headline, min(maxHeadline, limit+40)), URL: story.URL,
-			Dateline: region.Dateline(placeOf(story), story.Created, words.Language), Standfirst: clip(text.Standfirst, limit),
+			Dateline: dateline(story, lang), Standfirst: clip(text.Standfirst, limit),
 			Lang: lang, Dir: email.Dir(lang), Face: email.FaceOf(lang), Around: email.FaceOf(words.Language)}
 		view.Image = pictureOf(story.Image, smallWidth)
 		if story.Kind == "photo" {
@@ -157,6 +157,12 @@ func pictureOf(image *news.Image, width int) *imageView {
 		height = min(max(height, width/4), width*5/4)
 	}
 	return &imageView{URL: image.URL, Alt: clip(image.Alt, maxAlt), Width: width, Height: height, Cell: width + 16}
+}
+
+// dateline opens a story, in the language the story is told in; the dash that
+// ends it is the templates' (there may be nothing to follow it).
+func dateline(story *news.Story, lang string) string {
+	return strings.TrimRight(region.Dateline(placeOf(story), story.Created, lang), " —")
 }
 
 // placeOf is the place of a story's dateline: its first country or part of

@@ -87,6 +87,19 @@ func (r *Renderer) Render(e Edition, w news.Wishes, s Selection) (*Rendered, err
 	return out, nil
 }
 
+// try renders a small mail in every language, so that a template that fails
+// does so at the start.
+func (r *Renderer) try() error {
+	story := &news.Story{Headline: "x", URL: "https://news.example/", Kind: "analysis", Regions: []string{"JP"}}
+	selection := Selection{Groups: []Group{{Stories: []*news.Story{story}}}, Alerted: []Alerted{{Story: story}}}
+	for _, l := range r.words.Languages() {
+		if _, err := r.execute(r.present(Edition{LocalDate: "2026-01-01"}, news.Wishes{Language: l}, selection, 60)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // maxMail keeps a mail below 80 KB with its header: Gmail cuts at 102 KB, and
 // hides the imprint and the way out with the rest.
 const maxMail = 77 << 10

@@ -74,7 +74,7 @@ func (mail *Mail) headers() map[string]string {
 		return h
 	}
 	h["List-Id"] = "<" + l.ID + ">"
-	if l.Name != "" {
+	if l.Name != "" && isASCII(l.Name) { // encoded as a whole, the id would be lost
 		h["List-Id"] = quotePhrase(l.Name) + " <" + l.ID + ">"
 	}
 	h["Precedence"] = "bulk"
@@ -101,6 +101,10 @@ func quotePhrase(s string) string {
 		return `"` + strings.NewReplacer(`"`, "", `\`, "").Replace(s) + `"`
 	}
 	return s
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
 }
 
 func (mail *Mail) check() error {

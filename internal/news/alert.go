@@ -136,7 +136,7 @@ type Release struct {
 	Image      string   // absolute https URL or ""
 	Deadline   time.Time
 	ReleasedAt time.Time
-	Raised     bool         // true: a higher level of a story already alerted (renotify)
+	Raised     bool // true: a higher level of a story already alerted (renotify)
 	// Supersedes, on a correction: what it corrects was still going out, so
 	// whoever was waiting for the older revision gets this one instead.
 	Supersedes bool
