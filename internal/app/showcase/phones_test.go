@@ -46,7 +46,7 @@ func TestPhonesShowWhatArrived(t *testing.T) {
 	tokyo := a.card(1)
 	for _, want := range []string{"No. 1", "has the breaking alert", "Tokyo", "21:00", "Mon 23 Nov", "JST", "Northwind", "quiet until 07:00",
 		"flash", quakeJA.title, quakeJA.body, "Follows Japan, Southeast Asia", "Sections all", "Level everything: notices too",
-		"Language Japanese", "Quiet 21:00 to 07:00, a flash may wake"} {
+		"Language Japanese", "Quiet 21:00 to 07:00, but for a flash"} {
 		if !strings.Contains(said(tokyo), want) {
 			t.Errorf("Tokyo's phone lacks %q: %s", want, said(tokyo))
 		}

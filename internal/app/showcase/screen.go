@@ -170,9 +170,9 @@ func quietWords(q *news.Quiet) string {
 	}
 	words := minutes(q.From) + " to " + minutes(q.To)
 	if !q.Flash {
-		return words + ", flashes too"
+		return words + ", even from a flash"
 	}
-	return words + ", a flash may wake"
+	return words + ", but for a flash"
 }
 
 func minutes(m int) string { return fmt.Sprintf("%02d:%02d", m/60, m%60) }

@@ -90,9 +90,7 @@ func TestShots(t *testing.T) {
 	if *shots == "" {
 		t.Skip("NOT RUN: no -shots folder was given")
 	}
-	st := newStage(t, func(c *Config) {
-		c.Now = func() time.Time { return time.Now().UTC() }
-	})
+	st := newStage(t, nil)
 	stories, phones := day(t), audienceOf(st, 200)
 	st.show.SetPhones(phones)
 	url := serve(t, st)
@@ -132,7 +130,7 @@ func TestShots(t *testing.T) {
 			}
 		}
 	}
-	for revision := 3; *stay; revision++ {
+	for revision := 3; *stay && t.Context().Err() == nil; revision++ {
 		release(revision)
 	}
 }
@@ -169,11 +167,7 @@ func mails(st *stage) {
 }
 
 func shoot(t *testing.T, url, name, size, scheme string) {
-	scale := "1"
-	if strings.HasPrefix(size, "500") { // Chromium's narrowest window: 385 CSS pixels wide
-		scale = "1.3"
-	}
-	out, err := exec.CommandContext(t.Context(), "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size="+size, "--force-device-scale-factor="+scale,
+	out, err := exec.CommandContext(t.Context(), "chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size="+size,
 		"--blink-settings=preferredColorScheme="+scheme, "--virtual-time-budget=2500", "--user-data-dir="+t.TempDir(),
 		"--screenshot="+filepath.Join(*shots, name+".png"), url).CombinedOutput()
 	if err != nil {
