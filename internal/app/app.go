@@ -27,6 +27,7 @@ import (
 
 	"dateline/internal/bus"
 	"dateline/internal/desk"
+	"dateline/internal/digest"
 	"dateline/internal/dispatch"
 	"dateline/internal/email"
 	"dateline/internal/intake"
@@ -59,7 +60,7 @@ type App struct {
 	intake   *intake.Service
 	desk     *desk.Service
 	site     *site.Site
-	digest   digestPart
+	digest   *digest.Service
 	dispatch *dispatch.Service
 	metrics  *metrics
 
@@ -84,7 +85,7 @@ func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error)
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openFolder, a.openStore, a.openBus, a.openSender, a.openMailer, a.openDoors, a.buildParts,
+		a.openFolder, a.openStore, a.recoverDigests, a.openBus, a.openSender, a.openMailer, a.openDoors, a.buildParts,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err

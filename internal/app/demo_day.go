@@ -198,8 +198,7 @@ func (d *demo) until(ctx context.Context, done func() (bool, error)) error {
 func (d *demo) runDigests(ctx context.Context) error {
 	d.task("running the digests of the next 24 hours")
 	began := time.Now()
-	var figures news.DigestFigures
-	var err error
+	figures, err := d.app.digest.RunAt(ctx, time.Now().Add(24*time.Hour))
 	if err != nil {
 		return fmt.Errorf("digests: %w", err)
 	}

@@ -2,17 +2,30 @@ package app
 
 import (
 	"context"
-	"net/http"
+	"fmt"
+	"time"
+
+	"dateline/internal/digest"
+	"dateline/internal/email"
+	"dateline/templates"
 )
 
-type digestPart interface {
-	Run(ctx context.Context) error
-	Routes(mux *http.ServeMux)
+// digestLease is how long a claimed mail stands without a sign of life.
+const digestLease = 30 * time.Second
+
+func newDigest(a *App) (*digest.Service, error) {
+	return digest.New(digest.Config{Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
+		Publisher: email.Publisher(a.cfg.Publisher), BaseURL: a.baseURL(), Owner: a.holder(), Lease: digestLease, Logger: a.log})
 }
 
-type noDigest struct{}
-
-func (noDigest) Run(ctx context.Context) error { <-ctx.Done(); return nil }
-func (noDigest) Routes(*http.ServeMux)         {}
-
-func newDigest(*App) (digestPart, error) { return noDigest{}, nil }
+// recoverDigests ends, on a database that is ours alone, what a process before
+// us had claimed: it is dead, whatever its leases say.
+func (a *App) recoverDigests(ctx context.Context) error {
+	if !a.cfg.embedded() {
+		return nil
+	}
+	if _, _, err := a.store.RecoverDigests(ctx, time.Now().Add(2*digestLease)); err != nil {
+		return fmt.Errorf("mails that a crash left: %w", err)
+	}
+	return nil
+}
