@@ -130,7 +130,7 @@ func (c *crashes) run(n int) (counts bool) {
 	c.push.SetRate(crashPace)
 	p.story(uri, fmt.Sprintf("Run %d", n))
 	a := p.alert(uri, "released", func(a alertAnswer) bool { return a.State == "sending" || a.State == "sent" })
-	//go p.postQuietly("/api/v1/digests/run", map[string]any{"at": at})
+	go p.postQuietly("/api/v1/digests/run", map[string]any{"at": at})
 	goal := crashPhones/20 + c.rng.IntN(crashPhones*8/10)
 	c.until("the send is under way", func() bool { return c.got.count(a.ID, 1) >= goal })
 	p.kill()
@@ -239,15 +239,9 @@ func (c *crashes) importReaders(n int) []string {
 // who got none is counted as unknown.
 func (c *crashes) checkDigests(n int, at string, readers []string) {
 	c.t.Helper()
-	if true {
-		return
-	}
 	var figures struct{ Due, Sent, Deferred, Empty, Failed, Unknown int }
 	if code := c.p.call("POST", "/api/v1/digests/run", map[string]any{"at": at}, &figures); code != http.StatusOK {
 		c.t.Fatalf("run %d: digests: %d", n, code)
-	}
-	if true {
-		return
 	}
 	without := 0
 	for _, address := range readers {

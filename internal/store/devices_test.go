@@ -291,42 +291,46 @@ func TestSubscribeOnceUnderLoad(t *testing.T) {
 	})
 }
 
-// A page of devices is a thousand: more than that in one cell stream whole,
-// in order, and fn may use the store.
+// More devices in one cell than are read at once stream whole, in order, and
+// fn may use the store, as many streams at once as there are connections.
 func TestStreamManyOfOneCell(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := context.Background()
-		d := subscribe(t, s, wishes("JP"))
-		const times = 40
+		const cell = 7
 		var list []news.NewDevice
-		for i := range 5000 {
-			list = append(list, news.NewDevice{Push: push(), Wishes: wishes(fmt.Sprintf("R%d", i%times))})
+		for len(list) < store.StreamChunk+50 {
+			if p := push(); store.HomeCell(s, p.Endpoint) == cell {
+				list = append(list, news.NewDevice{Push: p, Wishes: wishes(fmt.Sprint("R", len(list)%40))})
+			}
 		}
 		faults, err := s.ImportSubscriptions(ctx, list)
 		must(t, errors.Join(err, errors.Join(faults...)))
-		seen := map[string]bool{}
-		last, lastCell := int64(0), -1
-		cells := make([]int, news.Cells)
-		for i := range cells {
-			cells[i] = i
+		done := make(chan error, 25)
+		for range cap(done) {
+			go func() {
+				n, last := 0, int64(0)
+				err := s.CellDevices(ctx, []int{cell}, []int64{0}, func(d news.Device) error {
+					n++
+					if d.Cell != cell || d.Change <= last {
+						return fmt.Errorf("cell %d: change %d after %d", d.Cell, d.Change, last)
+					}
+					if last = d.Change; n%500 == 0 {
+						_, err := s.Subscription(ctx, d.ID)
+						return err
+					}
+					return nil
+				})
+				if err == nil && n != len(list) {
+					err = fmt.Errorf("streamed %d of %d", n, len(list))
+				}
+				done <- err
+			}()
 		}
-		must(t, s.CellDevices(ctx, cells, make([]int64, news.Cells), func(got news.Device) error {
-			if got.Cell == lastCell && got.Change <= last {
-				return fmt.Errorf("cell %d: change %d after %d", got.Cell, got.Change, last)
-			}
-			last, lastCell = got.Change, got.Cell
-			seen[got.ID] = true
-			if len(seen)%1000 == 0 {
-				_, err := s.Subscription(ctx, d.ID)
-				return err
-			}
-			return nil
-		}))
-		if len(seen) != len(list)+1 {
-			t.Errorf("streamed %d of %d", len(seen), len(list)+1)
+		for range cap(done) {
+			must(t, <-done)
 		}
 		stop := errors.New("enough")
-		if err := s.CellDevices(ctx, []int{d.Cell}, []int64{0}, func(news.Device) error { return stop }); !same(err, stop) {
+		if err := s.CellDevices(ctx, []int{cell}, []int64{0}, func(news.Device) error { return stop }); !same(err, stop) {
 			t.Errorf("got %v, want the callback's own error", err)
 		}
 	})

@@ -125,7 +125,7 @@ func released(t testing.TB, s *store.Store, uri string) (news.Alert, news.Releas
 
 // push is a subscription that nobody else has.
 func push() news.PushSubscription {
-	key := make([]byte, 81)
+	key := make([]byte, 81) // no real point on the curve: the store does not look
 	_, _ = rand.Read(key)
 	return news.PushSubscription{Endpoint: "https://push.example/v1/" + id(), P256dh: key[:65], Auth: key[65:]}
 }
