@@ -42,6 +42,7 @@ const (
 	faultForeign       // a foreign key is missing
 	faultAgain         // deadlock, serialisation, busy: run the transaction again
 	faultDown          // the database can't be reached or can't write now
+	faultText          // text that Postgres can't hold: invalid UTF-8, or a NUL
 )
 
 // dialectOf picks the engine by the URL's scheme.
@@ -232,6 +233,8 @@ func classifyPostgres(err error) fault {
 			return faultForeign
 		case "40001", "40P01", "55P03": // serialisation, deadlock, lock not available
 			return faultAgain
+		case "22021", "22P05":
+			return faultText
 		case "57P01", "57P02", "57P03", "25006": // shutdown, crash, starting, read-only
 			return faultDown
 		}

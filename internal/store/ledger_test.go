@@ -358,6 +358,38 @@ func TestSettleRelease(t *testing.T) {
 	})
 }
 
+// A holder that has not heard of a stop writes while the release is being
+// closed: whatever comes first, an unsettled row never stays behind unseen.
+func TestSettleRace(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		ctx := context.Background()
+		a, b := storetest.Open(t, store.Config{URL: url}), storetest.Open(t, store.Config{URL: url})
+		fences := acquire(t, a, "me")
+		alert, rel := released(t, a, "https://news.example/sr")
+		_, err := a.ChangeAlert(ctx, alert.ID, func(*news.Alert, news.Story) (news.AlertAction, error) {
+			return news.AlertAction{Stop: true}, nil
+		})
+		must(t, err)
+		for i := range 40 {
+			r := row(rel.ID, i, fences[i], 1)
+			done := make(chan error, 2)
+			go func() { done <- a.SaveLedger(ctx, "me", []*news.LedgerRow{r}) }()
+			go func() { _, err := b.SettleRelease(ctx, rel.ID); done <- err }()
+			must(t, errors.Join(<-done, <-done))
+			active, err := b.ActiveReleases(ctx)
+			must(t, err)
+			if len(active) != 1 {
+				t.Fatalf("round %d: the release counts as closed, and cell %d is not settled", i, i)
+			}
+			r.Settled = true
+			must(t, a.SaveLedger(ctx, "me", []*news.LedgerRow{r}))
+			if done, err := b.SettleRelease(ctx, rel.ID); err != nil || !done {
+				t.Fatalf("round %d: closed %v, %v", i, done, err)
+			}
+		}
+	})
+}
+
 func TestReceipts(t *testing.T) {
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
 		ctx := context.Background()
@@ -383,95 +415,6 @@ func TestReceipts(t *testing.T) {
 		must(t, err)
 		if figures[rel.ID].Counts.Shown != 2 {
 			t.Errorf("shown %d", figures[rel.ID].Counts.Shown)
-		}
-	})
-}
-
-func TestLeases(t *testing.T) {
-	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
-		ctx := context.Background()
-		take := func(holder string, limit, want int) []news.Lease {
-			t.Helper()
-			got, err := s.AcquireCells(ctx, holder, 10*time.Second, limit)
-			must(t, err)
-			if len(got) != want {
-				t.Fatalf("%s acquired %d cells, want %d", holder, len(got), want)
-			}
-			return got
-		}
-		a := take("a", 100, 100)
-		if a[0].Cell != 0 || a[0].Fence != 1 || !a[0].Until.Equal(begin.Add(10*time.Second)) {
-			t.Errorf("first lease %+v", a[0])
-		}
-		take("b", 1000, 156)
-		take("c", 1000, 0)
-		take("a", 0, 0)
-		c.add(9 * time.Second)
-		renewed, err := s.RenewCells(ctx, "a", 10*time.Second)
-		must(t, err)
-		if len(renewed) != 100 || renewed[5].Fence != 1 || !renewed[5].Until.Equal(begin.Add(19*time.Second)) {
-			t.Errorf("renewed %d, %+v", len(renewed), renewed[5])
-		}
-		c.add(2 * time.Second) // b's have ended
-		got := take("c", 1000, 156)
-		if got[0].Fence != 2 {
-			t.Errorf("taken over under fence %d", got[0].Fence)
-		}
-		if lost, err := s.RenewCells(ctx, "b", time.Second); err != nil || len(lost) != 0 {
-			t.Errorf("b renewed %d, %v", len(lost), err)
-		}
-		c.add(time.Hour) // ended, and nobody took them: still a's
-		if kept, err := s.RenewCells(ctx, "a", time.Minute); err != nil || len(kept) != 100 || kept[0].Fence != 1 {
-			t.Errorf("a renewed %d, %v", len(kept), err)
-		}
-		must(t, s.YieldCells(ctx, "a"))
-		must(t, s.YieldCells(ctx, "a"))
-		d := take("d", 256, 256) // a's and c's ended ones
-		if d[0].Fence != 2 || d[200].Fence != 3 {
-			t.Errorf("fences %d, %d", d[0].Fence, d[200].Fence)
-		}
-	})
-}
-
-// Two processes grab at once: no cell has two holders.
-func TestLeasesRace(t *testing.T) {
-	storetest.EachURL(t, func(t *testing.T, url string) {
-		ctx := context.Background()
-		type grab struct {
-			leases []news.Lease
-			err    error
-		}
-		grabs := make(chan grab, 4)
-		for h := range 4 {
-			s := storetest.Open(t, store.Config{URL: url})
-			go func() {
-				var all []news.Lease
-				for {
-					got, err := s.AcquireCells(ctx, fmt.Sprint("p", h), time.Hour, 7)
-					if err != nil || len(got) == 0 {
-						grabs <- grab{all, err}
-						return
-					}
-					all = append(all, got...)
-				}
-			}()
-		}
-		seen := map[int]bool{}
-		for range 4 {
-			g := <-grabs
-			must(t, g.err)
-			for _, l := range g.leases {
-				if seen[l.Cell] || l.Fence != 1 {
-					t.Errorf("cell %d twice, fence %d", l.Cell, l.Fence)
-				}
-				seen[l.Cell] = true
-			}
-		}
-		// SKIP LOCKED may leave some for the next round; none is lost.
-		rest, err := storetest.Open(t, store.Config{URL: url}).AcquireCells(ctx, "rest", time.Hour, news.Cells)
-		must(t, err)
-		if len(seen)+len(rest) != news.Cells {
-			t.Errorf("%d + %d cells", len(seen), len(rest))
 		}
 	})
 }

@@ -47,6 +47,11 @@ func TestStoryRoundTrip(t *testing.T) {
 		if _, err := s.Story(ctx, "https://news.example/none"); !errors.Is(err, news.ErrNotFound) {
 			t.Errorf("an unknown story: %v", err)
 		}
+		for _, strange := range []string{"", "\x00", "\xff\xfe", "' OR 1=1 --"} {
+			if _, err := s.Story(ctx, strange); !errors.Is(err, news.ErrNotFound) && !errors.Is(err, news.ErrInvalid) {
+				t.Errorf("%q: %v", strange, err)
+			}
+		}
 	})
 }
 

@@ -197,6 +197,8 @@ func (s *Store) fail(err error, method, key string) error {
 	case errors.Is(err, sql.ErrNoRows):
 		err = news.ErrNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+	case s.dialect.classify(err) == faultText:
+		err = fmt.Errorf("%w: %w", news.Invalid("", "text with a NUL, or that is not valid UTF-8"), err)
 	case s.again(err), s.lost(err):
 		err = fmt.Errorf("%w: %w", news.ErrUnavailable, err)
 	}

@@ -71,7 +71,7 @@ func startServer() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp("", "dateline-pg-") // short: a socket path has 107 bytes at most
+	dir, err := os.MkdirTemp(shortTemp(), "dateline-pg-")
 	if err != nil {
 		return nil, err
 	}
@@ -175,6 +175,16 @@ func (s *server) connect(ended <-chan error) error {
 		return err
 	}
 	return errors.Join(st.Migrate(ctx), st.Close()) // nobody may be connected to a template
+}
+
+// shortTemp is /tmp where there is one: the path of a socket has 107 bytes at
+// most (103 on a Mac, whose own TMPDIR is long), and who Postgres runs as must
+// be able to walk it.
+func shortTemp() string {
+	if info, err := os.Stat("/tmp"); err == nil && info.IsDir() {
+		return "/tmp"
+	}
+	return ""
 }
 
 // findBinaries looks where Debian, Homebrew and Postgres.app put them.
