@@ -1,0 +1,196 @@
+package digest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"dateline/internal/email"
+	"dateline/internal/link"
+	"dateline/internal/news"
+)
+
+// job is one reader's edition to be sent.
+type job struct {
+	reader   news.DigestReader
+	edition  Edition
+	attempts int // before this one
+	pushed   []news.Pushed
+}
+
+// outcome is what became of a job.
+type outcome uint8
+
+const (
+	skipped outcome = iota // somebody else's, finished already, or too late
+	sent
+	deferred
+	empty
+	failed
+	unknown
+)
+
+// deliver carries one edition from the claim to its last state. An error is
+// the store's: what is to be said of the mail has been said.
+func (s *Service) deliver(ctx context.Context, shelves *shelves, j job) (outcome, error) {
+	now := s.now()
+	box := &j.reader.Mailbox
+	mail := news.DigestMail{MailboxID: box.ID, LocalDate: j.edition.LocalDate, EditionAt: j.edition.At, State: news.DigestClaimed,
+		MessageID: s.messageID("digest", box.ID, j.edition.LocalDate)}
+	if now.After(j.edition.Deadline()) {
+		mail.State, mail.UpdatedAt = news.DigestExpired, now
+		_, err := s.Store.ClaimDigest(ctx, mail) // finishes it at once
+		return skipped, err
+	}
+	if _, shut := s.lanes.closed(box.Address, now); shut {
+		return deferred, nil // unclaimed: it keeps its turn
+	}
+	c, err := s.claim(ctx, mail)
+	if c == nil || err != nil {
+		return skipped, err
+	}
+	return s.send(ctx, shelves, c, j)
+}
+
+// send fills, composes and sends a mail that is claimed.
+func (s *Service) send(ctx context.Context, shelves *shelves, c *claim, j job) (outcome, error) {
+	box := &j.reader.Mailbox
+	selection, err := s.choose(ctx, shelves, j)
+	if err != nil {
+		return failed, errors.Join(err, s.postpone(ctx, c, j, news.Receipt{Reason: "store"}))
+	}
+	if selection.Empty() {
+		return empty, c.finish(ctx, func(m *news.DigestMail) { m.State, m.StoriesUntil = news.DigestEmpty, selection.Until })
+	}
+	raw, err := s.compose(j, selection, s.messageID("digest", box.ID, j.edition.LocalDate))
+	if err != nil {
+		s.log.ErrorContext(ctx, "mail not composed", "mailbox", box.ID, "error", err)
+		return failed, s.postpone(ctx, c, j, news.Receipt{Reason: "compose", After: time.Hour})
+	}
+	receipt := s.Mailer.Send(ctx, s.Mailer.Address(), box.Address, raw, func() error {
+		return c.mark(ctx, func(m *news.DigestMail) {
+			m.State, m.StoriesUntil, m.Stories = news.DigestStarted, selection.Until, selection.URIs()
+		})
+	})
+	if lane, shut := s.lanes.learn(box.Address, receipt, s.now()); shut {
+		s.log.WarnContext(ctx, "mails wait", "server", lane == everybody, "reason", receipt.Reason, "answer", receipt.Detail)
+	}
+	return s.settle(ctx, c, j, receipt)
+}
+
+// choose fills the edition. Where an updated story would come in, her earlier
+// mails are asked whether they carried it.
+func (s *Service) choose(ctx context.Context, shelves *shelves, j job) (Selection, error) {
+	shelf, err := shelves.current(ctx)
+	if err != nil {
+		return Selection{}, err
+	}
+	q := Query{Edition: j.edition, Wishes: j.reader.Mailbox.Wishes, Since: j.reader.LastUntil, Pushed: j.pushed}
+	selection := shelf.Choose(q)
+	updated := func(story *news.Story) bool { return story.Version > 1 }
+	if j.reader.LastUntil.IsZero() || !slices.ContainsFunc(selection.Stories(), updated) {
+		return selection, nil
+	}
+	mails, err := s.Store.Digests(ctx, j.reader.Mailbox.ID)
+	if err != nil {
+		return Selection{}, fmt.Errorf("digest: earlier mails of %s: %w", j.reader.Mailbox.ID, err)
+	}
+	q.Carried = carried(mails, shelf.now.Add(-weeklyWindow))
+	return shelf.Choose(q), nil
+}
+
+// carried are the stories of mails that went out, or may have.
+func carried(mails []news.DigestMail, since time.Time) []string {
+	var out []string
+	for _, m := range mails {
+		if (m.State == news.DigestSent || m.State == news.DigestUnknown) && m.EditionAt.After(since) {
+			out = append(out, m.Stories...)
+		}
+	}
+	return out
+}
+
+// compose makes the bytes of a reader's mail.
+func (s *Service) compose(j job, selection Selection, messageID string) ([]byte, error) {
+	box := &j.reader.Mailbox
+	rendered, err := s.renderer.Render(j.edition, box.Wishes, selection)
+	if err != nil {
+		return nil, err
+	}
+	// The link counts from the edition, not from the attempt: a mail that is
+	// tried again is the same mail.
+	links := Links{
+		Manage:      s.BaseURL + link.Path(link.ManageMailbox, s.Links.Sign(link.ManageMailbox, box.ID, j.edition.At.Add(link.ManageFor))),
+		Unsubscribe: s.BaseURL + link.Path(link.Unsubscribe, s.Links.Sign(link.Unsubscribe, box.ID, time.Time{})),
+	}
+	text, html := rendered.For(links)
+	domain := s.Mailer.Domain()
+	return s.Mailer.Compose(email.Mail{To: box.Address, Subject: rendered.Subject, Text: text, HTML: html, MessageID: messageID, Date: s.now(),
+		List: email.List{ID: "digest." + domain, Name: s.Publisher.Name, Unsubscribe: links.Unsubscribe, Mailto: s.Mailer.Address(),
+			Help: links.Manage, FeedbackID: feedbackID(j.edition, box.Wishes.Timezone, domain)}})
+}
+
+// messageID is the same at every attempt, and says nothing of who it is for.
+func (s *Service) messageID(kind, id, date string) string {
+	return strings.Trim(kind+"."+strings.ReplaceAll(date, "-", ""), ".") + "." + s.Links.Hash(kind+"-message-id", id+"|"+date) + "@" + s.Mailer.Domain()
+}
+
+// settle turns a receipt into the mail's state.
+func (s *Service) settle(ctx context.Context, c *claim, j job, r news.Receipt) (outcome, error) {
+	end := func(o outcome, state news.DigestState) (outcome, error) {
+		return o, c.finish(ctx, func(m *news.DigestMail) { m.State, m.Reply, m.NextAt = state, reply(r), time.Time{} })
+	}
+	switch r.Outcome {
+	case news.Accepted:
+		return end(sent, news.DigestSent)
+	case news.Ambiguous:
+		return end(unknown, news.DigestUnknown)
+	case news.Refused:
+		if r.Reason != email.ReasonPolicy && r.Reason != email.ReasonProtocol {
+			o, err := end(failed, news.DigestBounced)
+			return o, errors.Join(err, s.suppress(ctx, j.reader.Mailbox.ID, r))
+		}
+		// Ours to mend: the same mail may go in an hour, and nobody is suppressed.
+		r.After = time.Hour
+	}
+	return deferred, s.postpone(ctx, c, j, r)
+}
+
+// postpone lets a mail wait for its next attempt.
+func (s *Service) postpone(ctx context.Context, c *claim, j job, r news.Receipt) error {
+	next := s.now().Add(max(r.After, backoff(j.attempts+1)))
+	err := c.finish(ctx, func(m *news.DigestMail) { m.State, m.NextAt, m.Reply = news.DigestDeferred, next, reply(r) })
+	if errors.Is(err, news.ErrFenced) { // somebody else has it: theirs to settle
+		return nil
+	}
+	return err
+}
+
+// backoff is the wait after so many attempts (reliability.md 3b).
+func backoff(attempts int) time.Duration {
+	steps := []time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
+	return steps[min(max(attempts, 1), len(steps))-1]
+}
+
+func reply(r news.Receipt) string {
+	return strings.TrimSpace(r.Reason + " " + r.Detail)
+}
+
+// suppress stops writing to a mailbox that does not exist. Softer bounces
+// leave it alone.
+func (s *Service) suppress(ctx context.Context, mailboxID string, r news.Receipt) error {
+	if r.Reason != email.ReasonHardBounce {
+		return nil
+	}
+	_, err := s.Store.ChangeMailbox(ctx, mailboxID, func(m *news.Mailbox) error {
+		m.State = news.MailboxBounced
+		return nil
+	})
+	if err != nil && !errors.Is(err, news.ErrNotFound) {
+		return fmt.Errorf("digest: suppress %s: %w", mailboxID, err)
+	}
+	return nil
+}

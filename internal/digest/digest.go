@@ -1,0 +1,209 @@
+// Package digest is the reader's morning: which edition of whom is due, which
+// stories go into it, the mail, and the record of its sending.
+//
+// It promises at most one mail per reader and local date, whatever crashes,
+// restarts, runs twice or changes its time zone: a mail is claimed in the
+// store before anything is said to a mail server, and marked started right
+// before its final dot, so that a crash leaves it either to be sent again or
+// unknown, and what is unknown is never sent again by itself. It promises no
+// mail without a story, none with a story that is killed, withheld, embargoed,
+// muted or already on the reader's phone, and a way out in every one.
+//
+// Calendar, choice and mail are pure: they take the instant and know no store.
+package digest
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"dateline/internal/email"
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/web"
+)
+
+// Ledger is the record of what was sent: at most one row per mailbox and local
+// date.
+type Ledger interface {
+	// ClaimDigest is true when the mail is this caller's to send: there was no
+	// row, or it was deferred and its time has come, or its claim's lease has
+	// ended; and the mailbox may be written to.
+	ClaimDigest(ctx context.Context, m news.DigestMail) (bool, error)
+	// MarkDigest writes the state of a mail; only its Owner may.
+	MarkDigest(ctx context.Context, m news.DigestMail) error
+	// RecoverDigests frees what crashed processes claimed, and calls unknown
+	// what they had started.
+	RecoverDigests(ctx context.Context, now time.Time) (retry, unknown int, err error)
+	DigestDeferred(ctx context.Context, now time.Time, limit int) ([]news.DigestMail, error)
+	// Digests are the mails of a mailbox, the newest date first.
+	Digests(ctx context.Context, mailboxID string) ([]news.DigestMail, error)
+}
+
+// Readers are the mailboxes.
+type Readers interface {
+	DigestSlots(ctx context.Context) ([]news.ZoneHour, error)
+	DigestReaders(ctx context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error)
+	Mailbox(ctx context.Context, id string) (news.Mailbox, error)
+	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
+}
+
+// Stories are what there is to tell, and what was told already.
+type Stories interface {
+	RecentStories(ctx context.Context, f news.StoryFilter) ([]news.Story, error)
+	PushedTo(ctx context.Context, subscriberIDs []string, since time.Time) (map[string][]news.Pushed, error)
+}
+
+// Signups are the double opt-ins that wait for their mail.
+type Signups interface {
+	ClaimSignupMails(ctx context.Context, owner string, limit int, lease time.Duration) ([]news.DigestSignup, error)
+	MarkSignupMail(ctx context.Context, id string, done bool, next time.Time) error
+}
+
+// Store is all four; *store.Store is one.
+type Store interface {
+	Ledger
+	Readers
+	Stories
+	Signups
+}
+
+// Mailer composes and sends; *email.Mailer is one.
+type Mailer interface {
+	Compose(m email.Mail) ([]byte, error)
+	Send(ctx context.Context, envelopeFrom, to string, raw []byte, beforeDot func() error) news.Receipt
+	Address() string
+	Domain() string
+}
+
+// Floor is the HTTP floor; *web.Floor is one.
+type Floor interface {
+	API(scope string, h web.Handler) http.Handler
+}
+
+// Config is what a Service needs. Zero numbers and durations take the defaults.
+type Config struct {
+	Store     Store
+	Mailer    Mailer
+	Links     *link.Signer
+	Floor     Floor // for Routes
+	Templates fs.FS // with email/
+	Publisher email.Publisher
+	BaseURL   string // of the links in mails
+	// Owner names this process in claims; made at random when empty.
+	Owner string
+	// Workers is how many mails are under way at once (4: as many as the mailer
+	// has connections).
+	Workers int
+	// Tick is how often the loop looks at the clock (20 s); Poll how often it
+	// looks for confirmation mails (2 s).
+	Tick, Poll time.Duration
+	// Lease is how long a claim stands without a sign of life (30 s). It is
+	// renewed while a mail is under way; after a crash others wait so long.
+	Lease  time.Duration
+	Now    func() time.Time
+	Logger *slog.Logger
+}
+
+// Service sends the digests.
+type Service struct {
+	Config
+	log      *slog.Logger
+	renderer *Renderer
+	confirm  *email.Confirmation
+	lanes    *lanes
+	zones    zones
+
+	ctx   context.Context // ends with Close; what RunAt starts lives in it
+	close context.CancelFunc
+	mu    sync.Mutex
+	runs  map[time.Time]*run
+	busy  sync.WaitGroup
+}
+
+// New makes the service. Every template is tried out, so that a broken one is
+// found at the start.
+func New(c Config) (*Service, error) {
+	c = c.withDefaults()
+	words, err := email.LoadWords(c.Templates)
+	if err != nil {
+		return nil, fmt.Errorf("digest.New: %w", err)
+	}
+	renderer, err := NewRenderer(c.Templates, words, c.Publisher)
+	if err != nil {
+		return nil, fmt.Errorf("digest.New: %w", err)
+	}
+	if err := renderer.try(); err != nil {
+		return nil, fmt.Errorf("digest.New: %w", err)
+	}
+	confirm, err := email.NewConfirmation(c.Templates, words, c.Publisher)
+	if err != nil {
+		return nil, fmt.Errorf("digest.New: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, confirm: confirm,
+		lanes: newLanes(), ctx: ctx, close: cancel, runs: map[time.Time]*run{}}, nil
+}
+
+func (c Config) withDefaults() Config {
+	c.Workers = max(1, cmp.Or(c.Workers, 4))
+	c.Tick = cmp.Or(c.Tick, 20*time.Second)
+	c.Poll = cmp.Or(c.Poll, 2*time.Second)
+	c.Lease = cmp.Or(c.Lease, 30*time.Second)
+	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	if c.Owner == "" {
+		raw := make([]byte, 8)
+		_, _ = rand.Read(raw) // crypto/rand never fails: it ends the program instead
+		c.Owner = "digest-" + hex.EncodeToString(raw)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// now is the instant, as the store keeps instants.
+func (s *Service) now() time.Time { return s.Now().UTC().Truncate(time.Microsecond) }
+
+// Close ends what RunAt started and waits for it. Run closes by itself.
+func (s *Service) Close() error {
+	s.mu.Lock() // no run may begin between the two
+	s.close()
+	s.mu.Unlock()
+	s.busy.Wait()
+	return nil
+}
+
+// zones are the time zones in use: loading one reads a file.
+type zones struct {
+	mu    sync.Mutex
+	known map[string]*time.Location
+}
+
+func (z *zones) load(name string) (*time.Location, error) {
+	z.mu.Lock()
+	defer z.mu.Unlock()
+	if loc, ok := z.known[name]; ok {
+		return loc, nil
+	}
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q: %w", name, err)
+	}
+	if z.known == nil {
+		z.known = map[string]*time.Location{}
+	}
+	z.known[name] = loc
+	return loc, nil
+}

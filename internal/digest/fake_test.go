@@ -1,0 +1,379 @@
+package digest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"dateline/internal/email"
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/simulate"
+	"dateline/internal/web"
+	"dateline/templates"
+)
+
+// memory is a store in memory that keeps the rules of the real one.
+type memory struct {
+	mu        sync.Mutex
+	now       func() time.Time
+	boxes     map[string]news.Mailbox
+	stories   map[string]news.Story
+	pushed    map[string][]news.Pushed
+	mails     map[[2]string]news.DigestMail
+	signups   map[string]news.DigestSignup
+	done      map[string]bool // signups
+	fail      error           // of every call
+	failMark  func(news.DigestMail) error
+	reads     int // of the stories
+	scans     int
+	afterMark func(news.DigestMail)
+}
+
+func newMemory(now func() time.Time) *memory {
+	return &memory{now: now, boxes: map[string]news.Mailbox{}, stories: map[string]news.Story{}, pushed: map[string][]news.Pushed{},
+		mails: map[[2]string]news.DigestMail{}, signups: map[string]news.DigestSignup{}, done: map[string]bool{}}
+}
+
+func (m *memory) lock() func() {
+	m.mu.Lock()
+	return m.mu.Unlock
+}
+
+func (m *memory) ClaimDigest(_ context.Context, d news.DigestMail) (bool, error) {
+	defer m.lock()()
+	if m.fail != nil {
+		return false, m.fail
+	}
+	if m.boxes[d.MailboxID].State != news.MailboxActive {
+		return false, nil
+	}
+	key := [2]string{d.MailboxID, d.LocalDate}
+	known, ok := m.mails[key]
+	now := m.now()
+	free := !ok || known.State == news.DigestDeferred && !known.NextAt.After(now) ||
+		known.State == news.DigestClaimed && !known.LeaseUntil.After(now)
+	if free {
+		d.Attempts = known.Attempts + 1
+		m.mails[key] = d
+	}
+	return free, nil
+}
+
+func (m *memory) MarkDigest(_ context.Context, d news.DigestMail) error {
+	defer m.lock()()
+	if m.fail != nil {
+		return m.fail
+	}
+	if m.failMark != nil {
+		if err := m.failMark(d); err != nil {
+			return err
+		}
+	}
+	key := [2]string{d.MailboxID, d.LocalDate}
+	known := m.mails[key]
+	open := []news.DigestState{news.DigestClaimed, news.DigestStarted, news.DigestUnknown}
+	if known.Owner != d.Owner || !slices.Contains(open, known.State) {
+		return fmt.Errorf("%w: the mail is not %s's", news.ErrFenced, d.Owner)
+	}
+	d.Attempts = known.Attempts
+	m.mails[key] = d
+	if m.afterMark != nil {
+		m.afterMark(d)
+	}
+	return nil
+}
+
+func (m *memory) RecoverDigests(_ context.Context, now time.Time) (retry, unknown int, err error) {
+	defer m.lock()()
+	for key, d := range m.mails {
+		switch {
+		case d.LeaseUntil.After(now):
+			continue
+		case d.State == news.DigestClaimed:
+			d.State, d.Owner, d.NextAt = news.DigestDeferred, "", now
+			retry++
+		case d.State == news.DigestStarted:
+			d.State = news.DigestUnknown
+			unknown++
+		}
+		m.mails[key] = d
+	}
+	return retry, unknown, m.fail
+}
+
+func (m *memory) DigestDeferred(_ context.Context, now time.Time, limit int) ([]news.DigestMail, error) {
+	defer m.lock()()
+	var out []news.DigestMail
+	for _, d := range m.mails {
+		if d.State == news.DigestDeferred && !d.NextAt.After(now) && len(out) < limit {
+			out = append(out, d)
+		}
+	}
+	return out, m.fail
+}
+
+func (m *memory) Digests(_ context.Context, mailboxID string) ([]news.DigestMail, error) {
+	defer m.lock()()
+	return m.digests(mailboxID), m.fail
+}
+
+func (m *memory) digests(mailboxID string) []news.DigestMail {
+	var out []news.DigestMail
+	for _, d := range m.mails {
+		if d.MailboxID == mailboxID {
+			out = append(out, d)
+		}
+	}
+	slices.SortFunc(out, func(a, b news.DigestMail) int { return strings.Compare(b.LocalDate, a.LocalDate) })
+	return out
+}
+
+func (m *memory) DigestSlots(context.Context) ([]news.ZoneHour, error) {
+	defer m.lock()()
+	var out []news.ZoneHour
+	for _, b := range m.boxes {
+		if slot := (news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}); b.State == news.MailboxActive && !slices.Contains(out, slot) {
+			out = append(out, slot)
+		}
+	}
+	return out, m.fail
+}
+
+func (m *memory) DigestReaders(_ context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error) {
+	defer m.lock()()
+	m.scans++
+	var out []news.DigestReader
+	for _, b := range m.boxes {
+		if b.State != news.MailboxActive || b.ID <= afterID || !slices.Contains(slots, news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}) {
+			continue
+		}
+		r := news.DigestReader{Mailbox: b}
+		for _, d := range m.digests(b.ID) {
+			if d.State == news.DigestSent || d.State == news.DigestUnknown || d.State == news.DigestEmpty {
+				r.LastUntil, r.LastDate = d.StoriesUntil, d.LocalDate
+				break
+			}
+		}
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b news.DigestReader) int { return strings.Compare(a.Mailbox.ID, b.Mailbox.ID) })
+	return out[:min(len(out), limit)], m.fail
+}
+
+func (m *memory) Mailbox(_ context.Context, id string) (news.Mailbox, error) {
+	defer m.lock()()
+	if b, ok := m.boxes[id]; ok {
+		return b, m.fail
+	}
+	return news.Mailbox{}, news.ErrNotFound
+}
+
+func (m *memory) ChangeMailbox(_ context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error) {
+	defer m.lock()()
+	b := m.boxes[id]
+	if err := change(&b); err != nil {
+		return b, err
+	}
+	m.boxes[id] = b
+	return b, m.fail
+}
+
+func (m *memory) RecentStories(context.Context, news.StoryFilter) ([]news.Story, error) {
+	defer m.lock()()
+	m.reads++
+	var out []news.Story
+	for _, s := range m.stories {
+		out = append(out, s)
+	}
+	return out, m.fail
+}
+
+func (m *memory) PushedTo(context.Context, []string, time.Time) (map[string][]news.Pushed, error) {
+	return m.pushed, nil
+}
+
+func (m *memory) ClaimSignupMails(_ context.Context, _ string, limit int, _ time.Duration) ([]news.DigestSignup, error) {
+	defer m.lock()()
+	var out []news.DigestSignup
+	for id, s := range m.signups {
+		if len(out) < limit {
+			out = append(out, s)
+			delete(m.signups, id)
+		}
+	}
+	return out, m.fail
+}
+
+func (m *memory) MarkSignupMail(_ context.Context, id string, done bool, _ time.Time) error {
+	defer m.lock()()
+	m.done[id] = done
+	return nil
+}
+
+func (m *memory) put(stories ...news.Story) {
+	defer m.lock()()
+	for _, s := range stories {
+		m.stories[s.URI] = s
+	}
+}
+
+func (m *memory) join(boxes ...news.Mailbox) {
+	defer m.lock()()
+	for _, b := range boxes {
+		m.boxes[b.ID] = b
+	}
+}
+
+func (m *memory) mail(t *testing.T, mailbox, date string) news.DigestMail {
+	t.Helper()
+	defer m.lock()()
+	d, ok := m.mails[[2]string{mailbox, date}]
+	if !ok {
+		t.Fatalf("no mail of %s on %s; there are %v", mailbox, date, m.digests(mailbox))
+	}
+	return d
+}
+
+// box is a mailbox in Tokyo at 07:00, confirmed long ago.
+func box(id string, change ...func(*news.Mailbox)) news.Mailbox {
+	b := news.Mailbox{ID: id, Address: id + "@mail.example", State: news.MailboxActive, Wishes: japan(), Hour: 7,
+		CreatedAt: now().Add(-30 * 24 * time.Hour)}
+	for _, c := range change {
+		c(&b)
+	}
+	return b
+}
+
+// clock is an instant that tests set.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) add(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// house is a service on a store in memory and a real SMTP server.
+type house struct {
+	*Service
+	store  *memory
+	server *simulate.MailServer
+	clock  *clock
+}
+
+func newHouse(t *testing.T, o simulate.MailOptions, change ...func(*Config)) *house {
+	t.Helper()
+	server, err := simulate.NewMailServer(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = server.Close() })
+	url, err := email.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	mailer, err := email.New(email.Config{Server: url, From: "Asia Desk <digest@news.example>"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mailer.Close() })
+	c := &clock{at: now()}
+	store := newMemory(c.now)
+	config := configOf(t, store, mailer, c.now)
+	for _, f := range change {
+		f(&config)
+	}
+	s, err := New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.Close() })
+	return &house{s, store, server, c}
+}
+
+func configOf(t *testing.T, store Store, mailer Mailer, now func() time.Time) Config {
+	t.Helper()
+	floor, err := web.New(web.Config{BaseURL: "https://alerts.news.example", AdminKey: "an admin key of the tests"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Config{Store: store, Mailer: mailer, Links: link.New([]byte("a link key of 32 bytes for tests")), Floor: floor,
+		Templates: templates.FS, Publisher: publisher(), BaseURL: "https://alerts.news.example/", Now: now,
+		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))}
+}
+
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.t.Helper()
+	w.t.Log(strings.TrimSpace(string(p)))
+	return len(p), nil
+}
+
+func (h *house) run(t *testing.T) news.DigestFigures {
+	t.Helper()
+	f, err := h.RunAt(t.Context(), h.clock.now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func (h *house) mux() http.Handler {
+	mux := http.NewServeMux()
+	h.Routes(mux)
+	return mux
+}
+
+func wantFigures(t *testing.T, got, want news.DigestFigures) {
+	t.Helper()
+	if got != want {
+		t.Errorf("figures %+v, want %+v", got, want)
+	}
+}
+
+// bad answers a step of some recipients with a code.
+func bad(verb string, only func(simulate.MailStep) bool, answer simulate.MailAnswer) func(simulate.MailStep) *simulate.MailAnswer {
+	return func(step simulate.MailStep) *simulate.MailAnswer {
+		if step.Verb == verb && (only == nil || only(step)) {
+			return &answer
+		}
+		return nil
+	}
+}
+
+var errTest = errors.New("the store is away")
+
+// brokenTemplates is the mail's folder with a template that fails only when it
+// is executed.
+func brokenTemplates() fs.FS {
+	out := fstest.MapFS{}
+	for _, name := range []string{"words.json", "digest.txt", "confirm.html", "confirm.txt"} {
+		raw, err := fs.ReadFile(templates.FS, "email/"+name)
+		if err != nil {
+			panic(err)
+		}
+		out["email/"+name] = &fstest.MapFile{Data: raw}
+	}
+	out["email/digest.html"] = &fstest.MapFile{Data: []byte("{{.NoSuchField}}")}
+	return out
+}

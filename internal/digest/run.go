@@ -1,0 +1,158 @@
+package digest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"dateline/internal/news"
+)
+
+// maxAhead is how far ahead an instant may lie for which a run is asked: the
+// editions of the coming day, and an hour or two of clocks being set.
+const maxAhead = 26 * time.Hour
+
+// run is a RunAt under way.
+type run struct {
+	done    chan struct{}
+	waiting int // callers
+	figures news.DigestFigures
+	err     error
+	ended   bool
+}
+
+// RunAt sends the editions due up to an instant, the newest of each reader,
+// and answers when done. It goes on when the caller goes away; a second call
+// with the same instant joins it, and if nobody was left to hear the figures,
+// they are added to those of the next call with that instant. Stories are
+// chosen as they stand now, whatever the instant: an embargo is not lifted by
+// asking for tomorrow's edition.
+func (s *Service) RunAt(ctx context.Context, at time.Time) (news.DigestFigures, error) {
+	at = at.UTC().Truncate(time.Microsecond)
+	if at.After(s.now().Add(maxAhead)) {
+		return news.DigestFigures{}, news.Invalid("at", "must be at most %d hours ahead", int(maxAhead/time.Hour))
+	}
+	r, err := s.join(at)
+	if err != nil {
+		return news.DigestFigures{}, err
+	}
+	select {
+	case <-r.done:
+		return r.figures, r.err
+	case <-ctx.Done():
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		r.waiting--
+		return news.DigestFigures{}, ctx.Err()
+	}
+}
+
+// join finds the run of an instant, or starts it.
+func (s *Service) join(at time.Time) (*run, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ctx.Err() != nil {
+		return nil, fmt.Errorf("%w: the program is stopping", news.ErrUnavailable)
+	}
+	r := s.runs[at]
+	if r != nil && !r.ended {
+		r.waiting++
+		return r, nil
+	}
+	next := &run{done: make(chan struct{}), waiting: 1}
+	if r != nil { // ended unheard
+		next.figures = r.figures
+	}
+	s.runs[at] = next
+	s.busy.Go(func() { s.do(at, next) })
+	return next, nil
+}
+
+// unheardRuns bounds the runs whose figures wait for somebody to ask.
+const unheardRuns = 16
+
+func (s *Service) do(at time.Time, r *run) {
+	began := s.now()
+	figures, err := s.walk(s.ctx, pass{at: at})
+	s.log.Info("digests run", "at", at, "due", figures.Due, "sent", figures.Sent, "deferred", figures.Deferred, "empty", figures.Empty,
+		"failed", figures.Failed, "unknown", figures.Unknown, "took", s.now().Sub(began), "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r.figures, r.err, r.ended = add(r.figures, figures), err, true
+	if r.waiting > 0 || err != nil {
+		delete(s.runs, at)
+	}
+	for old, other := range s.runs {
+		if len(s.runs) > unheardRuns && other.ended {
+			delete(s.runs, old)
+		}
+	}
+	close(r.done)
+}
+
+func add(a, b news.DigestFigures) news.DigestFigures {
+	return news.DigestFigures{Due: a.Due + b.Due, Sent: a.Sent + b.Sent, Deferred: a.Deferred + b.Deferred, Empty: a.Empty + b.Empty,
+		Failed: a.Failed + b.Failed, Unknown: a.Unknown + b.Unknown}
+}
+
+// fullScan is how often all readers are looked at, and not only those whose
+// hour has just come: a pause that ended, a zone that changed, an edition that
+// another process left.
+const fullScan = time.Hour
+
+// Run sends editions as their hours come, and confirmation mails as readers
+// sign up, until the context ends; it then ends what RunAt started too. Faults
+// of the store are logged and tried again at the next tick.
+func (s *Service) Run(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.editions(ctx) })
+	group.Go(func() error { return s.confirmations(ctx) })
+	err := group.Wait()
+	_ = s.Close() // it only waits
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+func (s *Service) editions(ctx context.Context) error {
+	ticker := time.NewTicker(s.Tick)
+	defer ticker.Stop()
+	var last, full time.Time // the newest instant scanned; the last full scan
+	for {
+		now := s.now()
+		p := pass{at: now, from: last, fresh: true}
+		if now.Sub(full) >= fullScan || s.lanes.reopened(now) {
+			p.from = time.Time{}
+		}
+		if err := s.tick(ctx, p); err != nil && ctx.Err() == nil {
+			s.log.ErrorContext(ctx, "digests", "error", err)
+		} else if last = now; p.from.IsZero() {
+			full = now
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Service) tick(ctx context.Context, p pass) error {
+	retry, lost, err := s.Store.RecoverDigests(ctx, p.at)
+	if err != nil {
+		return fmt.Errorf("digest: recover: %w", err)
+	}
+	if retry+lost > 0 {
+		s.log.WarnContext(ctx, "mails of a process that ended", "again", retry, "unknown", lost)
+	}
+	figures, err := s.walk(ctx, p)
+	if figures.Due > 0 {
+		s.log.InfoContext(ctx, "digests", "due", figures.Due, "sent", figures.Sent, "deferred", figures.Deferred, "empty", figures.Empty,
+			"failed", figures.Failed, "unknown", figures.Unknown)
+	}
+	return err
+}
