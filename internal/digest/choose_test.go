@@ -174,6 +174,10 @@ func TestUntilIsTheNewestConsidered(t *testing.T) {
 	if !got.Until.Equal(stories[0].StoredAt) {
 		t.Errorf("until %s, want %s: the embargoed one is for the next edition", got.Until, stories[0].StoredAt)
 	}
+	ahead := story("ahead", func(s *news.Story) { s.StoredAt = now().Add(time.Second) })
+	if got := NewShelf([]news.Story{ahead}, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()}); got.Empty() || !got.Until.Equal(ahead.StoredAt) {
+		t.Errorf("until %s: a story of a clock that is ahead would be told twice", got.Until)
+	}
 	since := now().Add(-time.Minute)
 	if got := NewShelf(nil, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan(), Since: since}); !got.Until.Equal(since) {
 		t.Errorf("until %s went back from %s", got.Until, since)

@@ -117,7 +117,9 @@ func TestRunAtKeepsFiguresNobodyHeard(t *testing.T) {
 	}()
 	<-reached
 	cancel()
-	<-gone
+	if err := <-gone; !errors.Is(err, context.Canceled) {
+		t.Errorf("the caller who left: %v", err)
+	}
 	close(release)
 	h.busy.Wait()
 	wantFigures(t, h.run(t), news.DigestFigures{Due: 1, Sent: 1})

@@ -47,7 +47,10 @@ func NewShelf(stories []news.Story, now time.Time) *Shelf {
 		item := shelved{story: story, places: places, available: later(story.StoredAt, story.Embargo)}
 		s.stories = append(s.stories, item)
 		s.byURI[story.URI] = story
-		if !item.available.After(now) {
+		// Stored "later than now" happens: by another process's clock, or by the
+		// store, which lets StoredAt grow in the order of commits. Such a story
+		// is told now, so it counts now.
+		if !story.Embargoed(now) {
 			s.until = later(s.until, item.available)
 		}
 	}

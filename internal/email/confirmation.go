@@ -83,7 +83,7 @@ func (c *Confirmation) Render(d ConfirmationData) (subject, text, html string, e
 	return view.Subject, t.String(), h.String(), nil
 }
 
-// timeWords is "Saturday, 07:00 (Asia/Tokyo)" or "Every day, 07:00 (…)".
+// timeWords is "Saturday · 07:00 (Asia/Tokyo)" or "Every day · 07:00 (…)".
 func timeWords(words Vocabulary, s news.DigestSignup) string {
 	days := words.Term("everyday")
 	switch {
@@ -94,9 +94,9 @@ func timeWords(words Vocabulary, s news.DigestSignup) string {
 		for i, d := range s.Days {
 			names[i] = words.Weekday(d)
 		}
-		days = strings.Join(names, " · ")
+		days = strings.Join(names, " ")
 	}
-	return fmt.Sprintf("%s, %02d:00 (%s)", days, s.Hour, cmp.Or(s.Wishes.Timezone, "UTC"))
+	return fmt.Sprintf("%s · %02d:00 (%s)", days, s.Hour, cmp.Or(s.Wishes.Timezone, "UTC"))
 }
 
 func validWords(words Vocabulary, s news.DigestSignup) string {

@@ -129,7 +129,7 @@ func (s *MailServer) Close() error {
 	if lerr := s.listener.Close(); err == nil && !errors.Is(lerr, net.ErrClosed) {
 		err = lerr
 	}
-	<-s.served
+	_ = <-s.served // Serve ends because it was closed
 	if err != nil && !errors.Is(err, net.ErrClosed) {
 		return fmt.Errorf("simulate: close mail server: %w", err)
 	}
