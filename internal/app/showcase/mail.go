@@ -3,6 +3,7 @@ package showcase
 import (
 	"cmp"
 	"fmt"
+	"hash/fnv"
 	"net/http"
 	"regexp"
 	"strconv"
@@ -33,6 +34,7 @@ type sheet struct {
 	Newer   int
 	Width   int
 	Dark    bool
+	StoodIn bool // drawings stand in for its photos
 }
 
 // Path is the address of this mail, a part of it or a way to look at it.
@@ -84,7 +86,7 @@ func (s *Showcase) mailPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		v.Fault = "Its parts can't be read; the source is all there is."
 	}
-	v.Text, v.HasHTML = text, html != ""
+	v.Text, v.HasHTML, v.StoodIn = text, html != "", s.stoodIn(html) != html
 	return s.floor.Render(w, http.StatusOK, "demo/mail", v)
 }
 
@@ -126,7 +128,7 @@ func (s *Showcase) mailHTML(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("showcase: HTML of mail %d: %w", number, news.ErrNotFound)
 	}
 	w.Header().Set("Content-Security-Policy", mailPolicy)
-	return write(w, "text/html; charset=utf-8", []byte(inTabs(html)))
+	return write(w, "text/html; charset=utf-8", []byte(inTabs(s.stoodIn(html))))
 }
 
 var headTag = regexp.MustCompile(`(?i)<head(\s[^>]*)?>`)
@@ -139,6 +141,26 @@ func inTabs(html string) string {
 		return base + html
 	}
 	return html[:at[1]] + base + html[at[1]:]
+}
+
+// photos are the drawings that stand in for a mail's photos.
+const photos = 3
+
+var remoteImage = regexp.MustCompile(`(?i)(<img\b[^>]*?\bsrc=")(https?://[^"]*)(")`)
+
+// stoodIn puts a drawing of ours in the place of every picture from elsewhere:
+// the demo's newsroom has no photos, and no page of ours loads from strangers.
+func (s *Showcase) stoodIn(html string) string {
+	ours := s.floor.BaseURL() + "/"
+	return remoteImage.ReplaceAllStringFunc(html, func(img string) string {
+		part := remoteImage.FindStringSubmatch(img)
+		if strings.HasPrefix(part[2], ours) {
+			return img
+		}
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(part[2])) // a hash never fails
+		return fmt.Sprintf("%s/static/demo/photo-%d.svg%s", part[1], h.Sum32()%photos+1, part[3])
+	})
 }
 
 func (s *Showcase) mailText(w http.ResponseWriter, r *http.Request) error {

@@ -6,7 +6,7 @@
 // phones decrypted them, mails as their bytes came. It changes nothing. Both
 // pages work without scripts; with them they follow along while an alert goes
 // out. A mail's HTML is shown in a sandbox of its own, without scripts and
-// without anything loaded from elsewhere.
+// without anything loaded from elsewhere: drawings stand in for its photos.
 package showcase
 
 import (
