@@ -39,7 +39,8 @@ const faultsToStop = 20
 // then the newest due edition of every reader who has not had it. A fault of
 // the store ends it early, but never a mail that is under way.
 func (s *Service) walk(ctx context.Context, p pass) (news.DigestFigures, error) {
-	w := &walker{service: s, pass: p, shelves: &shelves{store: s.Store, now: s.now}, jobs: make(chan job)}
+	w := &walker{service: s, pass: p, shelves: &shelves{store: s.Store, now: s.now}, jobs: make(chan job),
+		handed: map[string]bool{}}
 	handing, stop := context.WithCancel(ctx)
 	defer stop()
 	var workers sync.WaitGroup
@@ -62,6 +63,7 @@ type walker struct {
 	pass    pass
 	shelves *shelves
 	jobs    chan job
+	handed  map[string]bool // mailboxes with a deferred mail handed out in this walk
 
 	mu      sync.Mutex
 	figures news.DigestFigures
@@ -134,6 +136,7 @@ func (w *walker) again(ctx context.Context) error {
 			return err
 		}
 		if ok {
+			w.handed[m.MailboxID] = true
 			err = w.hand(ctx, j)
 		}
 		if err != nil {
@@ -225,7 +228,7 @@ func (w *walker) due(page []news.DigestReader) []job {
 		}
 		e, ok := scheduleOf(&r.Mailbox, zone).Newest(w.pass.at)
 		switch {
-		case !ok || e.LocalDate <= r.LastDate, // also after she moved west: one mail a date
+		case !ok || w.handed[r.Mailbox.ID] || e.LocalDate <= r.LastDate, // also after she moved west: one mail a date
 			now.Sub(e.At) > forgotten,
 			e.At.Before(r.Mailbox.CreatedAt) && (w.pass.fresh || now.After(e.Deadline())):
 			continue

@@ -261,6 +261,7 @@ func TestLoopSendsAtTheHour(t *testing.T) {
 				t.Errorf("sent at %s: India's hours begin at half past", at)
 			}
 		}
+		defer m.lock()()
 		if m.scans > 24+24+4 { // the hours that came, and one full scan an hour
 			t.Errorf("the readers were read %d times", m.scans)
 		}

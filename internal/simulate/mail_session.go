@@ -15,9 +15,9 @@ import (
 // errDropped ends a session whose connection was closed on purpose.
 var errDropped = errors.New("dropped on purpose")
 
-// ask finds out how to behave at a step. It returns an error to answer with,
-// or errDropped after closing the connection.
-func (s *MailServer) ask(step MailStep, conn net.Conn) error {
+// decide finds out how to behave at a step, and waits as long as it is told
+// to; nil is the usual way.
+func (s *MailServer) decide(step MailStep) *MailAnswer {
 	if s.options.Answer == nil {
 		return nil
 	}
@@ -27,22 +27,27 @@ func (s *MailServer) ask(step MailStep, conn net.Conn) error {
 	step.Try = s.tries[key]
 	s.mu.Unlock()
 	answer := s.options.Answer(step)
-	if answer == nil {
-		return nil
+	if answer != nil {
+		s.wait(answer.Delay)
 	}
-	s.wait(answer.Delay)
-	if answer.Drop {
+	return answer
+}
+
+// act is an answer as an error to answer with: nil for the usual one,
+// errDropped after closing the connection.
+func (a *MailAnswer) act(conn net.Conn) error {
+	switch {
+	case a == nil || a.Code == 0 && !a.Drop:
+		return nil
+	case a.Drop:
 		_ = conn.Close()
 		return errDropped
 	}
-	if answer.Code == 0 {
-		return nil
-	}
-	enhanced := smtp.EnhancedCode(answer.Enhanced)
+	enhanced := smtp.EnhancedCode(a.Enhanced)
 	if enhanced == smtp.EnhancedCodeNotSet {
 		enhanced = smtp.NoEnhancedCode
 	}
-	return &smtp.SMTPError{Code: answer.Code, EnhancedCode: enhanced, Message: answer.Text}
+	return &smtp.SMTPError{Code: a.Code, EnhancedCode: enhanced, Message: a.Text}
 }
 
 func (s *MailServer) wait(d time.Duration) {
@@ -70,7 +75,7 @@ func (l *mailListener) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		fault := l.server.ask(MailStep{Verb: "connect"}, conn)
+		fault := l.server.decide(MailStep{Verb: "connect"}).act(conn)
 		if fault == nil {
 			return &mailConn{conn}, nil
 		}
@@ -106,8 +111,8 @@ type mailSession struct {
 	from, to string
 }
 
-func (s *mailSession) ask(verb string, m *Mail) error {
-	return s.server.ask(MailStep{Verb: verb, From: s.from, To: s.to, Mail: m}, s.conn.Conn())
+func (s *mailSession) ask(verb string) error {
+	return s.server.decide(MailStep{Verb: verb, From: s.from, To: s.to}).act(s.conn.Conn())
 }
 
 func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
@@ -115,7 +120,7 @@ func (s *mailSession) Mail(from string, _ *smtp.MailOptions) error {
 		return smtp.ErrAuthRequired
 	}
 	s.from, s.to = from, ""
-	return s.ask("mail", nil)
+	return s.ask("mail")
 }
 
 func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
@@ -123,7 +128,7 @@ func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 		return &smtp.SMTPError{Code: 452, EnhancedCode: smtp.EnhancedCode{4, 5, 3}, Message: "too many recipients"}
 	}
 	s.to = to
-	err := s.ask("rcpt", nil)
+	err := s.ask("rcpt")
 	if err != nil {
 		s.to = ""
 	}
@@ -131,7 +136,7 @@ func (s *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
 }
 
 func (s *mailSession) Data(r io.Reader) error {
-	if err := s.ask("body", nil); err != nil {
+	if err := s.ask("body"); err != nil {
 		if !errors.Is(err, errDropped) {
 			_, _ = io.Copy(io.Discard, r)
 		}
@@ -143,13 +148,15 @@ func (s *mailSession) Data(r io.Reader) error {
 	}
 	m := readMail(raw)
 	m.From, m.To, m.At = s.from, s.to, s.server.options.Now().UTC()
-	fault := s.ask("dot", &m)
-	if fault == nil || errors.Is(fault, errDropped) {
+	answer := s.server.decide(MailStep{Verb: "dot", From: s.from, To: s.to, Mail: &m})
+	if answer == nil || answer.Drop || answer.Code == 0 {
+		// Before the answer, or its loss: the sender must not be able to know
+		// more than we do.
 		if err := s.server.take(m); err != nil {
 			return err
 		}
 	}
-	return fault
+	return answer.act(s.conn.Conn())
 }
 
 func (s *mailSession) Reset()        { s.from, s.to = "", "" }
