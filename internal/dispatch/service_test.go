@@ -2,7 +2,6 @@ package dispatch
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -12,14 +11,6 @@ import (
 	"dateline/internal/news"
 	"dateline/internal/push"
 )
-
-func decode(payload []byte) notification {
-	var n notification
-	if err := json.Unmarshal(payload, &n); err != nil {
-		panic(err)
-	}
-	return n
-}
 
 const origin = "https://push.example"
 

@@ -1,0 +1,83 @@
+package dispatch
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"time"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/push"
+)
+
+func decode(payload []byte) notification {
+	var n notification
+	if err := json.Unmarshal(payload, &n); err != nil {
+		panic(err)
+	}
+	return n
+}
+
+// sent is one message that reached a fake push service.
+type sent struct {
+	endpoint string
+	payload  notification
+	at       time.Time
+}
+
+// service is a Sender that answers as told and remembers what it was sent.
+type service struct {
+	mu     sync.Mutex
+	sent   []sent
+	answer func(to push.Target, n int) news.Receipt // n: how often this endpoint was tried before
+	tried  map[string]int
+	takes  time.Duration
+}
+
+func newService() *service { return &service{tried: map[string]int{}} }
+
+func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
+	if m.Permit != nil {
+		if err := m.Permit(); err != nil {
+			return news.Receipt{Outcome: news.Retry, Reason: "stopped"}
+		}
+	}
+	s.mu.Lock()
+	n := s.tried[to.Endpoint]
+	s.tried[to.Endpoint]++
+	s.sent = append(s.sent, sent{to.Endpoint, decode(m.Payload), time.Now()})
+	s.mu.Unlock()
+	if s.takes > 0 {
+		select {
+		case <-time.After(s.takes):
+		case <-ctx.Done():
+			return news.Receipt{Outcome: news.Ambiguous, Reason: "timeout"}
+		}
+	}
+	if s.answer != nil {
+		return s.answer(to, n)
+	}
+	return news.Receipt{Outcome: news.Accepted, Status: 201}
+}
+
+// to lists what one endpoint was sent.
+func (s *service) to(endpoint string) []sent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []sent
+	for _, m := range s.sent {
+		if m.endpoint == endpoint {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (s *service) total() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.sent)
+}
+
+var testLinks = link.New([]byte("0123456789abcdef0123456789abcdef"))
