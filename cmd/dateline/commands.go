@@ -188,7 +188,7 @@ func (c alertCancelCommand) Run(s *surroundings) error {
 
 type alertKillCommand struct {
 	ID     string `arg:"" help:"Alert."`
-	Reason string `help:"Why: readers see it in the retraction."`
+	Reason string `help:"Why, for the record; the retraction's text is fixed, in each reader's language."`
 }
 
 func (c alertKillCommand) Run(s *surroundings) error { return s.step(app.AlertKill, c.ID, c.Reason) }

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -78,9 +79,10 @@ func TestKill9LosesNothing(t *testing.T) {
 	}
 	got := newAnswers()
 	push := service(t, simulate.PushOptions{OnShown: got.shown})
+	c := &crashes{t: t, push: push, got: got}
 	mail, err := simulate.NewMailServer(simulate.MailOptions{Answer: func(s simulate.MailStep) *simulate.MailAnswer {
 		if s.Verb == "dot" {
-			return &simulate.MailAnswer{Delay: 60 * time.Millisecond}
+			return &simulate.MailAnswer{Delay: time.Duration(c.mailDelay.Load())}
 		}
 		return nil
 	}})
@@ -94,14 +96,14 @@ func TestKill9LosesNothing(t *testing.T) {
 	p.importPhones(list, "JP")
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	c := &crashes{t: t, p: p, push: push, mail: mail, got: got, phones: list, rng: rand.New(rand.NewPCG(seed, 9))}
+	c.p, c.mail, c.phones, c.rng = p, mail, list, rand.New(rand.NewPCG(seed, 9))
 	counted := 0
 	for run := range runs {
 		if c.run(run) {
 			counted++
 		}
 	}
-	t.Logf("%d of %d kills fell between 5 and 95 %% of the send; repeats in all %d; digests unknown in all %d", counted, runs, c.repeats, c.unknown)
+	t.Logf("%d of %d kills fell between 5 and 95 %% of the send; repeats in all %d; %d fell into a digest run, unknown in all %d", counted, runs, c.repeats, c.inRun, c.unknown)
 	if counted < runs*3/4 {
 		t.Errorf("only %d of %d kills fell into the send", counted, runs)
 	}
@@ -118,6 +120,9 @@ type crashes struct {
 	rng     *rand.Rand
 	repeats int
 	unknown int
+	inRun   int // digest runs that the kill fell into
+	// mailDelay is how long the mail server takes to answer the final dot.
+	mailDelay atomic.Int64
 }
 
 // run makes one kill and checks what came of it. It reports whether the kill
@@ -128,6 +133,7 @@ func (c *crashes) run(n int) (counts bool) {
 	uri := fmt.Sprintf("https://news.example/crash/%d", n)
 	at := time.Now().Add(25 * time.Hour).UTC().Format(time.RFC3339)
 	c.push.SetRate(crashPace)
+	c.mailDelay.Store(int64(500 * time.Millisecond)) // 40 mails on 4 connections: 5 s
 	p.story(uri, fmt.Sprintf("Run %d", n))
 	a := p.alert(uri, "released", func(a alertAnswer) bool { return a.State == "sending" || a.State == "sent" })
 	go p.postQuietly("/api/v1/digests/run", map[string]any{"at": at})
@@ -135,6 +141,11 @@ func (c *crashes) run(n int) (counts bool) {
 	c.until("the send is under way", func() bool { return c.got.count(a.ID, 1) >= goal })
 	p.kill()
 	killed := time.Now()
+	mailed := c.mailed(readers)
+	if mailed > 0 && mailed < len(readers) {
+		c.inRun++
+	}
+	c.mailDelay.Store(0)
 	out := c.got.count(a.ID, 1)
 	counts = out >= crashPhones/20 && out <= crashPhones*19/20
 	atRisk := c.got.within(a.ID, killed, 500*time.Millisecond) + inFlight
@@ -235,6 +246,15 @@ func (c *crashes) importReaders(n int) []string {
 	return list
 }
 
+// mailed counts the readers who have a mail.
+func (c *crashes) mailed(readers []string) int {
+	n := 0
+	for _, address := range readers {
+		n += min(1, len(c.mail.To(address)))
+	}
+	return n
+}
+
 // checkDigests runs the same editions again: nobody gets a second mail, and
 // who got none is counted as unknown.
 func (c *crashes) checkDigests(n int, at string, readers []string) {
@@ -243,17 +263,21 @@ func (c *crashes) checkDigests(n int, at string, readers []string) {
 	if code := c.p.call("POST", "/api/v1/digests/run", map[string]any{"at": at}, &figures); code != http.StatusOK {
 		c.t.Fatalf("run %d: digests: %d", n, code)
 	}
-	without := 0
+	without, twice := 0, map[string]int{}
 	for _, address := range readers {
 		switch mails := c.mail.To(address); len(mails) {
 		case 0:
 			without++
-		case 1:
 		default:
-			c.t.Errorf("run %d: a reader got %d mails", n, len(mails))
+			for _, m := range mails {
+				if twice[m.MessageID]++; twice[m.MessageID] > 1 || len(mails) > 1 {
+					c.t.Errorf("run %d: a reader got %d mails, %d with one Message-ID", n, len(mails), twice[m.MessageID])
+				}
+			}
 		}
 	}
 	c.unknown += figures.Unknown
+	c.t.Logf("run %d: digests %+v, %d readers without a mail", n, figures, without)
 	if without > transactions || without > figures.Unknown {
 		c.t.Errorf("run %d: %d readers without a mail, %d unknown; %d transactions can be open", n, without, figures.Unknown, transactions)
 	}

@@ -118,6 +118,9 @@ func keyFromFile(path string, fresh func() (string, error)) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", fmt.Errorf("the data folder can't be made: %w", err)
+	}
 	if err := os.WriteFile(path, []byte(v+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("the key file can't be written: %w", err)
 	}

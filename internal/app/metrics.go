@@ -17,7 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 
-	sends, commits, fenced, devices, preferences, stories, lag, unacked *prometheus.Desc
+	sends, commits, fenced, devices, preferences, stories, digests, lag, unacked *prometheus.Desc
 }
 
 func newMetrics(a *App) *metrics {
@@ -33,6 +33,7 @@ func newMetrics(a *App) *metrics {
 		devices:     desc("devices", "Devices of the cells held here.", "state"),
 		preferences: desc("preferences", "Distinct preferences of the cells held here."),
 		stories:     desc("stories_total", "Story events handled since the start.", "result"),
+		digests:     desc("digests", "Digest mails of the last 48 hours. Unknown: the process ended between the last byte and the server's answer.", "state"),
 		lag:         desc("stories_pending", "Story events acknowledged by NATS and not yet stored: what would be lost with NATS' files."),
 		unacked:     desc("stories_unacked", "Story events being handled."),
 	}
@@ -51,7 +52,7 @@ func (m *metrics) observe(pattern string, status int, took time.Duration) {
 
 // Describe is part of prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.sends, m.commits, m.fenced, m.devices, m.preferences, m.stories, m.lag, m.unacked} {
+	for _, d := range []*prometheus.Desc{m.sends, m.commits, m.fenced, m.devices, m.preferences, m.stories, m.digests, m.lag, m.unacked} {
 		ch <- d
 	}
 }
@@ -87,6 +88,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(m.stories, in.Retries, "put-off")
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
+	if f, err := m.app.store.DigestFigures(ctx, time.Now().Add(-48*time.Hour)); err == nil {
+		gauge(m.digests, float64(f.Due), "due")
+		gauge(m.digests, float64(f.Sent), "sent")
+		gauge(m.digests, float64(f.Deferred), "deferred")
+		gauge(m.digests, float64(f.Empty), "empty")
+		gauge(m.digests, float64(f.Failed), "failed")
+		gauge(m.digests, float64(f.Unknown), "unknown")
+	}
 	if pending, unacked, err := m.app.bus.Lag(ctx); err == nil {
 		gauge(m.lag, float64(pending))
 		gauge(m.unacked, float64(unacked))

@@ -111,6 +111,17 @@ func (m *memory) RecoverDigests(_ context.Context, now time.Time) (retry, unknow
 	return retry, unknown, m.fail
 }
 
+func (m *memory) UnknownDigests(_ context.Context, from, until time.Time) (int, error) {
+	defer m.lock()()
+	n := 0
+	for _, d := range m.mails {
+		if d.State == news.DigestUnknown && d.EditionAt.After(from) && !d.EditionAt.After(until) {
+			n++
+		}
+	}
+	return n, m.fail
+}
+
 func (m *memory) DigestDeferred(_ context.Context, now time.Time, limit int) ([]news.DigestMail, error) {
 	defer m.lock()()
 	var out []news.DigestMail

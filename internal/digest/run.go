@@ -27,8 +27,9 @@ type run struct {
 // RunAt sends the editions due up to an instant, the newest of each reader,
 // and answers when done. It goes on when the caller goes away; a second call
 // with the same instant joins it, and if nobody was left to hear the figures,
-// they are added to those of the next call with that instant. Stories are
-// chosen as they stand now, whatever the instant: an embargo is not lifted by
+// they are added to those of the next call with that instant. Unknown counts
+// also what an earlier run, or a crash, left so in the last day's editions.
+// Stories are chosen as they stand now, whatever the instant: an embargo is not lifted by
 // asking for tomorrow's edition.
 func (s *Service) RunAt(ctx context.Context, at time.Time) (news.DigestFigures, error) {
 	at = at.UTC().Truncate(time.Microsecond)
@@ -63,8 +64,10 @@ func (s *Service) join(at time.Time) (*run, error) {
 		return r, nil
 	}
 	next := &run{done: make(chan struct{}), waiting: 1}
-	if r != nil { // ended unheard
+	if r != nil { // ended unheard; what is unknown is counted anew
 		next.figures = r.figures
+		next.figures.Due -= r.figures.Unknown
+		next.figures.Unknown = 0
 	}
 	s.runs[at] = next
 	s.busy.Go(func() { s.do(at, next) })
@@ -77,6 +80,9 @@ const unheardRuns = 16
 func (s *Service) do(at time.Time, r *run) {
 	began := s.now()
 	figures, err := s.walk(s.ctx, pass{at: at})
+	if err == nil {
+		figures, err = s.withUnknown(figures, at)
+	}
 	s.log.Info("digests run", "at", at, "due", figures.Due, "sent", figures.Sent, "deferred", figures.Deferred, "empty", figures.Empty,
 		"failed", figures.Failed, "unknown", figures.Unknown, "took", s.now().Sub(began), "error", err)
 	s.mu.Lock()
@@ -91,6 +97,19 @@ func (s *Service) do(at time.Time, r *run) {
 		}
 	}
 	close(r.done)
+}
+
+// withUnknown makes the account name every mail of the last day's editions that
+// is unknown, also those that a crash before this call left so: they are never
+// sent again by themselves, and nobody else would tell.
+func (s *Service) withUnknown(f news.DigestFigures, at time.Time) (news.DigestFigures, error) {
+	n, err := s.Store.UnknownDigests(s.ctx, at.Add(-24*time.Hour), at)
+	if err != nil {
+		return f, fmt.Errorf("digest: unknown mails: %w", err)
+	}
+	f.Due += n - f.Unknown
+	f.Unknown = n
+	return f, nil
 }
 
 func add(a, b news.DigestFigures) news.DigestFigures {

@@ -325,7 +325,7 @@ func TestT14_StoryThatAlwaysCrashes(t *testing.T) {
 	}
 	l.send(event(t, with(nil)))
 	l.lives() // it holds nobody up
-	select { // within 5 s: TestPanicIsCountedLikeACrash adds up the waits
+	select {  // within 5 s: TestPanicIsCountedLikeACrash adds up the waits
 	case d := <-l.store.saved:
 		if !strings.Contains(d.Problems[0].Message, "took the process down 5 times") || !json.Valid(d.Body) {
 			t.Errorf("got %+v", d)

@@ -135,12 +135,13 @@ func (s *Store) MarkDigest(ctx context.Context, m news.DigestMail) error {
 
 // RecoverDigests takes up what crashed processes left: a claim whose lease has
 // ended is due again, a mail between its final dot and the answer is unknown
-// and never sent again by itself.
+// and never sent again by itself. A process that knows that all others are dead
+// gives an instant ahead: then no lease holds.
 func (s *Store) RecoverDigests(ctx context.Context, now time.Time) (retry, unknown int, err error) {
 	now = micro(now)
 	err = s.inTx(ctx, func(c conn) error {
 		n, err := c.count(ctx, `UPDATE digest_mails SET state = 'deferred', owner = '', lease_until = NULL, next_at = ?,
-			updated_at = ? WHERE state = 'claimed' AND (lease_until IS NULL OR lease_until <= ?)`, now, s.now(), now)
+			updated_at = ? WHERE state = 'claimed' AND (lease_until IS NULL OR lease_until <= ?)`, s.now(), s.now(), now)
 		if err != nil {
 			return err
 		}
@@ -150,6 +151,15 @@ func (s *Store) RecoverDigests(ctx context.Context, now time.Time) (retry, unkno
 		return err
 	})
 	return retry, unknown, s.fail(err, "RecoverDigests", now.String())
+}
+
+// UnknownDigests counts the mails of the editions after from, up to until, of
+// which nobody knows whether they went out.
+func (s *Store) UnknownDigests(ctx context.Context, from, until time.Time) (int, error) {
+	var n int
+	err := s.read().get(ctx, &n, "SELECT COUNT(*) FROM digest_mails WHERE state = 'unknown' AND edition_at > ? AND edition_at <= ?",
+		micro(from), micro(until))
+	return n, s.fail(err, "UnknownDigests", until.String())
 }
 
 // DigestFigures counts the mails of editions at or after since by what became

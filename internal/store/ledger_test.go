@@ -322,7 +322,8 @@ func TestSettleRelease(t *testing.T) {
 		must(t, err)
 		active(correction.ID)
 		write(correction.ID, all[:10], false)
-		// Killed on the way: stopped, and closed once the ten rows are settled.
+		// Killed on the way: stopped, and closed once every cell has its row, as
+		// what the plan named and did not get it must be known.
 		kill := release(a, news.ReleaseKill)
 		_, err = s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
 			a.State = news.AlertKilled
@@ -331,6 +332,8 @@ func TestSettleRelease(t *testing.T) {
 		must(t, err)
 		settle(correction.ID, false)
 		write(correction.ID, all[:10], true)
+		settle(correction.ID, false)
+		write(correction.ID, all[10:], true)
 		settle(correction.ID, true)
 		active(kill.ID)
 		write(correction.ID, all[10:11], false) // a holder that had not heard of the stop
@@ -370,6 +373,11 @@ func TestSettleRace(t *testing.T) {
 			return news.AlertAction{Stop: true}, nil
 		})
 		must(t, err)
+		for i := range news.Cells {
+			r := row(rel.ID, i, fences[i], 1)
+			r.Settled = true
+			must(t, a.SaveLedger(ctx, "me", []*news.LedgerRow{r}))
+		}
 		for i := range 40 {
 			r := row(rel.ID, i, fences[i], 1)
 			done := make(chan error, 2)

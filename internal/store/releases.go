@@ -110,10 +110,10 @@ func (s *Store) ActiveReleases(ctx context.Context) ([]news.Release, error) {
 	return out, s.fail(err, "ActiveReleases", "")
 }
 
-// SettleRelease closes a release when every row of it is settled: sending
-// becomes sent (and its alert, if that is sending, sent) once all 256 rows
-// exist; stopped closes with the rows there are. done says that the release
-// is closed now.
+// SettleRelease closes a release when all 256 rows of it exist and are settled:
+// sending becomes sent (and its alert, if that is sending, sent). A stopped one
+// needs its rows too: a correction goes to those whom its plan named. done says
+// that the release is closed now.
 func (s *Store) SettleRelease(ctx context.Context, id string) (done bool, err error) {
 	err = s.inTx(ctx, func(c conn) error {
 		done = false
@@ -142,8 +142,7 @@ func (s *Store) SettleRelease(ctx context.Context, id string) (done bool, err er
 			return err
 		}
 		state := news.ReleaseState(r.State)
-		complete := rows.All == news.Cells || state == news.ReleaseStopped
-		if state == news.ReleaseHeld || rows.Settled != rows.All || !complete {
+		if state == news.ReleaseHeld || rows.All != news.Cells || rows.Settled != rows.All {
 			return nil
 		}
 		done = true
