@@ -21,9 +21,9 @@ const (
 func (b *book) start(t task, links payloadLinks) (push.Target, push.Message, bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := t.run.cells[t.cell]
-	if c == nil { // the cell has moved
-		b.load(t.lane).working--
+	c := t.cell
+	if c.lost {
+		b.done(t)
 		return push.Target{}, push.Message{}, false
 	}
 	now := b.now()
@@ -35,25 +35,25 @@ func (b *book) start(t task, links payloadLinks) (push.Target, push.Message, boo
 	switch {
 	case t.run.state == news.ReleaseHeld:
 		c.todo[t.lane] = append(c.todo[t.lane], t.number)
-		b.done(c, t)
+		b.done(t)
 		return push.Target{}, push.Message{}, false
 	case t.run.state == news.ReleaseStopped:
 		b.giveUp(c, t.number, c.row.Cancelled)
-		b.done(c, t)
+		b.done(t)
 		return push.Target{}, push.Message{}, false
 	case !deadline.After(now):
 		b.giveUp(c, t.number, c.row.Expired)
-		b.done(c, t)
+		b.done(t)
 		return push.Target{}, push.Message{}, false
 	}
-	d, ok := b.audience.Cell(t.cell).Device(t.number)
+	d, ok := b.audience.Cell(c.row.Cell).Device(t.number)
 	if !ok || !wants(d, &t.run.release, now) {
 		b.giveUp(c, t.number, c.row.Cancelled)
-		b.done(c, t)
+		b.done(t)
 		return push.Target{}, push.Message{}, false
 	}
 	c.inFlight[t.number] = true
-	ref := news.DeviceRef{Cell: t.cell, Number: t.number}
+	ref := news.DeviceRef{Cell: c.row.Cell, Number: t.number}
 	m := t.run.payload.message(d.Wishes.Language, ref, extra.more, deadline.Sub(now), links)
 	m.Permit = func() error { return b.permits(t) }
 	return push.Target{Endpoint: d.Push.Endpoint, P256dh: d.Push.P256dh, Auth: d.Push.Auth}, m, true
@@ -70,7 +70,7 @@ func (b *book) permits(t task) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t.run.state == news.ReleaseHeld || t.run.state == news.ReleaseStopped || t.run.cells[t.cell] == nil {
+	if t.run.state == news.ReleaseHeld || t.run.state == news.ReleaseStopped || t.cell.lost {
 		return errStopped
 	}
 	return nil
@@ -107,8 +107,8 @@ func (b *book) giveUp(c *cellRun, n uint32, to *news.Numbers) {
 }
 
 // done takes a task out of the book's count of work.
-func (b *book) done(c *cellRun, t task) {
-	c.queue--
+func (b *book) done(t task) {
+	t.cell.queue--
 	b.load(t.lane).working--
 }
 
@@ -118,9 +118,9 @@ func (b *book) answer(t task, r news.Receipt) (retry time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.load(t.lane).answered++
-	c := t.run.cells[t.cell]
-	if c == nil {
-		b.load(t.lane).working--
+	c := t.cell
+	if c.lost { // its new holder finds it opened without an answer
+		b.done(t)
 		return 0
 	}
 	delete(c.inFlight, t.number)
@@ -132,7 +132,7 @@ func (b *book) answer(t task, r news.Receipt) (retry time.Duration) {
 		c.row.Timing.Record(t.run.release.ReleasedAt, now)
 	case news.Gone:
 		c.row.Settle(t.number, c.row.Gone)
-		b.gone = append(b.gone, news.DeviceRef{Cell: t.cell, Number: t.number})
+		b.gone = append(b.gone, news.DeviceRef{Cell: c.row.Cell, Number: t.number})
 	case news.Refused:
 		b.giveUp(c, t.number, c.row.Failed)
 	case news.Ambiguous:
@@ -141,7 +141,7 @@ func (b *book) answer(t task, r news.Receipt) (retry time.Duration) {
 	default:
 		return b.again(c, t, r, now)
 	}
-	b.done(c, t)
+	b.done(t)
 	return 0
 }
 
@@ -168,7 +168,7 @@ func (b *book) again(c *cellRun, t task, r news.Receipt, now time.Time) time.Dur
 		b.retries.add(now.Add(wait), t)
 		return wait
 	}
-	b.done(c, t)
+	b.done(t)
 	return 0
 }
 

@@ -20,6 +20,7 @@ type book struct {
 	audience *audience.Audience
 	now      func() time.Time
 	permit   *permit
+	held     *leases
 
 	loads    map[string]*load // by push service
 	retries  retryQueue
@@ -28,8 +29,8 @@ type book struct {
 	gone     []news.DeviceRef // answered 404/410, to be marked after the next commit
 }
 
-func newBook(a *audience.Audience, p *permit, now func() time.Time) *book {
-	return &book{runs: map[string]*run{}, loads: map[string]*load{}, awake: map[int]bool{}, audience: a, permit: p, now: now}
+func newBook(a *audience.Audience, p *permit, l *leases, now func() time.Time) *book {
+	return &book{runs: map[string]*run{}, loads: map[string]*load{}, awake: map[int]bool{}, audience: a, permit: p, held: l, now: now}
 }
 
 // load is what one push service has open: numbers committed as opened whose
@@ -61,9 +62,11 @@ type run struct {
 	settled bool           // the store knows that all is done
 }
 
-// cellRun is one release in one cell.
+// cellRun is one release in one cell, for as long as the cell is ours without a
+// break. The fence of its row is of that tenure.
 type cellRun struct {
-	row *news.LedgerRow
+	row  *news.LedgerRow
+	lost bool // the cell went: whatever still points here is of no use
 	// todo are planned numbers that wait to be opened, by push service.
 	todo map[string][]uint32
 	// inFlight were handed to the sender and have not been answered; a stop
@@ -85,7 +88,7 @@ type letGo struct {
 // task is one send to be made.
 type task struct {
 	run    *run
-	cell   int
+	cell   *cellRun
 	number uint32
 	lane   string // origin
 	tries  int    // attempts made before
@@ -178,9 +181,10 @@ func (b *book) ordered() []*run {
 
 // adopt puts a row under the run. Numbers found opened without an answer were
 // perhaps sent before a crash: they become ambiguous and are sent again.
-func (b *book) adopt(r *run, row *news.LedgerRow, found bool) {
+func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	row.Fence = fence
 	c := &cellRun{row: row, todo: map[string][]uint32{}, inFlight: map[uint32]bool{}, extra: map[uint32]letGo{}, dirty: !found}
 	if found {
 		lost := row.Pending()
@@ -215,7 +219,10 @@ func (b *book) dropCells(cells []int) {
 	defer b.mu.Unlock()
 	for _, r := range b.runs {
 		for _, cell := range cells {
-			delete(r.cells, cell)
+			if c := r.cells[cell]; c != nil {
+				c.lost = true
+				delete(r.cells, cell)
+			}
 		}
 	}
 	for _, cell := range cells {
@@ -271,6 +278,13 @@ func (b *book) forget() {
 			delete(b.runs, id)
 		}
 	}
+}
+
+// ours reports whether the row may be acted on and written: the cell is held,
+// and has been without a break since the row was read or made.
+func (c *cellRun) ours(held *leases) bool {
+	fence, ok := held.fence(c.row.Cell)
+	return ok && !c.lost && fence == c.row.Fence
 }
 
 // originOf is the push service of a device: its lane.

@@ -62,8 +62,11 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 	if err := s.endCountdowns(ctx); err != nil {
 		return err
 	}
-	cells := s.held.list()
-	if len(cells) == 0 {
+	if err := s.takeIn(ctx); err != nil {
+		return err
+	}
+	h := s.held.list()
+	if len(h.cells) == 0 {
 		return nil
 	}
 	active, err := s.cfg.Store.ActiveReleases(ctx)
@@ -71,7 +74,7 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 		return fmt.Errorf("active releases: %w", err)
 	}
 	s.book.setStates(active)
-	if err := s.loadDevices(ctx, cells); err != nil {
+	if err := s.loadDevices(ctx, h.cells); err != nil {
 		return err
 	}
 	for _, r := range s.book.missing(active) {
@@ -79,10 +82,10 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := s.adoptHeld(ctx, cells); err != nil {
+	if err := s.adoptHeld(ctx, h); err != nil {
 		return err
 	}
-	if err := s.adoptRows(ctx, cells); err != nil {
+	if err := s.adoptRows(ctx, h); err != nil {
 		return err
 	}
 	s.book.stopWaiting()
@@ -91,7 +94,7 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 			s.book.supersede(r)
 			s.book.stopWaiting()
 		}
-		if err := s.planRun(ctx, r, cells); err != nil {
+		if err := s.planRun(ctx, r, h); err != nil {
 			return fmt.Errorf("plan release %s: %w", r.release.ID, err)
 		}
 	}
@@ -142,8 +145,8 @@ func (s *Service) endCountdowns(ctx context.Context) error {
 }
 
 // adoptRows loads the ledger rows of runs in cells that have just come here.
-func (s *Service) adoptRows(ctx context.Context, cells []int) error {
-	ids, lacking := s.book.lacking(cells)
+func (s *Service) adoptRows(ctx context.Context, h holding) error {
+	ids, lacking := s.book.lacking(h.cells)
 	if len(ids) == 0 {
 		return nil
 	}
@@ -151,14 +154,14 @@ func (s *Service) adoptRows(ctx context.Context, cells []int) error {
 	if err != nil {
 		return fmt.Errorf("ledger of %d releases: %w", len(ids), err)
 	}
-	s.book.adoptFound(rows)
+	s.book.adoptFound(rows, h)
 	return nil
 }
 
 // adoptHeld loads, once per cell, what waits for the end of quiet hours, also
 // of releases that are otherwise done.
-func (s *Service) adoptHeld(ctx context.Context, cells []int) error {
-	fresh := s.book.sleepless(cells)
+func (s *Service) adoptHeld(ctx context.Context, h holding) error {
+	fresh := s.book.sleepless(h.cells)
 	if len(fresh) == 0 {
 		return nil
 	}
@@ -178,7 +181,7 @@ func (s *Service) adoptHeld(ctx context.Context, cells []int) error {
 			return err
 		}
 	}
-	s.book.adoptFound(rows)
+	s.book.adoptFound(rows, h)
 	s.book.markAwake(fresh)
 	return nil
 }

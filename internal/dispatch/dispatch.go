@@ -121,8 +121,11 @@ type Service struct {
 
 	poke   chan struct{} // something changed: look again
 	commit chan struct{} // answers wait to be written
-	ready  chan struct{} // closed once the first cells are loaded
+	renew  chan struct{} // ask for the leases now
+	ready  chan struct{} // closed once what the first leases gave is loaded
 	loaded atomic.Bool
+
+	loadAtOnce int // cells; the conductor's own
 }
 
 // Figures are counters since the start of the process, for metrics.
@@ -154,9 +157,10 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
 		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(),
-		poke: make(chan struct{}, 1), commit: make(chan struct{}, 1), ready: make(chan struct{}),
+		poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
+		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1,
 	}
-	s.book = newBook(s.audience, s.permit, cfg.Now)
+	s.book = newBook(s.audience, s.permit, s.held, cfg.Now)
 	s.lanes = newLanes(s)
 	return s
 }
@@ -167,7 +171,8 @@ func (s *Service) Audience() *audience.Audience { return s.audience }
 // Figures are the counters of this process.
 func (s *Service) Figures() *Figures { return &s.figures }
 
-// Ready is closed once the first cells are loaded.
+// Ready is closed once the cells that were free at the start are loaded; at
+// once where other processes hold them all.
 func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Poke makes the dispatcher look at releases and devices now rather than at

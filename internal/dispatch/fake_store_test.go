@@ -33,8 +33,10 @@ type memory struct {
 	// fault, when set, may make a call fail: before it did anything, or after
 	// it did all (the answer was lost).
 	fault func(call string) (before, after bool)
-	// slow, when set, is how long a call takes.
-	slow func(call string) time.Duration
+	// slow, when set, is how long a call takes before it does anything
+	// (CellDevices: each of n cells), and with "after " before its name, before
+	// it answers.
+	slow func(call string, n int) time.Duration
 	// saved, when set, sees every row before it is stored over the old one.
 	saved func(old, row *news.LedgerRow)
 }
@@ -50,13 +52,13 @@ func newMemory() *memory {
 }
 
 // enter locks for one call. done unlocks, and may turn a success into an error.
-func (m *memory) enter(ctx context.Context, call string) (done func(*error), err error) {
+func (m *memory) enter(ctx context.Context, call string, n ...int) (done func(*error), err error) {
 	m.mu.Lock()
 	slow := m.slow
 	m.mu.Unlock()
 	if slow != nil {
 		select {
-		case <-time.After(slow(call)):
+		case <-time.After(slow(call, len(n))):
 		case <-ctx.Done():
 		}
 	}
@@ -74,6 +76,9 @@ func (m *memory) enter(ctx context.Context, call string) (done func(*error), err
 	}
 	return func(err *error) {
 		m.mu.Unlock()
+		if slow != nil {
+			time.Sleep(slow("after "+call, len(n)))
+		}
 		if after && *err == nil {
 			*err = errLost
 		}
@@ -179,7 +184,7 @@ func (m *memory) CellChanges(ctx context.Context) (changes [news.Cells]int64, er
 }
 
 func (m *memory) CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) (err error) {
-	done, err := m.enter(ctx, "CellDevices")
+	done, err := m.enter(ctx, "CellDevices", cells...)
 	if err != nil {
 		return err
 	}

@@ -191,7 +191,7 @@ func (l *lane) mayStart(ctx context.Context) bool {
 
 // attempt makes one send: asks the book, sends, records.
 func (s *Service) attempt(ctx context.Context, l *lane, t task) {
-	if _, ours := s.held.fence(t.cell); !ours {
+	if !t.cell.ours(s.held) {
 		s.book.abandon(t)
 		return
 	}

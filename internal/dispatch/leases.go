@@ -2,7 +2,9 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -10,127 +12,261 @@ import (
 	"dateline/internal/news"
 )
 
-// leases are the cells held here, with the instant (monotonic) until which
-// they are ours without asking again.
+// leases are the cells that are ours in the store, and the instant (monotonic)
+// until which they are ours without asking again. The lease loop says what is
+// ours; the conductor loads what is new and drops what is lost.
 type leases struct {
 	mu    sync.Mutex
-	cells map[int]news.Lease
+	cells map[int]*tenure
+	lost  []int // not dropped by the conductor yet
 	until time.Time
+	asked bool // the store has answered at least once
 }
 
-func newLeases() *leases { return &leases{cells: map[int]news.Lease{}} }
+// tenure is the time during which one cell is ours without a break.
+type tenure struct {
+	fence  int64
+	loaded bool // its devices are in memory
+}
 
-// set replaces what is held; it returns the cells that are lost and new.
-func (l *leases) set(now []news.Lease, until time.Time) (lost []int) {
+func newLeases() *leases { return &leases{cells: map[int]*tenure{}} }
+
+// update replaces what is ours by what the store says. What it names and we did
+// not know of is ours, too: the answer to an acquisition may have been lost.
+func (l *leases) update(ours []news.Lease, until time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	next := make(map[int]news.Lease, len(now))
-	for _, lease := range now {
-		if _, ours := l.cells[lease.Cell]; ours {
-			next[lease.Cell] = lease
+	named := make(map[int]int64, len(ours))
+	for _, lease := range ours {
+		named[lease.Cell] = lease.Fence
+	}
+	for cell, t := range l.cells {
+		if fence, ok := named[cell]; !ok || fence != t.fence {
+			l.lost = append(l.lost, cell)
+			delete(l.cells, cell)
 		}
 	}
-	for cell, old := range l.cells {
-		if lease, ours := next[cell]; !ours || lease.Fence != old.Fence {
-			lost = append(lost, cell)
-			delete(next, cell)
-		}
-	}
-	l.cells, l.until = next, until
-	return lost
+	l.take(ours)
+	l.until, l.asked = until, true
 }
 
-// add takes cells just acquired, under the time that set was given.
+// add takes cells just acquired, under the time that update was given.
 func (l *leases) add(got []news.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, lease := range got {
-		l.cells[lease.Cell] = lease
+	l.take(got)
+}
+
+func (l *leases) take(leases []news.Lease) {
+	for _, lease := range leases {
+		if l.cells[lease.Cell] == nil {
+			l.cells[lease.Cell] = &tenure{fence: lease.Fence}
+		}
 	}
 }
 
-// fence gives the fencing token of a cell, false when it is not held now.
+// fence gives the fencing token of a cell; false when it is not held, or not
+// loaded, or its lease may have ended.
 func (l *leases) fence(cell int) (int64, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lease, ok := l.cells[cell]
-	return lease.Fence, ok && time.Now().Before(l.until)
+	t := l.cells[cell]
+	if t == nil {
+		return 0, false
+	}
+	return t.fence, t.loaded && time.Now().Before(l.until)
 }
 
-// list is the cells held, ascending.
-func (l *leases) list() []int {
+// holding is the cells of one moment that were ours and loaded, ascending, with
+// the fences they were held under.
+type holding struct {
+	cells  []int
+	fences map[int]int64
+}
+
+func (l *leases) list() holding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	cells := make([]int, 0, len(l.cells))
-	for c := range l.cells {
-		cells = append(cells, c)
+	h := holding{fences: map[int]int64{}}
+	for c, t := range l.cells {
+		if t.loaded {
+			h.cells = append(h.cells, c)
+			h.fences[c] = t.fence
+		}
 	}
-	slices.Sort(cells)
-	return cells
+	slices.Sort(h.cells)
+	return h
 }
 
-// leaseLoop renews every third of the lease, and takes what is free.
-func (s *Service) leaseLoop(ctx context.Context) error {
-	tick := time.NewTicker(s.cfg.LeaseTTL / 3)
-	defer tick.Stop()
-	for {
-		if err := s.holdCells(ctx); err != nil && ctx.Err() == nil {
-			s.log.Warn("leases were not renewed; they run out by themselves", "err", err)
+// fresh is the cells to be loaded, with their fences.
+func (l *leases) fresh() map[int]int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	fresh := map[int]int64{}
+	for c, t := range l.cells {
+		if !t.loaded {
+			fresh[c] = t.fence
 		}
+	}
+	return fresh
+}
+
+// loaded says that the devices of these cells are in memory. A cell that was
+// lost meanwhile, even if it has come back, is not meant.
+func (l *leases) loaded(cells map[int]int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c, fence := range cells {
+		if t := l.cells[c]; t != nil && t.fence == fence {
+			t.loaded = true
+		}
+	}
+}
+
+// takeLost gives the cells lost since it was last asked.
+func (l *leases) takeLost() []int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lost := l.lost
+	l.lost = nil
+	return lost
+}
+
+func (l *leases) size() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.cells)
+}
+
+// disturbed reports whether the conductor has cells to drop or to load.
+func (l *leases) disturbed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range l.cells {
+		if !t.loaded {
+			return true
+		}
+	}
+	return len(l.lost) > 0
+}
+
+// settledIn reports whether the store has answered and everything that is ours
+// is loaded.
+func (l *leases) settledIn() bool {
+	disturbed := l.disturbed()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.asked && !disturbed
+}
+
+// leaseLoop renews every third of the lease, and takes what is free. After a
+// failure it tries again sooner: two thirds of a lease are soon over.
+func (s *Service) leaseLoop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-tick.C:
+		case <-timer.C:
+		case <-s.renew:
 		}
+		next := s.cfg.LeaseTTL / 3
+		if err := s.holdCells(ctx); err != nil && ctx.Err() == nil {
+			next /= 4
+			s.log.Warn("leases were not renewed; they run out by themselves", "err", err)
+		}
+		timer.Reset(next)
 	}
 }
 
-// holdCells renews what is held and acquires what is free. New cells are
-// loaded before they are offered to the conductor.
+// holdCells renews what is held and acquires what is free.
 func (s *Service) holdCells(ctx context.Context) error {
-	asked := time.Now()
-	// Two thirds: a process that can't renew stops before others may take over,
-	// whatever the clocks' rates.
-	until := asked.Add(s.cfg.LeaseTTL * 2 / 3)
-	renewed, err := s.cfg.Store.RenewCells(ctx, s.cfg.Holder, s.cfg.LeaseTTL)
-	if err != nil {
-		return fmt.Errorf("renew cells: %w", err)
+	if err := s.renewCells(ctx); err != nil {
+		return err
 	}
-	if lost := s.held.set(renewed, until); len(lost) > 0 {
-		s.log.Warn("cells moved to another process", "cells", len(lost))
-		s.book.dropCells(lost)
-	}
-	if len(renewed) == news.Cells {
+	if s.held.size() == news.Cells {
 		return nil
 	}
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.LeaseTTL/3)
+	defer cancel()
 	got, err := s.cfg.Store.AcquireCells(ctx, s.cfg.Holder, s.cfg.LeaseTTL, news.Cells)
 	if err != nil {
 		return fmt.Errorf("acquire cells: %w", err)
 	}
-	if len(got) == 0 {
-		return nil
+	if len(got) > 0 {
+		s.held.add(got)
+		s.log.Info("cells acquired", "cells", len(got))
+		signal(s.poke) // the conductor loads them
 	}
-	cells := make([]int, 0, len(got))
-	for _, lease := range got {
-		cells = append(cells, lease.Cell)
-	}
-	if err := s.takeOver(ctx, cells); err != nil {
-		return fmt.Errorf("load %d cells: %w", len(cells), err)
-	}
-	s.held.add(got)
-	s.log.Info("cells acquired", "cells", len(got))
-	if s.loaded.CompareAndSwap(false, true) {
-		close(s.ready)
-	}
-	s.Poke()
 	return nil
 }
 
-// takeOver loads the devices of cells and what was held back in them, and
-// counts today's alerts for readers with a cap.
-func (s *Service) takeOver(ctx context.Context, cells []int) error {
-	if err := s.loadDevices(ctx, cells); err != nil {
+// renewCells renews what is held.
+func (s *Service) renewCells(ctx context.Context) error {
+	asked := time.Now()
+	// Two thirds: a process that can't renew stops before others may take over,
+	// whatever the clocks' rates.
+	until := asked.Add(s.cfg.LeaseTTL * 2 / 3)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.LeaseTTL/3)
+	defer cancel()
+	renewed, err := s.cfg.Store.RenewCells(ctx, s.cfg.Holder, s.cfg.LeaseTTL)
+	if err != nil {
+		return fmt.Errorf("renew cells: %w", err)
+	}
+	s.held.update(renewed, until)
+	if s.held.disturbed() {
+		signal(s.poke) // the conductor drops and loads
+	}
+	return nil
+}
+
+// takeIn drops the cells that were lost and loads those that came. It loads a
+// few at a time and goes on at the next step: answers have to be written
+// between. Only the conductor does this, so nobody else changes a cell's
+// devices meanwhile.
+func (s *Service) takeIn(ctx context.Context) error {
+	if lost := s.held.takeLost(); len(lost) > 0 {
+		s.log.Warn("cells moved to another process", "cells", len(lost))
+		s.book.dropCells(lost)
+	}
+	for begun := time.Now(); time.Since(begun) < loadSlice; {
+		fresh := s.held.fresh()
+		if len(fresh) == 0 {
+			break
+		}
+		for _, c := range slices.Sorted(maps.Keys(fresh))[min(s.loadAtOnce, len(fresh)):] {
+			delete(fresh, c)
+		}
+		start := time.Now()
+		if err := s.load(ctx, fresh); err != nil {
+			return fmt.Errorf("load %d cells: %w", len(fresh), err)
+		}
+		if took := time.Since(start); took < loadSlice/4 {
+			s.loadAtOnce *= 2
+		} else if took > loadSlice {
+			s.loadAtOnce = max(1, s.loadAtOnce/2)
+		}
+	}
+	switch {
+	case len(s.held.fresh()) > 0:
+		signal(s.poke)
+	case s.held.settledIn() && s.loaded.CompareAndSwap(false, true):
+		close(s.ready)
+	}
+	return nil
+}
+
+// loadSlice is how long cells are loaded before answers are written again.
+const loadSlice = 100 * time.Millisecond
+
+// load brings cells into memory: their devices, and today's alerts of readers
+// with a cap.
+func (s *Service) load(ctx context.Context, cells map[int]int64) error {
+	list := slices.Sorted(maps.Keys(cells))
+	if err := errors.Join(s.loadDevices(ctx, list), s.rebuildCaps(ctx, list)); err != nil {
 		return err
 	}
-	return s.rebuildCaps(ctx, cells)
+	s.held.loaded(cells)
+	return nil
 }

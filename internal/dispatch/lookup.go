@@ -57,14 +57,14 @@ func (b *book) lacking(cells []int) (ids []string, where []int) {
 }
 
 // adoptFound puts stored rows under their runs.
-func (b *book) adoptFound(rows []*news.LedgerRow) {
+func (b *book) adoptFound(rows []*news.LedgerRow, h holding) {
 	for _, row := range rows {
 		b.mu.Lock()
 		r := b.runs[row.ReleaseID]
 		known := r == nil || r.cells[row.Cell] != nil
 		b.mu.Unlock()
 		if !known {
-			b.adopt(r, row, true)
+			b.adopt(r, row, h.fences[row.Cell], true)
 		}
 	}
 }
@@ -161,9 +161,6 @@ func (b *book) worthWriting() bool {
 func (b *book) abandon(t task) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.load(t.lane).working--
-	if c := t.run.cells[t.cell]; c != nil {
-		c.queue--
-		c.todo[t.lane] = append(c.todo[t.lane], t.number)
-	}
+	b.done(t)
+	t.cell.todo[t.lane] = append(t.cell.todo[t.lane], t.number)
 }

@@ -20,8 +20,8 @@ const inFlightPatience = 2 * time.Second
 
 // planRun writes, into the book, the row of every held cell that has none yet.
 // The rows go to the store with the next write, before any send.
-func (s *Service) planRun(ctx context.Context, r *run, cells []int) error {
-	todo := s.book.unplanned(r, cells)
+func (s *Service) planRun(ctx context.Context, r *run, h holding) error {
+	todo := s.book.unplanned(r, h.cells)
 	if len(todo) == 0 || s.book.frozen(r) {
 		return nil
 	}
@@ -39,10 +39,10 @@ func (s *Service) planRun(ctx context.Context, r *run, cells []int) error {
 		return err
 	}
 	if r.release.Repair() {
-		s.planRepair(r, earlier, rows, todo)
+		s.planRepair(r, earlier, rows, todo, h)
 		return nil
 	}
-	return s.planAlert(r, earlier, rows, todo)
+	return s.planAlert(r, earlier, rows, todo, h)
 }
 
 // earlier lists the releases that bear on the plan of r, oldest first: for a
@@ -86,7 +86,7 @@ func (s *Service) earlierRows(ctx context.Context, earlier []news.Release, cells
 }
 
 // planAlert matches a first alert against the audience.
-func (s *Service) planAlert(r *run, earlier []news.Release, rows map[string]map[int]*news.LedgerRow, cells []int) error {
+func (s *Service) planAlert(r *run, earlier []news.Release, rows map[string]map[int]*news.LedgerRow, cells []int, h holding) error {
 	q := r.query
 	q.Now = s.cfg.Now()
 	matcher := s.audience.NewMatcher(q)
@@ -102,7 +102,7 @@ func (s *Service) planAlert(r *run, earlier []news.Release, rows map[string]map[
 	}
 	r.payload.sampleOf(planned)
 	for _, row := range fresh {
-		s.book.adopt(r, row, false)
+		s.book.adopt(r, row, h.fences[row.Cell], false)
 	}
 	return nil
 }
@@ -132,7 +132,7 @@ func alreadySent(r *news.Release, earlier []news.Release, row func(string) *news
 }
 
 // planRepair takes its readers from the ledger of what it repairs.
-func (s *Service) planRepair(r *run, earlier []news.Release, rows map[string]map[int]*news.LedgerRow, cells []int) {
+func (s *Service) planRepair(r *run, earlier []news.Release, rows map[string]map[int]*news.LedgerRow, cells []int, h holding) {
 	now := s.cfg.Now()
 	patient := now.Sub(r.release.ReleasedAt) < inFlightPatience
 	for _, cell := range cells {
@@ -143,7 +143,7 @@ func (s *Service) planRepair(r *run, earlier []news.Release, rows map[string]map
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned = roaring.Or(reached, waiting)
 		row.Held = s.asleep(waiting, cell, &r.release, now)
-		s.book.adopt(r, row, false)
+		s.book.adopt(r, row, h.fences[row.Cell], false)
 	}
 }
 

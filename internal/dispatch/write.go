@@ -31,13 +31,13 @@ type write struct {
 // writeLedger opens the next blocks, writes every changed row and then, not
 // before, queues what was opened.
 func (s *Service) writeLedger(ctx context.Context) error {
-	w := s.book.prepare(s.held.fence)
+	w := s.book.prepare()
 	for rows := range slices.Chunk(w.rows, rowsPerWrite) {
 		if err := s.cfg.Store.SaveLedger(ctx, s.cfg.Holder, rows); err != nil {
 			s.book.undo(w, rows[0])
 			if errors.Is(err, news.ErrFenced) {
 				s.figures.Fenced.Add(1)
-				return errors.Join(err, s.holdCells(ctx))
+				signal(s.renew) // to learn which cells are gone
 			}
 			return fmt.Errorf("write %d ledger rows: %w", len(rows), err)
 		}
@@ -59,7 +59,7 @@ func (s *Service) writeLedger(ctx context.Context) error {
 
 // prepare opens what the push services have room for and copies every row that
 // differs from the store's.
-func (b *book) prepare(fence func(cell int) (int64, bool)) *write {
+func (b *book) prepare() *write {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	w := &write{tasks: map[*news.LedgerRow][]task{}, loads: map[string]int{}, gone: b.gone}
@@ -69,9 +69,8 @@ func (b *book) prepare(fence func(cell int) (int64, bool)) *write {
 	}
 	room := b.room()
 	for _, r := range b.ordered() {
-		for cell, c := range r.cells {
-			token, ours := fence(cell)
-			if !ours {
+		for _, c := range r.cells {
+			if !c.ours(b.held) {
 				continue
 			}
 			var opened []task
@@ -83,7 +82,7 @@ func (b *book) prepare(fence func(cell int) (int64, bool)) *write {
 				continue
 			}
 			c.dirty = false
-			copied := cloneRow(c.row, token)
+			copied := cloneRow(c.row, c.row.Fence)
 			w.rows = append(w.rows, copied)
 			if len(opened) > 0 {
 				w.tasks[copied] = opened
@@ -140,7 +139,7 @@ func (b *book) openBlock(r *run, c *cellRun, room func(string) *int) []task {
 		}
 		for _, number := range numbers[:n] {
 			c.row.Opened.Add(number)
-			tasks = append(tasks, task{run: r, cell: c.row.Cell, number: number, lane: origin})
+			tasks = append(tasks, task{run: r, cell: c, number: number, lane: origin})
 		}
 		*free -= n
 		b.load(origin).working += n
@@ -198,16 +197,15 @@ func (b *book) undo(w *write, from *news.LedgerRow) {
 	failed := false
 	for _, row := range w.rows {
 		failed = failed || row == from
-		r := b.runs[row.ReleaseID]
-		if !failed || r == nil || r.cells[row.Cell] == nil {
+		if !failed {
 			continue
 		}
-		c := r.cells[row.Cell]
-		c.dirty = true
 		for _, t := range w.tasks[row] {
-			c.todo[t.lane] = append(c.todo[t.lane], t.number)
-			c.queue--
-			b.load(t.lane).working--
+			t.cell.todo[t.lane] = append(t.cell.todo[t.lane], t.number)
+			b.done(t)
+		}
+		if r := b.runs[row.ReleaseID]; r != nil && r.cells[row.Cell] != nil {
+			r.cells[row.Cell].dirty = true
 		}
 	}
 }
