@@ -16,14 +16,27 @@ const (
 	signupBatch = 50
 	signupLease = 5 * time.Minute
 	signupPause = 5 * time.Minute // between two attempts
+	// signupKept is how long a sign-up outlives its link, so that who presses an
+	// old one reads that it has expired, or that she confirmed it long ago.
+	signupKept = 7 * 24 * time.Hour
 )
 
 // confirmations sends the mails of double opt-ins as they are queued. They go
-// at least once: a repeat carries the same link and Message-ID.
+// at least once: a repeat carries the same link and Message-ID. Once an hour,
+// sign-ups whose link expired long ago are forgotten.
 func (s *Service) confirmations(ctx context.Context) error {
 	ticker := time.NewTicker(s.Poll)
 	defer ticker.Stop()
+	var swept time.Time
 	for {
+		if now := s.now(); now.Sub(swept) >= time.Hour {
+			swept = now
+			if n, err := s.Store.ForgetSignups(ctx, now.Add(-signupKept)); err != nil && ctx.Err() == nil {
+				s.log.ErrorContext(ctx, "old sign-ups not forgotten", "error", err)
+			} else if n > 0 {
+				s.log.InfoContext(ctx, "old sign-ups forgotten", "signups", n)
+			}
+		}
 		if err := s.confirmQueued(ctx); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "confirmation mails", "error", err)
 		}

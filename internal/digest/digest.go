@@ -69,6 +69,8 @@ type Stories interface {
 type Signups interface {
 	ClaimSignupMails(ctx context.Context, owner string, limit int, lease time.Duration) ([]news.DigestSignup, error)
 	MarkSignupMail(ctx context.Context, id string, done bool, next time.Time) error
+	// ForgetSignups deletes those that expired by `before`.
+	ForgetSignups(ctx context.Context, before time.Time) (int, error)
 }
 
 // Store is all four; *store.Store is one.

@@ -32,6 +32,7 @@ type memory struct {
 	mails     map[[2]string]news.DigestMail
 	signups   map[string]news.DigestSignup
 	done      map[string]bool // signups
+	forgotten []time.Time     // what ForgetSignups was asked
 	fail      error           // of every call
 	failMark  func(news.DigestMail) error
 	reads     int // of the stories
@@ -223,6 +224,12 @@ func (m *memory) ClaimSignupMails(_ context.Context, _ string, limit int, _ time
 		}
 	}
 	return out, m.fail
+}
+
+func (m *memory) ForgetSignups(_ context.Context, before time.Time) (int, error) {
+	defer m.lock()()
+	m.forgotten = append(m.forgotten, before)
+	return 1, m.fail
 }
 
 func (m *memory) MarkSignupMail(_ context.Context, id string, done bool, _ time.Time) error {

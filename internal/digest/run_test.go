@@ -398,6 +398,24 @@ func TestLoopSendsConfirmations(t *testing.T) {
 	})
 }
 
+// Sign-ups are forgotten a week after their link expired; it is looked for at
+// the start and once an hour.
+func TestLoopForgetsOldSignups(t *testing.T) {
+	bubble(t, func(*memory, *postbox) {}, func(m *memory, _ *postbox) {
+		began := time.Now()
+		time.Sleep(2*time.Hour + time.Minute)
+		defer m.lock()()
+		if len(m.forgotten) != 3 {
+			t.Fatalf("asked %d times", len(m.forgotten))
+		}
+		for i, before := range m.forgotten {
+			if kept := began.Add(time.Duration(i) * time.Hour).Sub(before); kept < 7*24*time.Hour-time.Minute || kept > 7*24*time.Hour+time.Minute {
+				t.Errorf("%d: kept for %s", i, kept)
+			}
+		}
+	})
+}
+
 func TestNewRefusesBrokenTemplates(t *testing.T) {
 	c := configOf(t, newMemory(time.Now), &postbox{}, time.Now)
 	c.Templates = brokenTemplates()

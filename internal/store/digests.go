@@ -191,23 +191,20 @@ func (s *Store) DigestFigures(ctx context.Context, since time.Time) (news.Digest
 }
 
 // DigestDeferred lists deferred mails whose time has come, the longest waiting
-// first.
+// first, of mailboxes that may be written to: those of readers who left would
+// otherwise stand before the others for good.
 func (s *Store) DigestDeferred(ctx context.Context, now time.Time, limit int) ([]news.DigestMail, error) {
-	out, err := s.digestsWhere(ctx, "state = 'deferred' AND (next_at IS NULL OR next_at <= ?) ORDER BY next_at, mailbox_id LIMIT ?",
-		micro(now), limit)
-	return out, s.fail(err, "DigestDeferred", "")
+	var rows []digestRow
+	err := s.read().sel(ctx, &rows, "SELECT "+prefixed("d", digestColumns)+` FROM digest_mails d
+		JOIN mailboxes m ON m.id = d.mailbox_id WHERE d.state = 'deferred' AND (d.next_at IS NULL OR d.next_at <= ?)
+		AND `+mayWrite+` ORDER BY d.next_at, d.mailbox_id LIMIT ?`, micro(now), limit)
+	return convert(rows, digestRow.mail), s.fail(err, "DigestDeferred", "")
 }
 
 // Digests lists a mailbox's mails, the newest date first.
 func (s *Store) Digests(ctx context.Context, mailboxID string) ([]news.DigestMail, error) {
-	out, err := s.digestsWhere(ctx, "mailbox_id = ? ORDER BY local_date DESC", mailboxID)
-	return out, s.fail(err, "Digests", mailboxID)
-}
-
-func (s *Store) digestsWhere(ctx context.Context, condition string, args ...any) ([]news.DigestMail, error) {
 	var rows []digestRow
-	if err := s.read().sel(ctx, &rows, "SELECT "+digestColumns+" FROM digest_mails WHERE "+condition, args...); err != nil {
-		return nil, err
-	}
-	return convert(rows, digestRow.mail), nil
+	err := s.read().sel(ctx, &rows, "SELECT "+digestColumns+" FROM digest_mails WHERE mailbox_id = ? ORDER BY local_date DESC",
+		mailboxID)
+	return convert(rows, digestRow.mail), s.fail(err, "Digests", mailboxID)
 }

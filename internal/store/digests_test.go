@@ -99,6 +99,34 @@ func TestClaimDigest(t *testing.T) {
 	})
 }
 
+// Whoever left does not stand in the way of the others.
+func TestDigestDeferredOfWritableMailboxes(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
+		ctx := context.Background()
+		var boxes []news.Mailbox
+		for i := range 2 {
+			m := confirmed(t, s, fmt.Sprintf("r%d@example.org", i), "")
+			d := digest(m, "2026-11-24", "p1")
+			if ok, err := s.ClaimDigest(ctx, d); err != nil || !ok {
+				t.Fatal(ok, err)
+			}
+			d.State, d.NextAt = news.DigestDeferred, begin.Add(time.Duration(i)*time.Second)
+			must(t, s.MarkDigest(ctx, d))
+			boxes = append(boxes, m)
+		}
+		c.add(time.Minute)
+		first := func(want news.Mailbox) {
+			t.Helper()
+			if mails, err := s.DigestDeferred(ctx, c.Now(), 1); err != nil || len(mails) != 1 || mails[0].MailboxID != want.ID {
+				t.Errorf("deferred %+v, %v; want %s", mails, err, want.ID)
+			}
+		}
+		first(boxes[0])
+		must(t, s.LeaveMailbox(ctx, boxes[0].ID))
+		first(boxes[1])
+	})
+}
+
 func TestRecoverDigests(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
 		ctx := context.Background()

@@ -82,6 +82,36 @@ func TestSignupMails(t *testing.T) {
 	})
 }
 
+// An address that was typed in and never confirmed is not kept.
+func TestForgetSignups(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
+		ctx := context.Background()
+		old := signup("old@example.org", "")
+		must(t, s.CreateDigestSignup(ctx, old))
+		c.add(time.Minute)
+		young := signup("young@example.org", "")
+		young.ExpiresAt = old.ExpiresAt.Add(time.Minute)
+		must(t, s.CreateDigestSignup(ctx, young))
+		if n, err := s.ForgetSignups(ctx, old.ExpiresAt); err != nil || n != 1 {
+			t.Fatalf("%d, %v", n, err)
+		}
+		if _, err := s.DigestSignup(ctx, old.ID); !errors.Is(err, news.ErrNotFound) {
+			t.Errorf("old: %v", err)
+		}
+		if _, err := s.DigestSignup(ctx, young.ID); err != nil {
+			t.Errorf("young: %v", err)
+		}
+		// What spaces the mails to an address outlives the sign-up.
+		again := signup("old@example.org", "")
+		must(t, s.CreateDigestSignup(ctx, again))
+		got, err := s.ClaimSignupMails(ctx, "me", 10, time.Minute)
+		must(t, err)
+		if len(got) != 1 || got[0].ID != young.ID {
+			t.Errorf("mails of %v", got)
+		}
+	})
+}
+
 // One address and a thousand forms (T73): one mail.
 func TestSignupBombing(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, url string) {

@@ -142,6 +142,21 @@ func (s *Store) DigestSignup(ctx context.Context, id string) (news.DigestSignup,
 	return d, s.fail(err, "DigestSignup", id)
 }
 
+// ForgetSignups deletes the sign-ups, used or not, that expired by `before`: who
+// never confirmed is not kept, and who did has a mailbox. With them goes what
+// only served to space the mails to an address. It says how many it deleted.
+func (s *Store) ForgetSignups(ctx context.Context, before time.Time) (int, error) {
+	var n int64
+	err := s.inTx(ctx, func(c conn) error {
+		var err error
+		if n, err = c.count(ctx, "DELETE FROM digest_signups WHERE expires_at <= ?", micro(before)); err != nil {
+			return err
+		}
+		return c.exec(ctx, "DELETE FROM signup_addresses WHERE queued_at <= ?", s.now().Add(-signupPause))
+	})
+	return int(n), s.fail(err, "ForgetSignups", before.String())
+}
+
 // ConfirmDigest makes a sign-up a mailbox: the second opt-in. consent's fields
 // that are set replace the sign-up's; ConfirmedAt defaults to now. The address
 // is not suppressed any more. Called again it returns the mailbox as it is

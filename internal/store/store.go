@@ -223,28 +223,37 @@ func bumpControl(ctx context.Context, c conn) error {
 // first used with. It notes names it did not know; a name that differs, or
 // that the database knows and the process lacks, is an error.
 func (s *Store) CheckFingerprints(ctx context.Context, keys map[string]string) error {
-	var problems news.Problems
 	err := s.inTx(ctx, func(c conn) error {
-		problems = nil
-		known := []struct{ Name, Value string }{}
 		for _, name := range sortedKeys(keys) {
 			if err := c.exec(ctx, `INSERT INTO fingerprints (name, value, created_at) VALUES (?, ?, ?)
 				ON CONFLICT (name) DO NOTHING`, name, keys[name], s.now()); err != nil {
 				return err
 			}
 		}
-		if err := c.sel(ctx, &known, "SELECT name, value FROM fingerprints ORDER BY name"); err != nil {
-			return err
-		}
-		for _, k := range known {
-			switch mine, ok := keys[k.Name]; {
-			case !ok:
-				problems.Add(k.Name, "this database is used with a %s key, and this process has none", k.Name)
-			case mine != k.Value:
-				problems.Add(k.Name, "the %s key is not the one this database is used with", k.Name)
-			}
-		}
-		return problems.Err()
+		return compareFingerprints(ctx, c, keys)
 	})
 	return s.fail(err, "CheckFingerprints", "")
+}
+
+// CompareFingerprints is CheckFingerprints that notes nothing: names that the
+// database does not know are passed over.
+func (s *Store) CompareFingerprints(ctx context.Context, keys map[string]string) error {
+	return s.fail(compareFingerprints(ctx, s.read(), keys), "CompareFingerprints", "")
+}
+
+func compareFingerprints(ctx context.Context, c conn, keys map[string]string) error {
+	var known []struct{ Name, Value string }
+	if err := c.sel(ctx, &known, "SELECT name, value FROM fingerprints ORDER BY name"); err != nil {
+		return err
+	}
+	var problems news.Problems
+	for _, k := range known {
+		switch mine, ok := keys[k.Name]; {
+		case !ok:
+			problems.Add(k.Name, "this database is used with a %s key, and this process has none", k.Name)
+		case mine != k.Value:
+			problems.Add(k.Name, "the %s key is not the one this database is used with", k.Name)
+		}
+	}
+	return problems.Err()
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jmoiron/sqlx"
 
 	"dateline/internal/news"
@@ -250,6 +251,12 @@ func TestFingerprints(t *testing.T) {
 			t.Errorf("a missing and a different key: %v", err)
 		}
 		must(t, s.CheckFingerprints(ctx, map[string]string{"vapid": "v", "link": "l", "seal": "s"})) // "new" was not kept
+		// A comparison notes nothing.
+		must(t, s.CompareFingerprints(ctx, map[string]string{"vapid": "v", "link": "l", "seal": "s", "new": "n"}))
+		must(t, s.CompareFingerprints(ctx, map[string]string{"vapid": "v", "link": "l", "seal": "s", "new": "m"}))
+		if err := s.CompareFingerprints(ctx, map[string]string{"vapid": "w", "link": "l", "seal": "s"}); !errors.Is(err, news.ErrInvalid) {
+			t.Errorf("another key: %v", err)
+		}
 	})
 }
 
@@ -288,10 +295,25 @@ func TestNewsroom(t *testing.T) {
 			t.Errorf("keys %v, %v", keys, err)
 		}
 		must(t, s.AppendAudit(ctx, news.AuditEntry{By: "mira", Action: "look", Subject: "x", Detail: "\x00\xff"}))
-		audit, err := s.Audit(ctx, 2)
+		// Every person, every new role and every key is in the trail, newest first;
+		// what was refused is not.
+		audit, err := s.Audit(ctx, 10)
 		must(t, err)
-		if len(audit) != 2 || audit[0].Action != "look" || audit[1].Action != "apikey add" {
-			t.Errorf("audit %+v", audit)
+		var lines []string
+		for _, e := range audit {
+			subject, _, _ := strings.Cut(e.Subject, "/")
+			if strings.HasPrefix(e.Subject, "editor/") {
+				subject = e.Subject
+			}
+			lines = append(lines, e.By+" "+e.Action+" "+subject+" "+e.Detail)
+			if strings.Contains(e.Detail+e.Subject, "abc") {
+				t.Errorf("the key's hash is in the trail: %+v", e)
+			}
+		}
+		want := []string{"mira look x \uFFFD\uFFFD", "system apikey add apikey editor mira, scopes [alerts:read stories:write]",
+			"system editor add editor/ana chief", "system editor add editor/ana reporter", "system editor add editor/mira editor"}
+		if diff := cmp.Diff(want, lines); diff != "" {
+			t.Errorf("audit (-want +got):\n%s", diff)
 		}
 	})
 }
