@@ -169,9 +169,12 @@ func (f *fakeStore) BeginHandling(_ context.Context, sequence uint64) (int, erro
 	return f.handlings[sequence] - 1, f.down
 }
 
-func (f *fakeStore) EndHandling(_ context.Context, sequence uint64) error {
+func (f *fakeStore) EndHandling(ctx context.Context, sequence uint64) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	delete(f.handlings, sequence)
 	return f.down
 }

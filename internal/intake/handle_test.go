@@ -188,6 +188,26 @@ func TestHandlingIsCountedFromTheSecondDelivery(t *testing.T) {
 	}
 }
 
+// A process that is stopped in the middle of a story, often, is no crash of the
+// story's.
+func TestStopIsNoCrash(t *testing.T) {
+	t.Parallel()
+	store := newFakeStore()
+	s := newService(t, store)
+	ev := event(t, with(nil))
+	for delivery := 2; delivery <= 8; delivery++ {
+		ev.Deliveries = delivery
+		ctx, cancel := context.WithCancel(t.Context())
+		store.crash = func(news.Story) { cancel() }
+		if d := s.Handle(ctx, ev); d.Reason != "" {
+			t.Fatalf("delivery %d: set aside: %s", delivery, d.Reason)
+		}
+	}
+	if len(store.handlings) != 0 || len(store.letters) != 0 {
+		t.Errorf("left %v, dead letters %d", store.handlings, len(store.letters))
+	}
+}
+
 // A story that takes the process down: the count is what is left in the store.
 func TestFiveCrashesSetAside(t *testing.T) {
 	t.Parallel()

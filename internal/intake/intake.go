@@ -150,15 +150,26 @@ func (s *Service) Handle(ctx context.Context, ev news.StoryEvent) (d news.Dispos
 			return
 		}
 		if counted {
-			if err := s.config.Store.EndHandling(ctx, ev.Sequence); err != nil {
-				log.Warn("could not note the end of the handling", "error", err)
-			}
+			s.endHandling(ctx, ev, log)
 		}
 	}()
 	if crashes >= maxCrashes {
 		return s.setAside(ctx, ev, log, crashedProblem())
 	}
 	return s.handle(ctx, ev, log)
+}
+
+// endPatience is how long the end of a handling is tried to be noted.
+const endPatience = 2 * time.Second
+
+// endHandling notes that the process lived through the handling, also when it
+// is being stopped: an orderly stop in the middle of a story is no crash of it.
+func (s *Service) endHandling(ctx context.Context, ev news.StoryEvent, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), endPatience)
+	defer cancel()
+	if err := s.config.Store.EndHandling(ctx, ev.Sequence); err != nil {
+		log.Warn("could not note the end of the handling", "error", err)
+	}
 }
 
 // mayHaveCrashed reports whether handling the event may have taken a process
