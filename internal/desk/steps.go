@@ -136,9 +136,20 @@ func (d *Service) Kill(ctx context.Context, by news.Person, id, reason string) (
 }
 
 // Correct sends a new revision. Without texts it takes those of the story,
-// when the story has changed since the alert.
+// when the story has changed since the alert. Under two the system, which is
+// nobody, can't send new words: it may hold and kill.
 func (d *Service) Correct(ctx context.Context, by news.Person, id string, texts map[string]news.Text) (View, error) {
+	if err := may(by, stepCorrect); err != nil {
+		return View{}, err
+	}
+	policyOf, err := d.policyOf(ctx)
+	if err != nil {
+		return View{}, err
+	}
 	return d.take(ctx, by, stepCorrect, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+		if err := mayRelease(by, policyOf(a.Level)); err != nil {
+			return news.AlertAction{}, err
+		}
 		if s.Status != news.Usable {
 			return news.AlertAction{}, fmt.Errorf("%w: the story is %s; an alert of it can be killed, not corrected", news.ErrConflict, s.Status)
 		}

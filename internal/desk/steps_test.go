@@ -182,6 +182,35 @@ func TestTwoEditors(t *testing.T) {
 	}
 }
 
+// Under two, new words are not the admin key's either: it counts as nobody. It
+// may always stop.
+func TestSystemCorrectsUnderOneOnly(t *testing.T) {
+	for policy, want := range map[news.Policy]error{news.PolicyAuto: nil, news.PolicyOne: nil, news.PolicyTwo: news.ErrForbidden} {
+		d := newDesktop(t)
+		id := d.draft(t, ann, Writing{}).Alert.ID
+		if err := d.doStep(t.Context(), stepRelease, ben, id); err != nil {
+			t.Fatal(err)
+		}
+		*d.time = d.time.Add(time.Minute)
+		if _, _, err := d.change(t.Context(), id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+			if a.State == news.AlertSending {
+				return news.AlertAction{}, nil
+			}
+			return news.EndHold(a, s, d.terms(a.Level, news.PolicyOne))
+		}); err != nil {
+			t.Fatal(err)
+		}
+		d.mem.policies = news.Policies{news.LevelBulletin: policy}
+		texts := map[string]news.Text{"en": {Title: "Corrected", Body: "The number was wrong."}}
+		if _, err := d.Correct(t.Context(), system, id, texts); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", policy, err, want)
+		}
+		if _, err := d.Kill(t.Context(), system, id, ""); err != nil {
+			t.Errorf("%s: kill: %v", policy, err)
+		}
+	}
+}
+
 // T83: an approval or a release names what was read; two tabs, an edit in
 // between, a hash of another alert, none at all.
 func TestHashBinds(t *testing.T) {
