@@ -229,7 +229,8 @@ func TestDKIMVerifiesAndCoversTheListHeaders(t *testing.T) {
 				t.Errorf("%s: %s is not covered by %s", name, want, covered)
 			}
 		}
-		for _, change := range []string{"List-Unsubscribe: <https://evil.example/>\r\n", "Subject: other\r\n", "From: other@news.example\r\n"} {
+		for _, change := range []string{"List-Unsubscribe: <https://evil.example/>\r\n", "Subject: other\r\n", "From: other@news.example\r\n",
+			"Reply-To: other@evil.example\r\n", "Cc: many@mail.example\r\n", "Content-Type: text/plain\r\n", "List-Help: <https://evil.example/>\r\n"} {
 			if v := verify(append([]byte(change), raw...)); v.Err == nil {
 				t.Errorf("%s: an added %q verifies", name, change)
 			}

@@ -77,11 +77,14 @@ func DKIMRecord(key crypto.Signer) (string, error) {
 }
 
 // signedHeaders is what the signature covers. RFC 8058 wants both List-
-// Unsubscribe headers in it; those that steer a reader stand twice, so that a
-// second one added on the way breaks it (RFC 6376, 8.15).
+// Unsubscribe headers in it; those that steer a reader or say how the body is
+// read stand once more than the mail has them, so that one added on the way
+// breaks it (RFC 6376, 8.15): a mail of ours that is sent on to others can't
+// get a Reply-To, a Cc or another way to leave.
 func signedHeaders() []string {
-	return []string{"From", "From", "To", "To", "Subject", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type",
-		"List-Id", "List-Unsubscribe", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Unsubscribe-Post", "Auto-Submitted", "Feedback-ID"}
+	return []string{"From", "From", "To", "To", "Subject", "Subject", "Date", "Message-ID", "MIME-Version", "Content-Type", "Content-Type",
+		"Reply-To", "Cc", "List-Id", "List-Unsubscribe", "List-Unsubscribe", "List-Unsubscribe-Post", "List-Unsubscribe-Post",
+		"List-Help", "List-Help", "Auto-Submitted", "Feedback-ID"}
 }
 
 // sign puts a DKIM signature before the finished bytes. go-mail's own signing
