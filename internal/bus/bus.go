@@ -45,6 +45,9 @@ type Config struct {
 	// Patience is how long Open waits for a server that is not up yet;
 	// 0: 10 s, as docker compose starts everything at once.
 	Patience time.Duration
+	// LookOnly makes Open create nothing: an absent stream or consumer is then
+	// news.ErrNotFound.
+	LookOnly bool
 	Logger   *slog.Logger
 }
 

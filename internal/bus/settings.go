@@ -10,6 +10,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"dateline/internal/news"
 )
 
 // The stream, its subjects, and the one durable consumer.
@@ -186,7 +188,7 @@ func (b *Bus) untilEnsured(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case errors.As(err, &settings) || errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
+		case errors.As(err, &settings), errors.Is(err, news.ErrNotFound), errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount):
 			return err
 		case pause(ctx, 250*time.Millisecond) != nil:
 			return fmt.Errorf("bus: NATS at %s is not ready: %w", redact(b.url), err)
@@ -201,6 +203,9 @@ func (b *Bus) ensure(ctx context.Context) (jetstream.Consumer, error) {
 	defer cancel()
 	stream, err := b.js.Stream(ctx, StreamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		if b.config.LookOnly {
+			return nil, fmt.Errorf("bus: stream %s: %w", StreamName, news.ErrNotFound)
+		}
 		b.log.Info("creating the stream", "stream", StreamName, "replicas", b.replicas)
 		stream, err = b.js.CreateStream(ctx, streamConfig(b.replicas))
 	}
@@ -210,16 +215,27 @@ func (b *Bus) ensure(ctx context.Context) (jetstream.Consumer, error) {
 	wrong := checkStream(stream.CachedInfo().Config, b.replicas)
 	consumer, err := stream.Consumer(ctx, ConsumerName)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
+		if b.config.LookOnly {
+			return nil, errors.Join(fmt.Errorf("bus: consumer %s: %w", ConsumerName, news.ErrNotFound), settingsError(wrong))
+		}
 		consumer, err = stream.CreateConsumer(ctx, consumerConfig())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bus: consumer %s: %w", ConsumerName, err)
 	}
 	wrong = append(wrong, checkConsumer(consumer.CachedInfo().Config)...)
-	if len(wrong) > 0 {
-		return nil, &SettingsError{wrong}
+	if err := settingsError(wrong); err != nil {
+		return nil, err
 	}
 	return consumer, nil
+}
+
+// settingsError is nil without differences.
+func settingsError(wrong []Difference) error {
+	if len(wrong) == 0 {
+		return nil
+	}
+	return &SettingsError{wrong}
 }
 
 // unreachable reports whether err means that NATS cannot be asked now.

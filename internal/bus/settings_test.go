@@ -10,6 +10,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"dateline/internal/news"
 )
 
 func TestCheckStream(t *testing.T) {
@@ -83,6 +85,47 @@ func TestOwnSettingsPass(t *testing.T) {
 	dir := t.TempDir()
 	openIn(t, dir).Close()
 	openIn(t, dir)
+}
+
+// Who only looks creates nothing, and is told at once what is not there.
+func TestLookOnly(t *testing.T) {
+	t.Parallel()
+	srv := startServer(t, t.TempDir(), server.RANDOM_PORT)
+	look := func() error {
+		started := time.Now()
+		b, err := Open(t.Context(), Config{URL: srv.ClientURL(), LookOnly: true})
+		if time.Since(started) > 5*time.Second {
+			t.Error("waited although waiting mends nothing")
+		}
+		if err == nil {
+			b.Close()
+		}
+		return err
+	}
+	for range 2 { // the first one creates nothing
+		if err := look(); !errors.Is(err, news.ErrNotFound) {
+			t.Fatalf("without a stream: %v", err)
+		}
+	}
+	conn, err := nats.Connect(srv.ClientURL())
+	fatal(t, err)
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	fatal(t, err)
+	c := streamConfig(1)
+	c.MaxAge = 48 * time.Hour
+	_, err = js.CreateStream(t.Context(), c)
+	fatal(t, err)
+	var settings *SettingsError
+	if err := look(); !errors.As(err, &settings) {
+		t.Errorf("with a foreign stream and no consumer: %v", err)
+	}
+	_, err = js.UpdateStream(t.Context(), streamConfig(1))
+	fatal(t, err)
+	b, err := Open(t.Context(), Config{URL: srv.ClientURL()})
+	fatal(t, err)
+	b.Close()
+	fatal(t, look())
 }
 
 func TestForeignSettingsRefuseTheStart(t *testing.T) {
