@@ -17,6 +17,8 @@ import (
 type book struct {
 	mu       sync.Mutex
 	runs     map[string]*run
+	stories  map[string][]*run // by story URI, by revision
+	active   []news.Release    // as the store last listed them
 	audience *audience.Audience
 	now      func() time.Time
 	permit   *permit
@@ -30,7 +32,8 @@ type book struct {
 }
 
 func newBook(a *audience.Audience, p *permit, l *leases, now func() time.Time) *book {
-	return &book{runs: map[string]*run{}, loads: map[string]*load{}, awake: map[int]bool{}, audience: a, permit: p, held: l, now: now}
+	return &book{runs: map[string]*run{}, stories: map[string][]*run{}, loads: map[string]*load{}, awake: map[int]bool{},
+		audience: a, permit: p, held: l, now: now}
 }
 
 // load is what one push service has open: numbers committed as opened whose
@@ -66,7 +69,7 @@ type run struct {
 // break. The fence of its row is of that tenure.
 type cellRun struct {
 	row  *news.LedgerRow
-	lost bool // the cell went: whatever still points here is of no use
+	lost bool // the cell went, or the run is forgotten: whatever still points here is of no use
 	// todo are planned numbers that wait to be opened, by push service.
 	todo map[string][]uint32
 	// inFlight were handed to the sender and have not been answered; a stop
@@ -107,64 +110,6 @@ func weight(r *news.Release) int {
 }
 
 const weights = 5
-
-// setStates copies the stored state of releases. Known releases that are not
-// listed have nothing left to start.
-func (b *book) setStates(active []news.Release) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	listed := make(map[string]news.ReleaseState, len(active))
-	for _, r := range active {
-		listed[r.ID] = r.State
-	}
-	for id, run := range b.runs {
-		// A stop is for good.
-		if state, ok := listed[id]; ok && run.state != news.ReleaseStopped {
-			run.state = state
-		}
-	}
-}
-
-// supersede stops the earlier releases of a repair's alert: also those that
-// count as sent and only wait for the end of quiet hours.
-func (b *book) supersede(repair *run) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, r := range b.runs {
-		if r.release.AlertID == repair.release.AlertID && r.release.Revision < repair.release.Revision {
-			r.state = news.ReleaseStopped
-		}
-	}
-}
-
-// missing lists the active releases the book has no run for, in the order they
-// were released.
-func (b *book) missing(active []news.Release) []news.Release {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var fresh []news.Release
-	for _, r := range active {
-		if b.runs[r.ID] == nil {
-			fresh = append(fresh, r)
-		}
-	}
-	slices.SortFunc(fresh, func(x, y news.Release) int {
-		return cmp.Or(x.ReleasedAt.Compare(y.ReleasedAt), cmp.Compare(x.Revision, y.Revision))
-	})
-	return fresh
-}
-
-// open adds a run for a release.
-func (b *book) open(r news.Release, p *payloads, q audience.Query) *run {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if known := b.runs[r.ID]; known != nil {
-		return known
-	}
-	fresh := &run{release: r, state: r.State, cells: map[int]*cellRun{}, payload: p, query: q}
-	b.runs[r.ID] = fresh
-	return fresh
-}
 
 // ordered lists the runs, the most urgent first.
 func (b *book) ordered() []*run {
@@ -253,31 +198,12 @@ func (b *book) cancelWaiting(c *cellRun) {
 		waiting.Remove(n)
 	}
 	clear(c.todo)
-	if waiting.IsEmpty() {
+	if waiting.IsEmpty() && c.row.Settled {
 		return
 	}
 	c.row.Held.AndNot(waiting)
 	c.row.Cancelled.Or(waiting)
 	c.dirty = true
-}
-
-// forget drops runs that the store counts as settled and that hold nothing
-// back.
-func (b *book) forget() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id, r := range b.runs {
-		if !r.settled {
-			continue
-		}
-		idle := true
-		for _, c := range r.cells {
-			idle = idle && !c.dirty && c.queue == 0 && c.row.Settled && c.row.Held.IsEmpty()
-		}
-		if idle {
-			delete(b.runs, id)
-		}
-	}
 }
 
 // ours reports whether the row may be acted on and written: the cell is held,

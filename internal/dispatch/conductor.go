@@ -20,7 +20,7 @@ func (s *Service) conduct(ctx context.Context) error {
 	whole := true
 	for {
 		if err := s.step(ctx, whole); err != nil && ctx.Err() == nil {
-			s.log.Error("a step failed and is tried again", "err", err)
+			s.stepTrouble.warn(s.log, "a step failed and is tried again", err)
 		}
 		due, next := s.book.dueRetries(s.cfg.Now())
 		s.lanes.enqueue(due)
@@ -43,81 +43,66 @@ func (s *Service) conduct(ctx context.Context) error {
 }
 
 // step looks at everything once; not whole: only writes what was answered.
+// Whatever fails, the rest is done: above all, answers are written.
 func (s *Service) step(ctx context.Context, whole bool) error {
+	var err error
 	if whole {
-		if err := s.lookAtReleases(ctx); err != nil {
-			return err
-		}
+		err = s.lookAtReleases(ctx)
 		s.wakeSleepers(s.cfg.Now())
 	}
-	if err := s.writeLedger(ctx); err != nil {
-		return err
-	}
-	return s.settle(ctx)
+	return errors.Join(err, s.writeLedger(ctx), s.settle(ctx))
 }
 
 // lookAtReleases ends countdowns, takes over what is active, cancels what was
 // stopped and plans what has no plan yet.
 func (s *Service) lookAtReleases(ctx context.Context) error {
-	if err := s.endCountdowns(ctx); err != nil {
-		return err
-	}
-	if err := s.takeIn(ctx); err != nil {
-		return err
-	}
+	err := errors.Join(s.endCountdowns(ctx), s.takeIn(ctx))
 	h := s.held.list()
 	if len(h.cells) == 0 {
-		return nil
-	}
-	active, err := s.cfg.Store.ActiveReleases(ctx)
-	if err != nil {
-		return fmt.Errorf("active releases: %w", err)
-	}
-	s.book.setStates(active)
-	if err := s.loadDevices(ctx, h.cells); err != nil {
 		return err
 	}
-	for _, r := range s.book.missing(active) {
-		if err := s.open(ctx, r); err != nil {
-			return err
-		}
-	}
-	if err := s.adoptHeld(ctx, h); err != nil {
-		return err
-	}
-	if err := s.adoptRows(ctx, h); err != nil {
-		return err
+	err = errors.Join(err, s.loadDevices(ctx, h.cells), s.openActive(ctx))
+	if e := errors.Join(s.adoptHeld(ctx, h), s.adoptRows(ctx, h)); e != nil {
+		return errors.Join(err, e) // whoever does not know the rows must not plan: there may be some
 	}
 	s.book.stopWaiting()
 	for _, r := range s.book.inOrder() {
-		if r.release.Repair() {
-			s.book.supersede(r)
-			s.book.stopWaiting()
-		}
-		if err := s.planRun(ctx, r, h); err != nil {
-			return fmt.Errorf("plan release %s: %w", r.release.ID, err)
+		if e := s.planRun(ctx, r, h); e != nil {
+			err = errors.Join(err, fmt.Errorf("plan release %s: %w", r.release.ID, e))
 		}
 	}
-	return nil
+	return err
 }
 
-// open takes a release into the book.
-func (s *Service) open(ctx context.Context, r news.Release) error {
-	all, err := s.cfg.Store.ReleasesOfStory(ctx, r.StoryURI)
-	if err != nil {
-		return fmt.Errorf("releases of the story: %w", err)
-	}
-	loudest := news.Level(0)
-	for _, e := range all {
-		switch {
-		case e.AlertID == r.AlertID && e.Revision > r.Revision:
-			r.State = news.ReleaseStopped // repaired: nothing of it may start
-		case e.AlertID != r.AlertID && e.Revision < r.Revision:
-			loudest = max(loudest, e.Level)
+// openActive takes what is active into the book.
+func (s *Service) openActive(ctx context.Context) error {
+	var err error
+	for _, r := range s.book.missing() {
+		if !s.book.has(r.ID) {
+			err = errors.Join(err, s.openStory(ctx, r.StoryURI))
 		}
 	}
-	raised := r.Raised || loudest > 0 && r.Level > loudest
-	s.book.open(r, newPayloads(&r, s.cfg.BaseURL, raised), s.query(r))
+	return err
+}
+
+// openStory takes everything ever released about a story into the book: who
+// was sent one of it decides who is sent another.
+func (s *Service) openStory(ctx context.Context, uri string) error {
+	all, err := s.cfg.Store.ReleasesOfStory(ctx, uri)
+	if err != nil {
+		return fmt.Errorf("releases of story %s: %w", uri, err)
+	}
+	for _, r := range all {
+		loudest, repaired := news.Level(0), false
+		for _, e := range all {
+			if e.AlertID != r.AlertID && e.Revision < r.Revision {
+				loudest = max(loudest, e.Level)
+			}
+			repaired = repaired || repairs(&e, &r)
+		}
+		raised := r.Raised || loudest > 0 && r.Level > loudest
+		s.book.open(r, repaired, newPayloads(&r, s.cfg.BaseURL, raised), s.query(r))
+	}
 	return nil
 }
 
@@ -128,20 +113,23 @@ func (s *Service) endCountdowns(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("due alerts: %w", err)
 	}
+	err = nil
 	for _, id := range due {
 		terms := s.cfg.Terms
 		terms.Now = s.cfg.Now()
-		_, err := s.cfg.Store.ChangeAlert(ctx, id, func(a *news.Alert, story news.Story) (news.AlertAction, error) {
+		_, e := s.cfg.Store.ChangeAlert(ctx, id, func(a *news.Alert, story news.Story) (news.AlertAction, error) {
 			return news.EndHold(a, &story, terms)
 		})
 		switch {
-		case errors.Is(err, news.ErrConflict):
-			s.log.Info("a countdown ended without a send", "alert", id, "why", err)
-		case err != nil:
-			return fmt.Errorf("begin alert %s: %w", id, err)
+		case errors.Is(e, news.ErrConflict):
+			s.log.Info("a countdown ended without a send", "alert", id, "why", e)
+		case e != nil:
+			err = errors.Join(err, fmt.Errorf("begin alert %s: %w", id, e))
+		default:
+			signal(s.look)
 		}
 	}
-	return nil
+	return err
 }
 
 // adoptRows loads the ledger rows of runs in cells that have just come here.
@@ -177,7 +165,7 @@ func (s *Service) adoptHeld(ctx context.Context, h holding) error {
 		if err != nil {
 			return fmt.Errorf("release %s: %w", row.ReleaseID, err)
 		}
-		if err := s.open(ctx, r); err != nil {
+		if err := s.openStory(ctx, r.StoryURI); err != nil {
 			return err
 		}
 	}
@@ -188,19 +176,21 @@ func (s *Service) adoptHeld(ctx context.Context, h holding) error {
 
 // settle tells the store of runs that have nothing left to do here.
 func (s *Service) settle(ctx context.Context) error {
-	for _, r := range s.book.finished() {
-		done, err := s.cfg.Store.SettleRelease(ctx, r.release.ID)
-		if err != nil {
-			return fmt.Errorf("settle release %s: %w", r.release.ID, err)
-		}
-		if !done {
+	var err error
+	for _, r := range s.book.finished(s.held.list()) {
+		done, e := s.cfg.Store.SettleRelease(ctx, r.release.ID)
+		switch {
+		case e != nil:
+			err = errors.Join(err, fmt.Errorf("settle release %s: %w", r.release.ID, e))
+			continue
+		case !done:
 			continue // other processes have cells to finish
 		}
-		s.book.markSettled(r)
+		s.book.closed(r)
 		if s.cfg.Settled != nil {
 			s.cfg.Settled(r.release)
 		}
 	}
 	s.book.forget()
-	return nil
+	return err
 }

@@ -119,13 +119,16 @@ type Service struct {
 	caps     *capBook
 	figures  Figures
 
-	poke   chan struct{} // something changed: look again
+	look   chan struct{} // releases changed: the permit loop looks at once
+	poke   chan struct{} // something changed: the conductor looks again
 	commit chan struct{} // answers wait to be written
 	renew  chan struct{} // ask for the leases now
 	ready  chan struct{} // closed once what the first leases gave is loaded
 	loaded atomic.Bool
 
-	loadAtOnce int // cells; the conductor's own
+	loadAtOnce    int     // cells; the conductor's own
+	stepTrouble   trouble // the conductor's own
+	permitTrouble trouble // the permit loop's own
 }
 
 // Figures are counters since the start of the process, for metrics.
@@ -157,7 +160,7 @@ func New(cfg Config) *Service {
 	s := &Service{
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
 		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(),
-		poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
+		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
 		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1,
 	}
 	s.book = newBook(s.audience, s.permit, s.held, cfg.Now)
@@ -177,7 +180,7 @@ func (s *Service) Ready() <-chan struct{} { return s.ready }
 
 // Poke makes the dispatcher look at releases and devices now rather than at
 // its next poll. It never blocks.
-func (s *Service) Poke() { signal(s.poke) }
+func (s *Service) Poke() { signal(s.look) }
 
 // signal puts a token into a channel of capacity one.
 func signal(c chan struct{}) {

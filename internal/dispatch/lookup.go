@@ -83,60 +83,23 @@ func (b *book) unplanned(r *run, cells []int) []int {
 	return todo
 }
 
-// copyRows puts copies of the book's rows over the stored ones.
-func (b *book) copyRows(rows map[string]map[int]*news.LedgerRow, cells []int) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id, byCell := range rows {
-		r := b.runs[id]
-		if r == nil {
-			continue
-		}
-		for _, cell := range cells {
-			if c := r.cells[cell]; c != nil {
-				byCell[cell] = cloneRow(c.row, 0)
-			}
-		}
-	}
-}
-
-// inFlight reports whether any of the releases has a request in flight in the
-// cell.
-func (b *book) inFlight(releases []news.Release, cell int) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, e := range releases {
-		if r := b.runs[e.ID]; r != nil {
-			if c := r.cells[cell]; c != nil && len(c.inFlight) > 0 {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// finished lists the runs that have nothing left to do here and whose rows are
-// all written.
-func (b *book) finished() []*run {
+// finished lists the runs that have nothing left to do here and whose rows, one
+// for each of the cells, are all written.
+func (b *book) finished(h holding) []*run {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var done []*run
 	for _, r := range b.runs {
-		over := !r.settled && len(r.cells) > 0
-		for _, c := range r.cells {
-			over = over && c.row.Settled && !c.dirty
+		over := !r.settled && len(h.cells) > 0
+		for _, cell := range h.cells {
+			c := r.cells[cell]
+			over = over && c != nil && c.row.Settled && !c.dirty
 		}
 		if over {
 			done = append(done, r)
 		}
 	}
 	return done
-}
-
-func (b *book) markSettled(r *run) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	r.settled = true
 }
 
 // worthWriting reports whether the answers should be written now: many have

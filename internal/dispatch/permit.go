@@ -2,8 +2,12 @@ package dispatch
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"sync"
 	"time"
+
+	"dateline/internal/news"
 )
 
 // permit is the right to start sends, for a short while, in monotonic time. It
@@ -69,44 +73,70 @@ func (p *permit) wait(ctx context.Context) error {
 	}
 }
 
-// permitLoop renews the permit every PermitEvery for PermitFor. When the stop
-// counter has moved, what it stands for is applied to the book first.
+// permitLoop renews the permit every PermitEvery, and when somebody says that
+// there is something to see.
 func (s *Service) permitLoop(ctx context.Context) error {
 	tick := time.NewTicker(s.cfg.PermitEvery)
 	defer tick.Stop()
 	last := int64(-1)
 	for {
-		asked := time.Now()
-		read, cancel := context.WithTimeout(ctx, s.cfg.PermitFor)
-		counter, err := s.cfg.Store.Control(read)
-		if err == nil && counter != last {
-			if err = s.applyStates(read); err == nil {
-				last = counter
-				s.Poke()
-			}
+		counter, err := s.renewPermit(ctx, last)
+		if err != nil && ctx.Err() == nil {
+			s.permitTrouble.warn(s.log, "no permit: the stop counter can't be read; sends pause", err)
 		}
-		cancel()
-		switch {
-		case err == nil:
-			s.permit.renew(asked.Add(s.cfg.PermitFor))
-		case ctx.Err() == nil:
-			s.log.Warn("no permit: the stop counter can't be read; sends pause", "err", err)
-		}
+		last = counter
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
+		case <-s.look:
+			signal(s.poke) // news of devices come this way, too
 		}
 	}
 }
 
-// applyStates copies the state of every active release into the book. A
-// release that is no longer active has nothing left to start.
+// renewPermit reads the stop counter. When it has moved since last, what it
+// stands for is applied to the book before the permit is prolonged: every
+// change of what may be sent moves it, and nobody else writes the book's
+// states, so no older reading ever undoes a newer.
+func (s *Service) renewPermit(ctx context.Context, last int64) (int64, error) {
+	asked := time.Now()
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.PermitFor)
+	defer cancel()
+	counter, err := s.cfg.Store.Control(ctx)
+	if err != nil {
+		return last, err
+	}
+	if counter != last {
+		if err := s.applyStates(ctx); err != nil {
+			return last, err
+		}
+		signal(s.poke)
+	}
+	s.permit.renew(asked.Add(s.cfg.PermitFor))
+	return counter, nil
+}
+
+// applyStates copies the state of every active release into the book. One that
+// the book takes for active and the store does not list was closed meanwhile,
+// sent or stopped: it is asked for by itself.
 func (s *Service) applyStates(ctx context.Context) error {
 	active, err := s.cfg.Store.ActiveReleases(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("active releases: %w", err)
 	}
-	s.book.setStates(active)
+	closed := map[string]news.ReleaseState{}
+	for _, id := range s.book.unlisted(active) {
+		r, err := s.cfg.Store.Release(ctx, id)
+		switch {
+		case errors.Is(err, news.ErrNotFound):
+			closed[id] = news.ReleaseStopped
+		case err != nil:
+			return fmt.Errorf("release %s: %w", id, err)
+		default:
+			closed[id] = r.State
+		}
+	}
+	s.book.setStates(active, closed)
 	return nil
 }

@@ -3,7 +3,6 @@ package dispatch
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -19,8 +18,10 @@ import (
 const inFlightPatience = 2 * time.Second
 
 // planRun writes, into the book, the row of every held cell that has none yet.
-// The rows go to the store with the next write, before any send.
-func (s *Service) planRun(ctx context.Context, r *run, h holding) error {
+// The rows go to the store with the next write, before any send. A stopped run
+// is planned too: its counts must say who did not get it, and a correction goes
+// to them.
+func (s *Service) planRun(_ context.Context, r *run, h holding) error {
 	todo := s.book.unplanned(r, h.cells)
 	if len(todo) == 0 || s.book.frozen(r) {
 		return nil
@@ -30,70 +31,23 @@ func (s *Service) planRun(ctx context.Context, r *run, h holding) error {
 			return fmt.Errorf("%w: cell %d is at change %d, the release needs %d", news.ErrUnavailable, c, have, r.release.Changes[c])
 		}
 	}
-	earlier, err := s.earlier(ctx, r)
-	if err != nil {
-		return err
-	}
-	rows, err := s.earlierRows(ctx, earlier, todo)
-	if err != nil {
-		return err
-	}
 	if r.release.Repair() {
-		s.planRepair(r, earlier, rows, todo, h)
-		return nil
+		s.book.stopWaiting()
+		s.planRepair(r, todo, h)
+	} else {
+		s.planAlert(r, todo, h)
 	}
-	return s.planAlert(r, earlier, rows, todo, h)
-}
-
-// earlier lists the releases that bear on the plan of r, oldest first: for a
-// repair those of its alert, else those about the same story.
-func (s *Service) earlier(ctx context.Context, r *run) ([]news.Release, error) {
-	all, err := s.cfg.Store.ReleasesOfStory(ctx, r.release.StoryURI)
-	if err != nil {
-		return nil, fmt.Errorf("releases of the story: %w", err)
-	}
-	var before []news.Release
-	for _, e := range all {
-		if e.Revision < r.release.Revision && (!r.release.Repair() || e.AlertID == r.release.AlertID) {
-			before = append(before, e)
-		}
-	}
-	slices.SortFunc(before, func(x, y news.Release) int { return x.Revision - y.Revision })
-	return before, nil
-}
-
-// earlierRows gives the rows of earlier releases by release and cell; the
-// book's own are newer than the store's.
-func (s *Service) earlierRows(ctx context.Context, earlier []news.Release, cells []int) (map[string]map[int]*news.LedgerRow, error) {
-	rows := map[string]map[int]*news.LedgerRow{}
-	if len(earlier) == 0 {
-		return rows, nil
-	}
-	ids := make([]string, 0, len(earlier))
-	for _, e := range earlier {
-		ids = append(ids, e.ID)
-		rows[e.ID] = map[int]*news.LedgerRow{}
-	}
-	stored, err := s.cfg.Store.Ledger(ctx, ids, cells)
-	if err != nil {
-		return nil, fmt.Errorf("ledger of earlier releases: %w", err)
-	}
-	for _, row := range stored {
-		rows[row.ReleaseID][row.Cell] = row
-	}
-	s.book.copyRows(rows, cells)
-	return rows, nil
+	return nil
 }
 
 // planAlert matches a first alert against the audience.
-func (s *Service) planAlert(r *run, earlier []news.Release, rows map[string]map[int]*news.LedgerRow, cells []int, h holding) error {
+func (s *Service) planAlert(r *run, cells []int, h holding) {
 	q := r.query
 	q.Now = s.cfg.Now()
 	matcher := s.audience.NewMatcher(q)
 	planned, fresh := 0, make([]*news.LedgerRow, 0, len(cells))
 	for _, cell := range cells {
-		exclude := alreadySent(&r.release, earlier, func(id string) *news.LedgerRow { return rows[id][cell] })
-		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(q.Now), exclude)
+		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(q.Now), s.book.alreadySent(r, cell))
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned, row.Held, row.Quarantined = p.Planned, p.Held, p.Quarantined
 		s.countCaps(r.release, cell, roaring.AndNot(p.Planned, p.Held))
@@ -104,7 +58,6 @@ func (s *Service) planAlert(r *run, earlier []news.Release, rows map[string]map[
 	for _, row := range fresh {
 		s.book.adopt(r, row, h.fences[row.Cell], false)
 	}
-	return nil
 }
 
 // sentToday gives the matcher a reader's alerts of her local day.
@@ -112,61 +65,85 @@ func (s *Service) sentToday(now time.Time) func(string) int {
 	return func(subscriber string) int { return s.caps.today(subscriber, now) }
 }
 
+// before lists what was released about the story before r, oldest first, with
+// the rows of one cell; nil where there is none. b.mu is held.
+func (b *book) before(r *run, cell int) []prior {
+	var out []prior
+	for _, e := range b.stories[r.release.StoryURI] {
+		if e.release.Revision >= r.release.Revision {
+			break
+		}
+		if c := e.cells[cell]; c != nil {
+			out = append(out, prior{&e.release, e.state, c})
+		}
+	}
+	return out
+}
+
+// prior is an earlier release in one cell.
+type prior struct {
+	release *news.Release
+	state   news.ReleaseState
+	cell    *cellRun
+}
+
 // alreadySent is who, in one cell, gets no first alert of this story any more:
 // everybody an earlier one of the same or a higher level reached or will
 // (DESIGN 6: "sent again only for a repair or a higher level").
-func alreadySent(r *news.Release, earlier []news.Release, row func(string) *news.LedgerRow) *news.Numbers {
+func (b *book) alreadySent(r *run, cell int) *news.Numbers {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	sent := roaring.New()
-	for _, e := range earlier {
-		w := row(e.ID)
-		if w == nil || e.Kind == news.ReleaseKill || e.Level < r.Level {
+	for _, e := range b.before(r, cell) {
+		if e.release.Kind == news.ReleaseKill || e.release.Level < r.release.Level {
 			continue
 		}
-		sent.Or(w.Reached())
-		sent.Or(w.Held)
-		if e.State != news.ReleaseStopped {
-			sent.Or(w.Pending())
+		sent.Or(e.cell.row.Reached())
+		if e.state != news.ReleaseStopped {
+			sent.Or(e.cell.row.Held)
+			sent.Or(e.cell.row.Pending())
 		}
 	}
 	return sent
 }
 
 // planRepair takes its readers from the ledger of what it repairs.
-func (s *Service) planRepair(r *run, earlier []news.Release, rows map[string]map[int]*news.LedgerRow, cells []int, h holding) {
+func (s *Service) planRepair(r *run, cells []int, h holding) {
 	now := s.cfg.Now()
 	patient := now.Sub(r.release.ReleasedAt) < inFlightPatience
 	for _, cell := range cells {
-		if patient && s.book.inFlight(earlier, cell) {
+		reached, waiting, inFlight := s.book.repairSets(r, cell)
+		if patient && inFlight {
 			continue
 		}
-		reached, waiting := repairSets(&r.release, earlier, func(id string) *news.LedgerRow { return rows[id][cell] })
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned = roaring.Or(reached, waiting)
 		row.Held = s.asleep(waiting, cell, &r.release, now)
-		s.book.adopt(r, row, h.fences[row.Cell], false)
+		s.book.adopt(r, row, h.fences[cell], false)
 	}
 }
 
-// repairSets is DESIGN 3's rule: reached were sent an earlier revision or may
-// have been; waiting were to get one and get the correction instead.
-func repairSets(r *news.Release, earlier []news.Release, row func(string) *news.LedgerRow) (reached, waiting *news.Numbers) {
+// repairSets is DESIGN 3's rule: reached were sent an earlier revision of the
+// alert or may have been; waiting were to get one and get the correction
+// instead. inFlight says that some of the reached may turn out not to be.
+func (b *book) repairSets(r *run, cell int) (reached, waiting *news.Numbers, inFlight bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	reached, waiting = roaring.New(), roaring.New()
-	var last *news.LedgerRow
-	for _, e := range earlier {
-		w := row(e.ID)
-		if w == nil {
+	for _, e := range b.before(r, cell) {
+		if e.release.AlertID != r.release.AlertID {
 			continue
 		}
-		reached.Or(w.Reached())
-		last = w
+		reached.Or(e.cell.row.Reached())
+		inFlight = inFlight || len(e.cell.inFlight) > 0
+		// Of the last of them. What the correction stopped is cancelled by now.
+		waiting = roaring.Or(e.cell.row.Cancelled, e.cell.row.Held)
 	}
-	if r.Kind == news.ReleaseCorrection && r.Supersedes && last != nil {
-		// What the correction stopped is in the state cancelled by now.
-		waiting.Or(last.Cancelled)
-		waiting.Or(last.Held)
-		waiting.AndNot(reached)
+	if r.release.Kind != news.ReleaseCorrection || !r.release.Supersedes {
+		waiting = roaring.New()
 	}
-	return reached, waiting
+	waiting.AndNot(reached)
+	return reached, waiting, inFlight
 }
 
 // asleep is who of the waiting is in quiet hours and is not to be woken.

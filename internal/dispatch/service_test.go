@@ -38,7 +38,12 @@ func (d *desk) terms() news.ReleaseTerms {
 
 // dispatcher starts a dispatcher; stop ends it in order.
 func (d *desk) dispatcher(holder string) (s *Service, stop func()) {
-	s = New(Config{Store: d.store, Sender: d.service, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms()})
+	d.t.Helper()
+	return d.dispatcherOn(d.store, holder)
+}
+
+func (d *desk) dispatcherOn(store Store, holder string) (s *Service, stop func()) {
+	s = New(Config{Store: store, Sender: d.service, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms()})
 	ctx, cancel := context.WithCancel(d.t.Context())
 	over := make(chan error, 1)
 	go func() { over <- s.Run(ctx) }()

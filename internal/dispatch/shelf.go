@@ -1,0 +1,155 @@
+package dispatch
+
+import (
+	"cmp"
+	"slices"
+
+	"dateline/internal/audience"
+	"dateline/internal/news"
+)
+
+// This file is which releases the book has, and in which state they are.
+
+// setStates takes over what the store says of releases: those it lists as
+// active, and those that are closed although the book took them for active. A
+// stop is for good, and a repair stops what it repairs: also what counts as
+// sent and only waits for the end of quiet hours.
+func (b *book) setStates(active []news.Release, closed map[string]news.ReleaseState) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.active = active
+	for id, state := range closed {
+		b.setState(id, state)
+	}
+	for _, r := range active {
+		b.setState(r.ID, r.State)
+		b.supersede(&r)
+	}
+}
+
+func (b *book) setState(id string, state news.ReleaseState) {
+	if r := b.runs[id]; r != nil && r.state != news.ReleaseStopped {
+		r.state = state
+	}
+}
+
+// supersede stops the earlier releases of a repair's alert.
+func (b *book) supersede(repair *news.Release) {
+	if !repair.Repair() {
+		return
+	}
+	for _, r := range b.stories[repair.StoryURI] {
+		if repairs(repair, &r.release) {
+			r.state = news.ReleaseStopped
+		}
+	}
+}
+
+// repairs reports whether a repairs b.
+func repairs(a, b *news.Release) bool {
+	return a.Repair() && a.AlertID == b.AlertID && a.Revision > b.Revision
+}
+
+// unlisted is the runs that may start something and that are not among the
+// active.
+func (b *book) unlisted(active []news.Release) []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	listed := map[string]bool{}
+	for _, r := range active {
+		listed[r.ID] = true
+	}
+	var ids []string
+	for id, r := range b.runs {
+		if !listed[id] && (r.state == news.ReleaseSending || r.state == news.ReleaseHeld) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// missing lists the active releases the book has no run for, in the order they
+// were released.
+func (b *book) missing() []news.Release {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var fresh []news.Release
+	for _, r := range b.active {
+		if b.runs[r.ID] == nil {
+			fresh = append(fresh, r)
+		}
+	}
+	slices.SortFunc(fresh, func(x, y news.Release) int {
+		return cmp.Or(x.ReleasedAt.Compare(y.ReleasedAt), cmp.Compare(x.Revision, y.Revision))
+	})
+	return fresh
+}
+
+// open adds a run for a release that was just read from the store. What the
+// permit loop has learnt since goes before: of a release that was under way
+// when it was read and is not listed now, nothing is known, and it is left out
+// until it is listed.
+func (b *book) open(r news.Release, repaired bool, p *payloads, q audience.Query) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.runs[r.ID] != nil {
+		return
+	}
+	state, listed := r.State, false
+	for i := range b.active {
+		if b.active[i].ID == r.ID {
+			state, listed = b.active[i].State, true
+		}
+		repaired = repaired || repairs(&b.active[i], &r)
+	}
+	if !listed && (state == news.ReleaseSending || state == news.ReleaseHeld) {
+		return
+	}
+	if repaired {
+		state = news.ReleaseStopped
+	}
+	fresh := &run{release: r, state: state, cells: map[int]*cellRun{}, payload: p, query: q}
+	b.runs[r.ID] = fresh
+	b.stories[r.StoryURI] = append(b.stories[r.StoryURI], fresh)
+	slices.SortFunc(b.stories[r.StoryURI], func(x, y *run) int { return x.release.Revision - y.release.Revision })
+	b.supersede(&r)
+}
+
+// closed notes that the store counts the run as settled.
+func (b *book) closed(r *run) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.settled = true
+	b.active = slices.DeleteFunc(slices.Clone(b.active), func(a news.Release) bool { return a.ID == r.release.ID })
+}
+
+// forget drops the runs of stories about which nothing is left to do: the
+// store counts all of them as settled, and they hold nothing back.
+func (b *book) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for uri, runs := range b.stories {
+		if slices.ContainsFunc(runs, func(r *run) bool { return !r.idle() }) {
+			continue
+		}
+		delete(b.stories, uri)
+		for _, r := range runs {
+			delete(b.runs, r.release.ID)
+			for _, c := range r.cells {
+				c.lost = true
+			}
+		}
+	}
+}
+
+func (r *run) idle() bool {
+	if !r.settled {
+		return false
+	}
+	for _, c := range r.cells {
+		if c.dirty || len(c.inFlight) > 0 || !c.row.Settled || !c.row.Held.IsEmpty() {
+			return false
+		}
+	}
+	return true
+}
