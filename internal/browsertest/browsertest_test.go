@@ -230,11 +230,13 @@ func testRestart(t *testing.T, w *world) {
 	}
 }
 
-// TestBrowserTLS has https on both sides and the reader asked first.
+// TestBrowserTLS has https on both sides and the reader asked first. What else
+// needs a browser goes along: starting one costs seconds.
 func TestBrowserTLS(t *testing.T) {
 	svc := NewAutopush(t, TLS())
 	w := newWorld(t, svc, AskFirst())
 	w.client = trusting(t, svc.CAPEM())
+	testPage(t, w.ff)
 
 	refusing := serve(t, "127.0.0.1") // another origin, also a secure context
 	w.ff.Permit(refusing, "denied")
@@ -245,14 +247,15 @@ func TestBrowserTLS(t *testing.T) {
 	origin := serveTLS(t)
 	w.ff.Permit(origin, "granted")
 	w.subscribe(origin)
-	w.mustSend(message{Title: "over TLS"}, "", 60)
+	w.mustSend(message{Title: "over TLS", Tag: "story-1"}, "", 60)
 	w.waitTitles("over TLS")
 	svc.WaitAck(Delivered)
+
+	testOwnSender(t, w)
 }
 
-// TestPage holds the small tools for pages.
-func TestPage(t *testing.T) {
-	ff := Firefox(t)
+// testPage holds the small tools for pages.
+func testPage(t *testing.T, ff *Browser) {
 	ff.Navigate(serve(t, "127.0.0.1") + "/")
 	ff.Fill("#name", `quotes "and" 日本`)
 	if title := ff.Eval("document.title"); title != `quotes "and" 日本` {

@@ -11,13 +11,10 @@ import (
 	"dateline/internal/push"
 )
 
-// TestOwnSender: what our own sender seals, a real Firefox decrypts and shows;
+// testOwnSender: what our own sender seals, a real Firefox decrypts and shows;
 // with a wrong key it shows nothing; after the end the receipt is gone.
-func TestOwnSender(t *testing.T) {
-	svc := NewAutopush(t, TLS())
-	w := newWorld(t, svc)
-	sender := ownSender(t, w)
-	w.subscribe(serve(t, "localhost"))
+func testOwnSender(t *testing.T, w *world) {
+	svc, sender := w.svc, ownSender(t, w)
 	to := push.Target{Endpoint: w.subscription.Endpoint, P256dh: bytesOf(t, w.subscription.Keys.P256dh),
 		Auth: bytesOf(t, w.subscription.Keys.Auth)}
 	send := func(to push.Target, m message) news.Receipt {
