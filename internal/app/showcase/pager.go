@@ -30,6 +30,9 @@ func newPager(path string, query url.Values, wanted string, total, size int) pag
 	return p
 }
 
+// All is the length of the list as the page prints it.
+func (p pager) All() string { return thousands(p.Total) }
+
 // bounds are From and To as a slice's.
 func (p pager) bounds() (from, to int) { return max(0, p.From-1), p.To }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"dateline/internal/web"
@@ -30,6 +31,7 @@ type wall struct {
 	Services  []option
 	Shows     []option
 	Filtered  bool
+	Sorted    bool // phones with a notification stand first
 	Totals    totals
 	Phones    []screen
 }
@@ -68,8 +70,9 @@ func (s *Showcase) wall(r *http.Request) wall {
 	query := kept(r.URL.Query(), "q", "lang", "service", "show")
 	all := c.census(now)
 	found := c.find(query, all)
+	sorted := query.Get("show") == showAll && all.front(found)
 	p := newPager("/phones", query, r.URL.Query().Get("page"), len(found), phonesPerPage)
-	v := wall{frame: frame{Title: "Phones", Tab: "phones"}, pager: p, Query: query.Get("q"), Filtered: len(query) > 0,
+	v := wall{frame: frame{Title: "Phones", Tab: "phones"}, pager: p, Query: query.Get("q"), Filtered: len(query) > 0, Sorted: sorted,
 		Languages: choose(c.languages, query.Get("lang")), Services: c.serviceMenu(query.Get("service")),
 		Shows: showMenu(query.Get("show")), Totals: c.totals(all)}
 	from, to := p.bounds()
@@ -96,6 +99,22 @@ func (c *crowd) find(query url.Values, all *census) []int {
 		found = append(found, i)
 	}
 	return found
+}
+
+// front puts the phones that show something before the others, each group by
+// number, and reports whether there are both: most phones of a quiet hour have
+// an empty screen.
+func (all *census) front(found []int) bool {
+	slices.SortStableFunc(found, func(a, b int) int {
+		switch {
+		case all.some[a] == all.some[b]:
+			return 0
+		case all.some[a]:
+			return -1
+		}
+		return 1
+	})
+	return len(found) > 0 && all.some[found[0]] && !all.some[found[len(found)-1]]
 }
 
 func (all *census) shows(i int, what string) bool {

@@ -151,7 +151,7 @@ func TestFindingPhones(t *testing.T) {
 	st.send(phones[1], quakeAR, 1, "q")
 	st.send(phones[3], trains, 1, "t")
 	for query, want := range map[string]string{
-		"":                          "1 2 3 4",
+		"":                          "1 2 4 3",
 		"q=japan":                   "1",
 		"q=日":                       "1", // 日本
 		"q=jp":                      "1",
@@ -176,9 +176,9 @@ func TestFindingPhones(t *testing.T) {
 		"show=breaking&lang=ar":     "2",
 		"q=%3Cscript%3E":            "",
 		"show=breaking&q=%27+OR+1":  "",
-		"page=9":                    "1 2 3 4",
-		"page=-1":                   "1 2 3 4",
-		"page=999999999999999999":   "1 2 3 4",
+		"page=9":                    "1 2 4 3",
+		"page=-1":                   "1 2 4 3",
+		"page=999999999999999999":   "1 2 4 3",
 		"lang=xx&q=%00%ff&show=odd": "",
 	} {
 		for _, path := range []string{"/phones", "/phones/live"} {
