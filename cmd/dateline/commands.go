@@ -107,7 +107,7 @@ func (demoCommand) Help() string {
 	return "Starts everything inside this one process: embedded NATS, SQLite, an outbox, simulated push services and phones. " +
 		"It loads a newsroom day, publishes it, releases one breaking story and runs the digests that fall due, then stays up. " +
 		"It ignores DATABASE_URL, NATS_URL and SMTP_URL, has a folder and keys of its own (--data, default ./demo-data), " +
-		"and reaches nobody."
+		"and reaches nobody but a browser that you subscribe on its page."
 }
 
 func (c demoCommand) Run(s *surroundings) error {
@@ -140,10 +140,10 @@ func (doctorCommand) Run(s *surroundings) error {
 }
 
 type alertCommand struct {
-	List   alertListCommand   `cmd:"" help:"The newest alerts."`
+	List   alertListCommand   `cmd:"" help:"The newest alerts: id, state, level, accepted of intended devices, story, title."`
 	Show   alertShowCommand   `cmd:"" help:"One alert and its counts."`
 	Hold   alertHoldCommand   `cmd:"" help:"Stop sends from starting; reversible."`
-	Resume alertResumeCommand `cmd:"" help:"Undo a hold."`
+	Resume alertResumeCommand `cmd:"" help:"Undo a hold. An alert held during its countdown waits to be released again."`
 	Cancel alertCancelCommand `cmd:"" help:"End an alert; what went out stays."`
 	Kill   alertKillCommand   `cmd:"" help:"End an alert and retract it from everybody who was sent it."`
 }
@@ -207,7 +207,7 @@ type editorCommand struct {
 
 type editorAddCommand struct {
 	Name string `arg:"" help:"Name."`
-	Role string `help:"reporter (drafts), editor (drafts, approves others', releases, holds, kills, corrects), chief (also policy and keys)." enum:"reporter,editor,chief" required:""`
+	Role string `help:"reporter (drafts), editor (drafts, approves others', releases, holds, kills, corrects), chief (also runs digests)." placeholder:"reporter|editor|chief" enum:"reporter,editor,chief" required:""`
 }
 
 func (c editorAddCommand) Run(s *surroundings) error {

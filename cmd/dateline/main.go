@@ -12,9 +12,11 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
+	"dateline/internal/app"
 	"dateline/internal/news"
 )
 
@@ -35,7 +37,7 @@ func run(args []string) int {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "dateline: %v; `dateline --help` is the manual\n", err)
+		fmt.Fprintf(os.Stderr, "dateline: %v; `%s --help` is the manual\n", err, spoken(err))
 		return 2
 	}
 	ctx, stop := context.WithCancel(context.Background())
@@ -55,8 +57,21 @@ func run(args []string) int {
 		return code
 	case <-signals:
 		fmt.Fprintln(os.Stderr, "dateline: stopped at once")
-		return 1
+	case <-time.After(app.StopWithin): // every part has its own, shorter bound; this one holds if one breaks it
+		fmt.Fprintf(os.Stderr, "dateline: still not stopped after %s; stopped at once\n", app.StopWithin)
 	}
+	return 1
+}
+
+// spoken is as much of the command line as was understood.
+func spoken(err error) string {
+	var fault *kong.ParseError
+	if errors.As(err, &fault) && fault.Context != nil {
+		if node := fault.Context.Selected(); node != nil {
+			return node.FullPath()
+		}
+	}
+	return "dateline"
 }
 
 // work runs the command and gives its exit code.

@@ -12,7 +12,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -130,7 +130,7 @@ func (c *Config) storeURL() string {
 	if c.DatabaseURL != "" {
 		return c.DatabaseURL
 	}
-	return "sqlite:" + filepath.Join(c.Data, "dateline.db")
+	return "sqlite:" + filepath.Join(c.Data, databaseFile)
 }
 
 // openStore opens and migrates the database, and checks that our keys are the
@@ -152,13 +152,16 @@ func openStore(ctx context.Context, cfg *Config, keys Keys, log *slog.Logger) (*
 	s, err := store.Open(ctx, store.Config{URL: cfg.storeURL(), SealKey: keys.Seal, VAPIDKeyID: keys.VAPID.KeyID(),
 		Logger: log})
 	if err != nil {
+		if !cfg.embedded() {
+			return nil, fmt.Errorf("DATABASE_URL: the database can't be opened: %w", err)
+		}
 		return nil, fmt.Errorf("open the database: %w", err)
 	}
 	if err := s.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("bring the database's schema up to date: %w", err), s.Close())
 	}
 	if err := s.CheckFingerprints(ctx, keys.fingerprints()); err != nil {
-		return nil, errors.Join(fmt.Errorf("the keys do not belong to this database: %w", err), s.Close())
+		return nil, errors.Join(fmt.Errorf("the keys do not belong to this database; bring those it was set up with: %w", err), s.Close())
 	}
 	return s, nil
 }
@@ -166,6 +169,9 @@ func openStore(ctx context.Context, cfg *Config, keys Keys, log *slog.Logger) (*
 func (a *App) openBus(ctx context.Context) error {
 	b, err := bus.Open(ctx, bus.Config{URL: a.cfg.NATSURL, Dir: filepath.Join(a.cfg.Data, "nats"), Logger: a.log})
 	if err != nil {
+		if a.cfg.NATSURL != "" {
+			return fmt.Errorf("NATS_URL: %w", err)
+		}
 		return fmt.Errorf("open NATS: %w", err)
 	}
 	a.bus = b
@@ -199,18 +205,27 @@ func (a *App) openSender(context.Context) error {
 }
 
 func newSender(cfg *Config, keys Keys, log *slog.Logger) (*push.Sender, error) {
-	c := push.Config{Keys: keys.VAPID, Subject: cfg.VAPIDSubject, Origins: cfg.PushOrigins, Logger: log}
-	if len(cfg.PushCA) > 0 {
-		pool, err := x509.SystemCertPool()
-		if err != nil {
-			pool = x509.NewCertPool()
-		}
-		if !pool.AppendCertsFromPEM(cfg.PushCA) {
-			return nil, news.Invalid("DATELINE_PUSH_CA", "has no certificate in it; it must be a PEM file")
-		}
-		c.RootCAs = pool
+	roots, err := certificates(cfg.PushCA)
+	if err != nil {
+		return nil, err
 	}
-	return push.New(c)
+	return push.New(push.Config{Keys: keys.VAPID, Subject: cfg.VAPIDSubject, Origins: cfg.PushOrigins, RootCAs: roots, Logger: log})
+}
+
+// certificates are the system's authorities and those of DATELINE_PUSH_CA; nil
+// for the system's alone.
+func certificates(extra []byte) (*x509.CertPool, error) {
+	if len(extra) == 0 {
+		return nil, nil //nolint:nilnil // as crypto/tls understands it
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	if !pool.AppendCertsFromPEM(extra) {
+		return nil, news.Invalid("DATELINE_PUSH_CA", "has no certificate in it; it must be a PEM file")
+	}
+	return pool, nil
 }
 
 // openMailer reaches for SMTP_URL, or starts the outbox inside the program.
@@ -293,11 +308,7 @@ func (a *App) holder() string {
 	if a.cfg.embedded() {
 		return "alone"
 	}
-	raw := make([]byte, 8)
-	if _, err := rand.Read(raw); err != nil { // crypto/rand does not fail on the systems we run on
-		return newID()
-	}
-	return "process-" + hex.EncodeToString(raw)
+	return "process-" + strings.ToLower(rand.Text())
 }
 
 // Run serves and works until ctx ends, then stops everything in reverse within

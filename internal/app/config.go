@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
 	"log/slog"
 	"net"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"dateline/internal/email"
+	"dateline/internal/intake"
 	"dateline/internal/news"
 	"dateline/internal/push"
 )
@@ -66,6 +69,12 @@ type Config struct {
 	Demo     bool // set by the demo: outbox and phones are shown
 }
 
+// Files in the data folder: SQLite's, and the lock of the process that serves it.
+const (
+	databaseFile = "dateline.db"
+	lockFile     = "dateline.lock"
+)
+
 // Publisher is the imprint of mails.
 type Publisher struct {
 	Name    string
@@ -102,7 +111,7 @@ func Load(getenv func(string) string) (Config, error) {
 		Policies:     r.policies(),
 		Hold:         r.duration("DATELINE_HOLD", 10*time.Second),
 		Canary:       r.onOff("DATELINE_CANARY", true),
-		MaxStoryAge:  r.duration("DATELINE_MAX_STORY_AGE", 6*time.Hour),
+		MaxStoryAge:  r.storyAge(),
 		StoryHosts:   r.list("DATELINE_STORY_HOSTS"),
 		VAPIDKey:     r.secret("DATELINE_VAPID_KEY"),
 		LinkKey:      r.secret("DATELINE_LINK_KEY"),
@@ -142,13 +151,22 @@ func (r *reader) secret(name string) string {
 	case direct != "" && path != "":
 		r.problems.Add(name, "is set, and so is %s_FILE; set one of them", name)
 	case path != "":
-		raw, err := os.ReadFile(filepath.Clean(path))
-		if err != nil {
-			r.problems.Add(name+"_FILE", "can't be read: %v", err)
-		}
-		return strings.TrimSpace(string(raw))
+		return strings.TrimSpace(string(r.content(name+"_FILE", path)))
 	}
 	return direct
+}
+
+// content is what is in a file that a setting names. An empty one is a fault:
+// it would be taken for a setting that is not there.
+func (r *reader) content(setting, path string) []byte {
+	raw, err := os.ReadFile(filepath.Clean(path))
+	switch {
+	case err != nil:
+		r.problems.Add(setting, "can't be read: %v", err)
+	case len(bytes.TrimSpace(raw)) == 0:
+		r.problems.Add(setting, "is empty: %s", path)
+	}
+	return raw
 }
 
 // file is the content of a file that is named directly.
@@ -157,11 +175,7 @@ func (r *reader) file(name string) []byte {
 	if path == "" {
 		return nil
 	}
-	raw, err := os.ReadFile(filepath.Clean(path))
-	if err != nil {
-		r.problems.Add(name, "can't be read: %v", err)
-	}
-	return raw
+	return r.content(name, path)
 }
 
 func (r *reader) list(name string) []string {
@@ -192,6 +206,17 @@ func (r *reader) duration(name string, otherwise time.Duration) time.Duration {
 	d, err := time.ParseDuration(v)
 	if err != nil || d < 0 {
 		r.problems.Add(name, "must be a duration such as 10s or 6h, not %q", v)
+	}
+	return d
+}
+
+// storyAge is never zero: then no story would be young enough for anything.
+func (r *reader) storyAge() time.Duration {
+	const name = "DATELINE_MAX_STORY_AGE"
+	before := len(r.problems)
+	d := r.duration(name, 6*time.Hour)
+	if d == 0 && len(r.problems) == before {
+		r.problems.Add(name, "must be longer than nothing")
 	}
 	return d
 }
@@ -256,8 +281,9 @@ func (r *reader) databaseURL() string {
 func (r *reader) natsURL() string {
 	v := r.secret("NATS_URL")
 	for part := range strings.SplitSeq(v, ",") {
-		if part = strings.TrimSpace(part); part != "" && !strings.Contains(part, "://") {
-			r.problems.Add("NATS_URL", "must be nats://… or tls://… addresses")
+		scheme, _, _ := strings.Cut(strings.TrimSpace(part), "://")
+		if scheme != "" && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, scheme) {
+			r.problems.Add("NATS_URL", "must be nats://… or tls://… addresses, separated by commas")
 		}
 	}
 	return v
@@ -361,9 +387,10 @@ func (r *reader) vapidSubject(baseURL string) string {
 	return ""
 }
 
-// together checks what only the whole can tell.
+// together checks what only the whole can tell, and what other packages know
+// better: every fault is found here, before anything is touched.
 func (r *reader) together(c *Config) {
-	if c.DatabaseURL == "" && len(c.Roles) < 5 {
+	if c.DatabaseURL == "" && len(slices.Compact(slices.Sorted(slices.Values(c.Roles)))) < 5 {
 		r.problems.Add("DATELINE_ROLES", "several processes need Postgres: set DATABASE_URL, or leave the roles away")
 	}
 	if c.DatabaseURL != "" {
@@ -373,9 +400,16 @@ func (r *reader) together(c *Config) {
 			}
 		}
 	}
-	if c.AdminKey != "" && len(c.AdminKey) < 16 {
-		r.problems.Add("DATELINE_ADMIN_KEY", "must have 16 characters or more")
+	_, faults := parseKeys(c.keyTexts())
+	r.problems = append(r.problems, faults...)
+	for _, origin := range c.PushOrigins {
+		_, err := push.ParseOrigin(origin)
+		r.problems.Take("DATELINE_PUSH_ORIGINS", err)
 	}
+	_, err := certificates(c.PushCA)
+	r.problems.Take("", err)
+	_, err = intake.NewDecoder(c.StoryHosts, time.Now)
+	r.problems.Take("", err)
 	r.mailNeeds(c)
 	slices.SortStableFunc(r.problems, func(a, b news.Problem) int { return strings.Compare(a.Path, b.Path) })
 }
@@ -383,15 +417,17 @@ func (r *reader) together(c *Config) {
 // mailNeeds: real mail without a sender, an imprint and a signature would be
 // refused by mailbox providers and by law.
 func (r *reader) mailNeeds(c *Config) {
+	r.problems.Take("DATELINE_MAIL_FROM", email.CheckFrom(c.MailFrom.String()))
+	if c.DKIMKey != "" {
+		_, err := email.ParseDKIMKey(c.DKIMKey)
+		r.problems.Take("DATELINE_DKIM_KEY", err)
+	}
 	if c.SMTPURL == "" {
 		return
 	}
-	u, err := url.Parse(c.SMTPURL)
-	if err != nil || (u.Scheme != "smtp" && u.Scheme != "smtps") || u.Hostname() == "" {
-		r.problems.Add("SMTP_URL", "must be smtp://user:pass@host:port or smtps://…")
-		return
-	}
-	if a, err := netip.ParseAddr(u.Hostname()); u.Hostname() == "localhost" || err == nil && a.IsLoopback() {
+	server, err := email.ParseURL(c.SMTPURL)
+	r.problems.Take("SMTP_URL", err)
+	if err != nil || server.Loopback() {
 		return
 	}
 	for _, name := range []string{"DATELINE_MAIL_FROM", "DATELINE_PUBLISHER_NAME", "DATELINE_PUBLISHER_ADDRESS"} {

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,10 +77,13 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	defer func() { err = errors.Join(err, d.app.Close()) }()
 	d.show = showcase.New(showcase.Config{Floor: d.app.floor, Outbox: d.app.outbox})
 	d.app.showcase = d.show.Routes
-	d.say("Dateline demo: one process, simulated push services, phones and mailboxes; nothing reaches a real reader")
+	d.say("Dateline demo: one process; push services, phones and mailboxes are simulated")
 	d.say("  started     in %s: embedded NATS, SQLite, an SMTP outbox, %d push services", time.Since(began).Round(time.Millisecond), len(d.services))
 	running := make(chan error, 1)
-	go func() { running <- d.app.Run(ctx) }()
+	go func() {
+		defer stop() // a part that fails ends the show: nobody would answer it
+		running <- d.app.Run(ctx)
+	}()
 	if err := d.day(ctx); err != nil {
 		stop()
 		return errors.Join(err, <-running)
@@ -116,7 +120,26 @@ func (d *demo) day(ctx context.Context) error {
 	return nil
 }
 
-func (d *demo) say(words string, args ...any) { d.progress.Line(fmt.Sprintf(words, args...)) }
+func (d *demo) say(words string, args ...any) {
+	d.progress.Line(folded(fmt.Sprintf(words, args...), 80, strings.Repeat(" ", 14)))
+}
+
+// folded breaks a line that is too wide at spaces; what follows is indented.
+func folded(line string, width int, indent string) string {
+	var out []string
+	for runes := []rune(line); ; runes = []rune(line) {
+		at := -1
+		for i := len(indent) + 1; i < len(runes) && i <= width; i++ {
+			if runes[i] == ' ' {
+				at = i
+			}
+		}
+		if len(runes) <= width || at < 0 {
+			return strings.Join(append(out, line), "\n")
+		}
+		out, line = append(out, string(runes[:at])), indent+string(runes[at+1:])
+	}
+}
 
 // task names what the progress line is about.
 func (d *demo) task(what string) {
@@ -146,7 +169,7 @@ func demoFolder(o DemoOptions) (folder string, remove func(), err error) {
 		}
 	case err != nil:
 		return "", nil, err
-	case len(entries) > 0 && !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == demoMark }):
+	case !isDemos(entries):
 		return "", nil, fmt.Errorf("%s is not a demo's folder, and a demo begins by emptying its folder; choose another with --data", folder)
 	}
 	unlock, err := lockFolder(folder) // a demo that runs there must not lose its files
@@ -154,15 +177,29 @@ func demoFolder(o DemoOptions) (folder string, remove func(), err error) {
 		return "", nil, err
 	}
 	defer unlock()
+	// Marked before anything is removed: a demo that is killed here must know
+	// its folder again.
+	if err := os.WriteFile(filepath.Join(folder, demoMark), nil, 0o600); err != nil {
+		return "", nil, err
+	}
 	for _, e := range entries {
-		if e.Name() == "dateline.lock" {
+		if e.Name() == lockFile || e.Name() == demoMark {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(folder, e.Name())); err != nil {
 			return "", nil, err
 		}
 	}
-	return folder, remove, os.WriteFile(filepath.Join(folder, demoMark), nil, 0o600)
+	return folder, remove, nil
+}
+
+// isDemos reports whether a folder may be emptied: it bears the mark, or there
+// is nothing in it but a lock that was taken before the mark was set.
+func isDemos(entries []os.DirEntry) bool {
+	named := func(name string) bool {
+		return slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Name() == name })
+	}
+	return len(entries) == 0 || named(demoMark) || len(entries) == 1 && named(lockFile)
 }
 
 // config is the demo's own; the environment plays no part in it.

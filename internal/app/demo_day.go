@@ -153,7 +153,8 @@ func (d *demo) publishRecent(ctx context.Context, send func() (time.Time, error)
 		d.mu.Lock()
 		shown, ok := d.first[a.ID]
 		d.mu.Unlock()
-		if ok && shown.After(acked.Add(-time.Second)) && !a.CreatedAt.Before(acked.Add(-time.Second)) {
+		if ok && a.ID != d.account.timed && !a.CreatedAt.Before(acked.Add(-time.Second)) {
+			d.account.timed = a.ID
 			d.account.latencies = append(d.account.latencies, shown.Sub(acked))
 		}
 		return true, nil
@@ -203,7 +204,7 @@ func (d *demo) runDigests(ctx context.Context) error {
 		return fmt.Errorf("digests: %w", err)
 	}
 	d.account.digests = figures
-	d.say("  digests     %d due in the next 24 hours: %d sent in %s, %d with nothing to tell, %d failed", figures.Due, figures.Sent,
+	d.say("  digests     %d due within 24 h: %d sent in %s, %d with no news, %d failed", figures.Due, figures.Sent,
 		time.Since(began).Round(time.Millisecond), figures.Empty, figures.Failed+figures.Unknown+figures.Deferred)
 	return nil
 }

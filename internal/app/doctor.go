@@ -41,6 +41,7 @@ func (e *examination) say(grade, what, words string, args ...any) {
 func Doctor(ctx context.Context, cfg Config, loadErr error, out io.Writer) error {
 	e := &examination{cfg: &cfg, out: out, resolver: net.DefaultResolver}
 	e.configuration(loadErr)
+	e.unknown(os.Environ())
 	e.placeholders()
 	keys, haveKeys := e.keys()
 	if haveKeys {
@@ -69,6 +70,23 @@ func (e *examination) configuration(err error) {
 	}
 }
 
+// unknown names variables that look like ours and are not: a misspelt one is
+// otherwise as good as none.
+func (e *examination) unknown(environ []string) {
+	known := map[string]bool{}
+	for _, v := range Variables() {
+		known[v.Name] = true
+		if v.Secret {
+			known[v.Name+"_FILE"] = true
+		}
+	}
+	for _, setting := range environ {
+		if name, _, _ := strings.Cut(setting, "="); strings.HasPrefix(name, "DATELINE_") && !known[name] {
+			e.say("note", "configuration", "%s is not a setting: misspelt? `dateline doctor --help` lists them", name)
+		}
+	}
+}
+
 // placeholders complains of defaults that readers would see.
 func (e *examination) placeholders() {
 	if e.cfg.BaseURL == "" {
@@ -79,7 +97,7 @@ func (e *examination) placeholders() {
 	if e.cfg.Publisher.Name == "Dateline" || len(e.cfg.Publisher.Address) == 0 {
 		e.say("note", "imprint", "set DATELINE_PUBLISHER_NAME, …_ID and …_ADDRESS: mails name no publisher one could write to")
 	}
-	if strings.HasSuffix(e.cfg.MailFrom.Address, "@dateline.example") {
+	if e.placeholderSender() {
 		e.say("note", "sender", "set DATELINE_MAIL_FROM: mails come from a placeholder")
 	}
 	if e.cfg.VAPIDSubject == "" {
@@ -87,12 +105,15 @@ func (e *examination) placeholders() {
 	}
 }
 
+func (e *examination) placeholderSender() bool {
+	return strings.HasSuffix(e.cfg.MailFrom.Address, "@dateline.example")
+}
+
 // keys reads the keys without making any.
 func (e *examination) keys() (Keys, bool) {
 	missing := 0
 	for _, k := range keyFiles() {
-		if set := map[string]string{"DATELINE_VAPID_KEY": e.cfg.VAPIDKey, "DATELINE_LINK_KEY": e.cfg.LinkKey,
-			"DATELINE_SEAL_KEY": e.cfg.SealKey, "DATELINE_ADMIN_KEY": e.cfg.AdminKey}[k.variable]; set != "" {
+		if e.cfg.keyTexts()[k.variable] != "" {
 			continue
 		}
 		path := filepath.Join(e.cfg.Data, k.file)
@@ -119,14 +140,14 @@ func (e *examination) keys() (Keys, bool) {
 
 func (e *examination) database(ctx context.Context, keys Keys) {
 	if e.cfg.embedded() {
-		if _, err := os.Stat(filepath.Join(e.cfg.Data, "dateline.db")); errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(e.cfg.Data, databaseFile)); errors.Is(err, os.ErrNotExist) {
 			e.say("note", "database", "is not there yet: the first `dateline serve` makes it")
 			return
 		}
 	}
 	s, err := store.Open(ctx, store.Config{URL: e.cfg.storeURL(), SealKey: keys.Seal, VAPIDKeyID: keys.VAPID.KeyID(), Logger: discard()})
 	if err != nil {
-		e.say("bad", "database", "can't be opened: %v", err)
+		e.say("bad", "database", "can't be opened; see DATABASE_URL or DATELINE_DATA: %v", err)
 		return
 	}
 	defer s.Close() //nolint:errcheck // what was written is committed
@@ -142,8 +163,8 @@ func (e *examination) database(ctx context.Context, keys Keys) {
 		e.say("bad", "database", "schema %d is newer than this program's %d: run the newer program", current, latest)
 		return
 	}
-	if err := s.CheckFingerprints(ctx, keys.fingerprints()); err != nil {
-		e.say("bad", "database", "%v", err)
+	if err := s.CompareFingerprints(ctx, keys.fingerprints()); err != nil {
+		e.say("bad", "database", "the keys do not belong to it; bring those it was set up with: %v", err)
 		return
 	}
 	e.say("ok", "database", "%s, schema %d, and the keys belong to it", s.Engine(), current)
@@ -188,7 +209,11 @@ func (e *examination) nats(ctx context.Context) {
 		e.say("note", "NATS", "embedded; it runs inside `dateline serve`, which is not running on %s", e.cfg.Data)
 		return
 	}
-	b, err := bus.Open(ctx, bus.Config{URL: address, Logger: discard(), Patience: 3 * time.Second})
+	b, err := bus.Open(ctx, bus.Config{URL: address, LookOnly: true, Logger: discard(), Patience: 3 * time.Second})
+	if errors.Is(err, news.ErrNotFound) {
+		e.say("note", "NATS", "answers; it has no stream %s yet, or nobody who reads it: the first `dateline serve` makes both", bus.StreamName)
+		return
+	}
 	if err != nil {
 		e.say("bad", "NATS", "%v", err)
 		return
@@ -216,10 +241,13 @@ func (e *examination) mail(ctx context.Context) {
 	dialer := net.Dialer{Timeout: 5 * time.Second}
 	conn, err := dialer.DialContext(ctx, "tcp", server.Addr())
 	if err != nil {
-		e.say("bad", "mail", "the server can't be reached: %v", err)
+		e.say("bad", "mail", "the server of SMTP_URL can't be reached: %v", err)
 	} else {
 		conn.Close()
 		e.say("ok", "mail", "the server can be reached")
+	}
+	if e.placeholderSender() {
+		return // noted above; its domain is nobody's
 	}
 	_, domain, _ := strings.Cut(e.cfg.MailFrom.Address, "@")
 	e.record(ctx, "SPF", domain, "v=spf1")

@@ -2,8 +2,11 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -34,6 +37,9 @@ func Migrate(ctx context.Context, cfg *Config, out io.Writer) error {
 // withDesk opens the database and gives a desk on it, which works whether or
 // not a dateline is serving: dispatchers read the stop counter every 100 ms.
 func withDesk(ctx context.Context, cfg *Config, do func(*desk.Service, desk.Newsroom) error) error {
+	if err := hasDatabase(cfg); err != nil {
+		return err
+	}
 	keys, err := LoadKeys(cfg)
 	if err != nil {
 		return err
@@ -56,6 +62,18 @@ func withDesk(ctx context.Context, cfg *Config, do func(*desk.Service, desk.News
 	return do(desk.New(c), s)
 }
 
+// hasDatabase refuses a folder that nothing was kept in: whoever stands in the
+// wrong one must not be told that there are no alerts.
+func hasDatabase(cfg *Config) error {
+	if !cfg.embedded() {
+		return nil
+	}
+	if _, err := os.Stat(filepath.Join(cfg.Data, databaseFile)); errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no database in the data folder %s: name the right one with --data or DATELINE_DATA, or set DATABASE_URL; a new one is made by `dateline serve` or `dateline migrate`", cfg.Data)
+	}
+	return nil
+}
+
 // AddEditor adds a person to the newsroom.
 func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, out io.Writer) error {
 	return withDesk(ctx, cfg, func(_ *desk.Service, room desk.Newsroom) error {
@@ -63,7 +81,7 @@ func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, ou
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "%s is a %s now\n", e.Name, e.Role)
+		_, err = fmt.Fprintf(out, "%s is now in the newsroom as %s\n", e.Name, e.Role)
 		return err
 	})
 }
@@ -121,13 +139,18 @@ func StepAlert(ctx context.Context, cfg *Config, step AlertStep, id, reason stri
 			return err
 		}
 		c := counts(v)
+		state := string(v.Alert.State)
+		if step == AlertResume && v.Alert.State == news.AlertApproved {
+			state += " and waits to be released" // it was held during its countdown
+		}
 		_, err = fmt.Fprintf(out, "alert %s is %s: %d intended, %d accepted, %d pending, %d held, %d cancelled\n",
-			v.Alert.ID, v.Alert.State, c.Intended, c.Accepted, c.Pending, c.Held, c.Cancelled)
+			v.Alert.ID, state, c.Intended, c.Accepted, c.Pending, c.Held, c.Cancelled)
 		return err
 	})
 }
 
-// ListAlerts prints the newest alerts.
+// ListAlerts prints the newest alerts: id, state, level, devices it was accepted
+// for of those it is meant for, story and title.
 func ListAlerts(ctx context.Context, cfg *Config, out io.Writer) error {
 	return withDesk(ctx, cfg, func(d *desk.Service, _ desk.Newsroom) error {
 		views, err := d.Newest(ctx)
@@ -140,8 +163,8 @@ func ListAlerts(ctx context.Context, cfg *Config, out io.Writer) error {
 		}
 		for _, v := range views {
 			c := counts(v)
-			if _, err := fmt.Fprintf(out, "%s  %-9s %-8s  %d of %d  %s\n", v.Alert.ID, v.Alert.State, v.Alert.Level,
-				c.Accepted, c.Intended, v.Alert.StoryURI); err != nil {
+			if _, err := fmt.Fprintf(out, "%s  %-9s %-8s  %11s  %s  %s\n", v.Alert.ID, v.Alert.State, v.Alert.Level,
+				fmt.Sprintf("%d of %d", c.Accepted, c.Intended), v.Alert.StoryURI, v.Alert.Texts[v.Alert.Language].Title); err != nil {
 				return err
 			}
 		}

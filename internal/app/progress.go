@@ -27,7 +27,11 @@ type Progress struct {
 // NewProgress shows progress of `what` on out.
 func NewProgress(out io.Writer, what string) *Progress {
 	f, ok := out.(*os.File)
-	return &Progress{out: out, what: what, terminal: ok && term.IsTerminal(int(f.Fd()))}
+	p := &Progress{out: out, what: what, terminal: ok && term.IsTerminal(int(f.Fd()))}
+	if !p.terminal {
+		p.last = time.Now() // what is done within seconds needs no line
+	}
+	return p
 }
 
 // Set says that done of total is done; total 0 is unknown.

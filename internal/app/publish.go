@@ -64,7 +64,11 @@ func Publish(ctx context.Context, cfg *Config, files []string, stdin io.Reader, 
 			return fmt.Errorf("story %d of %d was not acknowledged: %w", i+1, len(events), err)
 		}
 	}
-	_, err = fmt.Fprintf(out, "%d stories published and acknowledged\n", len(events))
+	noun := "stories"
+	if len(events) == 1 {
+		noun = "story"
+	}
+	_, err = fmt.Fprintf(out, "%d %s published and acknowledged\n", len(events), noun)
 	return err
 }
 

@@ -1,0 +1,59 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"dateline/internal/news"
+)
+
+func TestFolded(t *testing.T) {
+	for _, c := range []struct{ line, want string }{
+		{"  a  short one", "  a  short one"},
+		{"  a    one two three", "  a    one two\n    three"},
+		{"  a    one two three four five", "  a    one two\n    three four\n    five"},
+		{"  b    indivisible-word", "  b\n    indivisible-word"},
+		{"  indivisible-word-here", "  indivisible-word-here"},
+	} {
+		if got := folded(c.line, 14, "    "); squeezed(got) != squeezed(c.want) {
+			t.Errorf("%q:\n%s\nwant\n%s", c.line, got, c.want)
+		}
+	}
+}
+
+// squeezed leaves out the spaces that a break may leave at the end of a line.
+func squeezed(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+func TestDoctorNamesMisspeltSettings(t *testing.T) {
+	var out bytes.Buffer
+	e := &examination{cfg: &Config{}, out: &out}
+	e.unknown([]string{"DATELINE_LISTN=:1", "DATELINE_LISTEN=:1", "DATELINE_LINK_KEY_FILE=x", "DATELINE_HOLD_FILE=x", "PATH=x"})
+	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "DATELINE_LISTN ") || !strings.Contains(text, "DATELINE_HOLD_FILE ") {
+		t.Errorf("the doctor says %q", text)
+	}
+	if e.bad != 0 {
+		t.Error("a name that only looks like ours is a fault")
+	}
+}
+
+// An editor in the wrong folder is not told that there are no alerts.
+func TestNoDatabaseIsMadeByLooking(t *testing.T) {
+	cfg := Config{Data: t.TempDir()}
+	var out bytes.Buffer
+	for name, do := range map[string]func() error{
+		"alert list": func() error { return ListAlerts(context.Background(), &cfg, &out) },
+		"editor add": func() error { return AddEditor(context.Background(), &cfg, "Aiko Mori", news.RoleEditor, &out) },
+	} {
+		if err := do(); err == nil || !strings.Contains(err.Error(), cfg.Data) || out.Len() > 0 {
+			t.Errorf("%s: %v, %q", name, err, out.String())
+		}
+	}
+}
