@@ -118,7 +118,14 @@ type serverLog struct {
 func (l *serverLog) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
 func (l *serverLog) Debugf(string, ...any)           {}
 func (l *serverLog) Tracef(string, ...any)           {}
-func (l *serverLog) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
+
+// Warnf passes over the one warning of every start: our password is random,
+// made anew each time, and in no file but nats.url, which is only ours (0600).
+func (l *serverLog) Warnf(format string, v ...any) {
+	if text := fmt.Sprintf(format, v...); !strings.HasPrefix(text, "Plaintext passwords detected") {
+		l.log.Warn(text)
+	}
+}
 
 func (l *serverLog) Errorf(format string, v ...any) {
 	text := fmt.Sprintf(format, v...)

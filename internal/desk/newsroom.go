@@ -138,7 +138,7 @@ func keyScopes(scopes []string, role news.Role) ([]string, error) {
 		case !slices.Contains(news.Scopes(), s):
 			faults.Add(path, "is not a scope: %q; there are %s", firstRunes(s, 40), strings.Join(news.Scopes(), " "))
 		case !slices.Contains(RoleScopes(role), s):
-			faults.Add(path, "a %s can't have %s", role, s)
+			faults.Add(path, "the role %s can't have %s", role, s)
 		}
 	}
 	if len(scopes) == 0 {

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,6 +37,9 @@ func (d *Service) Draft(ctx context.Context, by news.Person, w Writing) (View, e
 		return View{}, news.Invalid("story", "is required: the uri of the story the alert is about")
 	}
 	story, err := d.store.Story(ctx, w.StoryURI)
+	if errors.Is(err, news.ErrNotFound) {
+		return View{}, fmt.Errorf("%w: there is no story with this uri; publish it first", news.ErrNotFound)
+	}
 	if err != nil {
 		return View{}, fmt.Errorf("desk: draft an alert about %s: %w", w.StoryURI, err)
 	}

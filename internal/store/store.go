@@ -250,9 +250,9 @@ func compareFingerprints(ctx context.Context, c conn, keys map[string]string) er
 	for _, k := range known {
 		switch mine, ok := keys[k.Name]; {
 		case !ok:
-			problems.Add(k.Name, "this database is used with a %s key, and this process has none", k.Name)
+			problems.Add(k.Name, "is missing: this database is used with one")
 		case mine != k.Value:
-			problems.Add(k.Name, "the %s key is not the one this database is used with", k.Name)
+			problems.Add(k.Name, "is not the key this database is used with")
 		}
 	}
 	return problems.Err()
