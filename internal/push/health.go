@@ -35,6 +35,9 @@ func (a answers) plus(b answers) answers {
 // 20 troubles in a row, more than 20 % throttled or more than 0.5 % refused
 // for our key within the last one to two minutes.
 func (h *health) judge(r news.Receipt, at time.Time) bool {
+	if r.Reason == "stopped" || r.Reason == "cancelled" {
+		return false // our own doing says nothing about them
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if passed := at.Sub(h.since); passed >= healthWindow || passed < 0 {
@@ -52,8 +55,6 @@ func (h *health) judge(r news.Receipt, at time.Time) bool {
 		h.now.forbidden++
 	}
 	switch {
-	case r.Reason == "stopped" || r.Reason == "cancelled":
-		return false // our own doing says nothing about them
 	case r.Outcome == news.Ambiguous, r.Outcome == news.Retry && r.Reason != "throttled":
 		h.row++
 	default:

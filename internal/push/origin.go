@@ -159,6 +159,8 @@ func (s *Sender) route(endpoint string) (u *url.URL, origin, fault string) {
 	switch {
 	case fault != "":
 		return nil, "", fault
+	case s.subject == "" && isApple(origin):
+		return nil, "", noSubject // also where the operator named it
 	case s.origins[origin]:
 		return u, origin, ""
 	case u.Scheme != "https":
@@ -167,8 +169,6 @@ func (s *Sender) route(endpoint string) (u *url.URL, origin, fault string) {
 		return nil, "", "must be on port 443"
 	case !builtIn(u.Hostname()):
 		return nil, "", "is not at a push service we know"
-	case s.subject == "" && isApple(origin):
-		return nil, "", noSubject
 	}
 	return u, origin, ""
 }

@@ -82,6 +82,13 @@ func TestAppleNeedsSubject(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		named, err := New(Config{Keys: mustKey(t), Subject: subject, Origins: []string{"https://web.push.apple.com"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := named.CheckSubscription(subscription(to)); (err == nil) != (subject != "") {
+			t.Errorf("subject %q, named by the operator: %v", subject, err)
+		}
 		err = s.CheckSubscription(subscription(to))
 		if (err == nil) != (subject != "") || (s.AppleOff() == "") != (subject != "") {
 			t.Errorf("subject %q: %v; %s", subject, err, s.AppleOff())

@@ -107,6 +107,7 @@ func TestHealth(t *testing.T) {
 		"back up":                      {[]step{{50, down, 0}, {1, ok, 0}}, false},
 		"19 down, one gone, 19 down":   {[]step{{19, down, 0}, {1, gone, 0}, {19, down, 0}}, false},
 		"stops are ours":               {[]step{{50, stopped, 0}}, false},
+		"stops dilute nothing":         {[]step{{50, ok, 0}, {1000, stopped, 0}, {50, throttled, 0}}, true},
 		"a few throttled":              {[]step{{80, ok, 0}, {20, throttled, 0}}, false},
 		"more than a fifth throttled":  {[]step{{79, ok, 0}, {21, throttled, 0}}, true},
 		"throttled, too few to say":    {[]step{{19, throttled, 0}}, false},
