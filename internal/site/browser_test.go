@@ -49,7 +49,7 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.house = newHouse(t, func(c *Config) {
-		c.Floor, c.Push, c.StoryHosts = floor, s.sender, []string{"news.example"}
+		c.Floor, c.Push, c.StoryHosts = floor, s.sender, []string{"news.example", "other.example:8443"}
 		c.Now = nil
 	})
 	s.now = time.Now()
@@ -193,6 +193,9 @@ func TestT80_WorkerOpensGoodLinksOnly(t *testing.T) {
 		`{"navigate":"javascript:alert(1)",` + alert + `}`:                own,
 		`{"navigate":"data:text/html,x",` + alert + `}`:                   own,
 		`{"navigate":"http://news.example/a",` + alert + `}`:              own,
+		`{"navigate":"https://news.example:443/a",` + alert + `}`:         "https://news.example/a",
+		`{"navigate":"https://news.example:8443/a",` + alert + `}`:        own, // another port is another host
+		`{"navigate":"https://other.example:8443/a",` + alert + `}`:       "https://other.example:8443/a",
 		`{"navigate":"https://evil.example/",` + alert + `}`:              own,
 		`{"navigate":"//evil.example/",` + alert + `}`:                    own,
 		`{"navigate":"https://news.example@evil.example/",` + alert + `}`: own,

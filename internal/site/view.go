@@ -3,6 +3,7 @@ package site
 import (
 	"embed"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -173,7 +174,8 @@ func (s *Site) tokenPage(h func(w http.ResponseWriter, r *http.Request) error) f
 func form(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	if err := r.ParseForm(); err != nil {
-		if strings.Contains(err.Error(), "too large") {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
 			return nil, fmt.Errorf("%w: the form", news.ErrTooLarge)
 		}
 		return nil, news.Invalid("", "the form could not be read")

@@ -137,7 +137,7 @@ function target(data) {
   try {
     const url = new URL(data.navigate, self.location.origin);
     if (url.origin === self.location.origin) return url;
-    const listed = HOSTS.length === 0 || HOSTS.includes(url.hostname);
+    const listed = HOSTS.length === 0 || HOSTS.includes(url.host);
     if (url.protocol === "https:" && !url.username && !url.password && listed) return url;
   } catch { /* not a URL */ }
   return own;
