@@ -139,7 +139,7 @@ func TestReaderFollowsInFirefox(t *testing.T) {
 }
 
 // TestReaderComesBackInFirefox: the page knows who follows, its manage link
-// works, the choices survive a changed key, and leaving is one press.
+// works, leaving is one press, and the same browser may come back.
 func TestReaderComesBackInFirefox(t *testing.T) {
 	s := newStage(t)
 	b := s.browser
@@ -170,16 +170,17 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 	if d := s.device(); d.State != news.DeviceActive {
 		t.Errorf("%+v", d)
 	}
+	testT80WorkerOpensGoodLinksOnly(t, s)
 	defer s.store.lock()()
 	if len(s.store.devices) != 1 {
 		t.Errorf("%d devices", len(s.store.devices))
 	}
 }
 
-// TestT80_WorkerOpensGoodLinksOnly runs the worker's own choice of where a
-// press leads.
-func TestT80_WorkerOpensGoodLinksOnly(t *testing.T) {
-	s := newStage(t)
+// testT80WorkerOpensGoodLinksOnly runs the worker's own choice of where a
+// press leads. It goes along with a browser that has started already.
+func testT80WorkerOpensGoodLinksOnly(t *testing.T, s *stage) {
+	t.Helper()
 	source, err := json.Marshal(s.do("GET", "/sw.js", "").Body.String())
 	if err != nil {
 		t.Fatal(err)
