@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"dateline/internal/news"
@@ -51,9 +52,7 @@ func freshVAPID() (string, error) {
 
 func fresh32() (string, error) {
 	raw := make([]byte, 32)
-	if _, err := rand.Read(raw); err != nil {
-		return "", err
-	}
+	_, _ = rand.Read(raw) // never fails (crypto/rand)
 	return base64.RawURLEncoding.EncodeToString(raw), nil
 }
 
@@ -73,8 +72,7 @@ func FreshKeys() (string, error) {
 // LoadKeys takes each key from the configuration, else from its file in the
 // data folder, else makes a fresh one there (0600). Every fault is reported.
 func LoadKeys(c *Config) (Keys, error) {
-	set := map[string]string{"DATELINE_VAPID_KEY": c.VAPIDKey, "DATELINE_LINK_KEY": c.LinkKey,
-		"DATELINE_SEAL_KEY": c.SealKey, "DATELINE_ADMIN_KEY": c.AdminKey}
+	set := c.keyTexts()
 	var problems news.Problems
 	for _, k := range keyFiles() {
 		if set[k.variable] != "" {
@@ -87,19 +85,35 @@ func LoadKeys(c *Config) (Keys, error) {
 	if err := problems.Err(); err != nil {
 		return Keys{}, err
 	}
-	var keys Keys
-	var err error
-	keys.Admin = set["DATELINE_ADMIN_KEY"]
-	keys.VAPID, err = push.ParseVAPIDKey(set["DATELINE_VAPID_KEY"])
-	problems.Take("DATELINE_VAPID_KEY", err)
-	keys.Link, err = bytes32(set["DATELINE_LINK_KEY"])
-	problems.Take("DATELINE_LINK_KEY", err)
-	keys.Seal, err = bytes32(set["DATELINE_SEAL_KEY"])
-	problems.Take("DATELINE_SEAL_KEY", err)
-	if len(keys.Admin) < 16 {
-		problems.Add("DATELINE_ADMIN_KEY", "must have 16 characters or more")
-	}
+	keys, problems := parseKeys(set)
 	return keys, problems.Err()
+}
+
+// keyTexts are the keys of the configuration by their variables; "" : not set.
+func (c *Config) keyTexts() map[string]string {
+	return map[string]string{"DATELINE_VAPID_KEY": c.VAPIDKey, "DATELINE_LINK_KEY": c.LinkKey,
+		"DATELINE_SEAL_KEY": c.SealKey, "DATELINE_ADMIN_KEY": c.AdminKey}
+}
+
+// parseKeys reads those keys that are there; whether all are is the caller's
+// to know.
+func parseKeys(texts map[string]string) (keys Keys, problems news.Problems) {
+	parse := func(variable string, into func(text string) error) {
+		if text := texts[variable]; text != "" {
+			problems.Take(variable, into(text))
+		}
+	}
+	parse("DATELINE_VAPID_KEY", func(text string) (err error) { keys.VAPID, err = push.ParseVAPIDKey(text); return err })
+	parse("DATELINE_LINK_KEY", func(text string) (err error) { keys.Link, err = bytes32(text); return err })
+	parse("DATELINE_SEAL_KEY", func(text string) (err error) { keys.Seal, err = bytes32(text); return err })
+	parse("DATELINE_ADMIN_KEY", func(text string) error {
+		keys.Admin = text
+		if len(text) < 16 {
+			return errors.New("must have 16 characters or more")
+		}
+		return nil
+	})
+	return keys, problems
 }
 
 // keyFromFile reads a key or makes it. A file that is there but can't be read
@@ -121,10 +135,50 @@ func keyFromFile(path string, fresh func() (string, error)) (string, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return "", fmt.Errorf("the data folder can't be made: %w", err)
 	}
-	if err := os.WriteFile(path, []byte(v+"\n"), 0o600); err != nil {
+	made, err := createWhole(path, v+"\n")
+	switch {
+	case err != nil:
 		return "", fmt.Errorf("the key file can't be written: %w", err)
+	case !made: // another command was faster: its key is the one
+		return keyFromFile(path, fresh)
 	}
 	return v, nil
+}
+
+// createWhole makes a file with a content, for its owner alone, unless there
+// is one. It is there whole or not at all, and on the disk before anything is
+// sealed with what it holds: a key that is lost takes every reader with it.
+func createWhole(path, content string) (made bool, err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // 0600
+	if err != nil {
+		return false, err
+	}
+	defer func() { _ = os.Remove(f.Name()) }() // gone already after the rename
+	_, err = f.WriteString(content)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return false, err
+	}
+	switch err := os.Link(f.Name(), path); {
+	case err == nil:
+		return true, syncFolder(filepath.Dir(path))
+	case errors.Is(err, fs.ErrExist):
+		return false, nil
+	}
+	// A file system without hard links: the rename is as whole, and only two
+	// first starts at the same moment could tell the difference.
+	return true, errors.Join(os.Rename(f.Name(), path), syncFolder(filepath.Dir(path)))
+}
+
+// syncFolder puts a new name on the disk. Windows knows no such thing.
+func syncFolder(folder string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(filepath.Clean(folder))
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
 }
 
 func bytes32(text string) ([]byte, error) {
