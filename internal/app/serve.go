@@ -11,7 +11,7 @@ import (
 
 // Serve is `dateline serve`: it runs until ctx ends and stops in order.
 func Serve(ctx context.Context, cfg Config, logTo io.Writer) error {
-	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: cfg.LogLevel}))
+	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: readable}))
 	began := time.Now()
 	a, err := Open(ctx, cfg, log)
 	if err != nil {
@@ -37,4 +37,12 @@ func Version() string {
 		}
 	}
 	return version + " " + info.GoVersion
+}
+
+// readable writes a span of time as 1.5s: slog's JSON would give nanoseconds.
+func readable(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindDuration {
+		a.Value = slog.StringValue(a.Value.Duration().String())
+	}
+	return a
 }
