@@ -66,8 +66,6 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		return err
 	}
 	defer d.closeServices()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
 	began := time.Now()
 	cfg := d.config(folder)
 	d.app, err = Open(ctx, cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelError})))
@@ -79,24 +77,37 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 	d.app.showcase = d.show.Routes
 	d.say("Dateline demo: one process; push services, phones and mailboxes are simulated")
 	d.say("  started     in %s: embedded NATS, SQLite, an SMTP outbox, %d push services", time.Since(began).Round(time.Millisecond), len(d.services))
-	running := make(chan error, 1)
-	go func() {
-		defer stop() // a part that fails ends the show: nobody would answer it
-		running <- d.app.Run(ctx)
-	}()
-	if err := d.day(ctx); err != nil {
-		stop()
-		return errors.Join(err, <-running)
-	}
-	if !o.Once {
+	err = alongside(ctx, d.app.Run, func(ctx context.Context) error {
+		if err := d.day(ctx); err != nil || o.Once {
+			return err
+		}
 		d.invite()
 		<-ctx.Done()
-	}
-	stop()
-	if err := <-running; err != nil {
+		return nil
+	})
+	if err != nil && (o.Once || !errors.Is(err, context.Canceled)) { // who stays up may be stopped at any time
 		return err
 	}
 	return d.account.verdict()
+}
+
+// alongside runs the program and what is shown of it; when either ends, so does
+// the other: nobody would answer the show once a part of the program failed.
+func alongside(ctx context.Context, program, show func(context.Context) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() {
+		defer stop()
+		ended <- program(ctx)
+	}()
+	err := show(ctx)
+	stop()
+	failed := <-ended
+	if failed != nil && errors.Is(err, context.Canceled) {
+		return failed // the reason, not what followed from it
+	}
+	return errors.Join(err, failed)
 }
 
 // day is the whole show, in order.

@@ -210,7 +210,8 @@ func (e *examination) nats(ctx context.Context) {
 		return
 	}
 	b, err := bus.Open(ctx, bus.Config{URL: address, LookOnly: true, Logger: discard(), Patience: 3 * time.Second})
-	if errors.Is(err, news.ErrNotFound) {
+	var settings *bus.SettingsError
+	if errors.Is(err, news.ErrNotFound) && !errors.As(err, &settings) {
 		e.say("note", "NATS", "answers; it has no stream %s yet, or nobody who reads it: the first `dateline serve` makes both", bus.StreamName)
 		return
 	}

@@ -11,7 +11,6 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"dateline/internal/news"
 	"dateline/internal/web"
 )
 
@@ -38,7 +37,9 @@ func (a *App) openDoors(context.Context) error {
 	}
 	a.public = listen("DATELINE_LISTEN", a.cfg.Listen)
 	a.ops = listen("DATELINE_OPS_LISTEN", a.cfg.OpsListen)
-	a.deskDoor = listen("DATELINE_DESK_LISTEN", a.cfg.DeskListen)
+	if a.cfg.Has(RoleDesk) {
+		a.deskDoor = listen("DATELINE_DESK_LISTEN", a.cfg.DeskListen)
+	}
 	return err
 }
 
@@ -131,8 +132,11 @@ func (a *App) serve(ctx context.Context, group *errgroup.Group) {
 			<-ctx.Done()
 			stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), StopWithin/2)
 			defer cancel()
-			if err := server.Shutdown(stop); err != nil {
-				return errors.Join(server.Close(), fmt.Errorf("%w: requests were cut off at the stop", news.ErrUnavailable))
+			if server.Shutdown(stop) != nil {
+				// It was asked to stop and stops: a client that does not let go is no
+				// fault of the process.
+				a.log.Warn("requests were cut off at the stop", "component", "app", "listener", l.Addr().String())
+				return server.Close()
 			}
 			return nil
 		})

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -119,11 +120,11 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 	lines.Buffer(make([]byte, 64<<10), importLine)
 	var batch []T
 	var numbers []int
-	read := int64(0)
+	number, read := 0, int64(0) // of the line in the file, blank ones included; bytes
 	flush := func() error {
 		faults, err := save(s, batch)
 		if err != nil {
-			return fmt.Errorf("after line %d: %w; lines up to there may be imported again", result.Lines, err)
+			return fmt.Errorf("after line %d: %w; lines up to there may be imported again", number, err)
 		}
 		for i, fault := range faults {
 			im.note(&result, numbers[i], fault)
@@ -133,18 +134,18 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 		return nil
 	}
 	for lines.Scan() && ctx.Err() == nil {
-		result.Lines++
+		number++
 		read += int64(len(lines.Bytes())) + 1
-		if len(lines.Bytes()) == 0 {
-			result.Lines--
+		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
 			continue
 		}
+		result.Lines++
 		one, err := parse(lines.Bytes())
 		if err != nil {
-			im.note(&result, result.Lines, err)
+			im.note(&result, number, err)
 			continue
 		}
-		batch, numbers = append(batch, one), append(numbers, result.Lines)
+		batch, numbers = append(batch, one), append(numbers, number)
 		if len(batch) == importAtOnce {
 			if err := flush(); err != nil {
 				return result, err
@@ -155,7 +156,7 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 		return result, err
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return result, fmt.Errorf("line %d is longer than %d bytes; the lines before it are imported", result.Lines+1, importLine)
+		return result, fmt.Errorf("line %d is longer than %d bytes; the lines before it are imported", number+1, importLine)
 	}
 	return result, errors.Join(lines.Err(), ctx.Err())
 }
