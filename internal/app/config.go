@@ -66,7 +66,6 @@ type Config struct {
 	Publisher    Publisher
 
 	LogLevel slog.Level
-	Demo     bool // set by the demo: outbox and phones are shown
 }
 
 // Files in the data folder: SQLite's, and the lock of the process that serves it.

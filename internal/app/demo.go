@@ -221,7 +221,7 @@ func (d *demo) config(folder string) Config {
 	if err != nil { // the defaults are good: a test loads them
 		panic(err)
 	}
-	cfg.Data, cfg.Listen, cfg.OpsListen, cfg.Demo = folder, d.Listen, "127.0.0.1:0", true
+	cfg.Data, cfg.Listen, cfg.OpsListen = folder, d.Listen, "127.0.0.1:0"
 	cfg.Policies = auto
 	cfg.VAPIDSubject = "https://dateline.example"
 	cfg.Publisher = Publisher{Name: "SNOWLAND s.r.o.", ID: "06691200",
