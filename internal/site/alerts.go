@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"time"
 
 	"dateline/internal/link"
 	"dateline/internal/news"
@@ -14,16 +13,16 @@ import (
 
 // alertLine is one alert as readers see it: what was sent last about it.
 type alertLine struct {
-	ID       string
-	Dateline string
-	Title    string
-	Body     string
-	Lang     string // of the text
-	Dir      string
-	Level    string
-	Mark     string // "correction" or "kill"; "" for an alert as first sent
-	At       time.Time
-	Navigate string // "" when there is nothing to open
+	ID           string
+	Dateline     string
+	DatelineLang string // the page's
+	Title        string
+	Body         string
+	Lang         string // of the text
+	Dir          string
+	Level        string
+	Mark         string // "correction" or "kill"; "" for an alert as first sent
+	Navigate     string // "" when there is nothing to open
 }
 
 // lines are the latest alerts that readers were sent.
@@ -57,7 +56,7 @@ func lineOf(v view, r news.Release) alertLine {
 	lang := news.PickLanguage(v.Lang, have, r.Language)
 	text := r.Texts[lang]
 	line := alertLine{ID: r.AlertID, Title: text.Title, Body: text.Body, Lang: lang, Dir: direction(lang), Level: r.Level.String(),
-		At: r.ReleasedAt, Navigate: r.Navigate}
+		DatelineLang: v.Lang, Navigate: r.Navigate}
 	if len(r.Regions) > 0 {
 		line.Dateline = region.Dateline(r.Regions[0], r.ReleasedAt, v.Lang)
 	}

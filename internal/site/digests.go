@@ -1,9 +1,11 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -52,7 +54,7 @@ func (s *Site) join(r *http.Request, signup *news.DigestSignup) error {
 	if err != nil {
 		return err
 	}
-	signup.SubscriberID, signup.DeviceLabel = d.SubscriberID, deviceLabel(r.UserAgent())
+	signup.SubscriberID, signup.DeviceLabel = d.SubscriberID, cmp.Or(deviceLabel(r.UserAgent()), deviceSince(d))
 	return nil
 }
 
@@ -101,6 +103,17 @@ func deviceLabel(agent string) string {
 		return browser
 	}
 	return system
+}
+
+// deviceSince names a device whose program says nothing of itself: by its push
+// service and the day it began to follow. The page must name every device, or
+// the reader would join one without knowing it.
+func deviceSince(d news.Device) string {
+	service := "Web Push"
+	if u, err := url.Parse(d.Push.Endpoint); err == nil && u.Hostname() != "" {
+		service = u.Hostname()
+	}
+	return service + ", " + d.CreatedAt.UTC().Format(time.DateOnly)
 }
 
 // firstIn is the word after the first of the marks that text contains.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"dateline/internal/link"
 	"dateline/internal/news"
 )
 
@@ -113,6 +114,28 @@ func TestT73_SubscriptionBombing(t *testing.T) {
 	for address, n := range h.store.mails {
 		if n > 1 {
 			t.Errorf("%s: %d mails", address, n)
+		}
+	}
+}
+
+// The confirm page names the device that the mailbox will join, also one whose
+// program sends no User-Agent, and before the press.
+func TestConfirmPageNamesTheDevice(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	for agent, want := range map[string]string{
+		"": "push.example, " + testNow.Format(time.DateOnly), "curl/8": "push.example, " + testNow.Format(time.DateOnly),
+		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Linux",
+	} {
+		clear(h.store.signups)
+		if w := h.do("POST", "/api/v1/digests", `{"email":"reader@example.org","regions":["JP"]}`,
+			"Authorization", "Bearer "+c.Token, "User-Agent", agent); w.Code != 202 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		for id := range h.store.signups {
+			if w := h.do("GET", h.path(link.Confirm, id), ""); w.Code != 200 || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%q: %d, %q is not on the page: %s", agent, w.Code, want, w.Body)
+			}
 		}
 	}
 }

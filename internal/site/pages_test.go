@@ -304,8 +304,8 @@ func TestArchiveShowsWhatWasSent(t *testing.T) {
 	if strings.Contains(killed, "news.example/minister") || !strings.Contains(killed, "He did not") {
 		t.Errorf("a retracted alert leads to its story: %s", killed)
 	}
-	if ja := h.do("GET", "/alerts", "", "Accept-Language", "ja").Body.String(); !strings.Contains(ja, `lang="ja" dir="ltr">地震`) {
-		t.Error("no Japanese text for a Japanese reader")
+	if ja := h.do("GET", "/alerts", "", "Accept-Language", "ja").Body.String(); !regexp.MustCompile(`<li lang="ja" dir="ltr">\s+<strong[^<]+</strong> <a [^>]+>地震</a>`).MatchString(ja) {
+		t.Errorf("no Japanese text for a Japanese reader: %s", ja)
 	}
 	for _, id := range []string{draftAlert, "nonsense"} {
 		if w := h.do("GET", "/alerts/"+id, ""); w.Code != 404 {
@@ -314,6 +314,31 @@ func TestArchiveShowsWhatWasSent(t *testing.T) {
 	}
 	if w := newHouse(t, nil).do("GET", "/", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "No alerts yet") {
 		t.Errorf("an empty house: %d", w.Code)
+	}
+}
+
+// TestBothDirectionsOnOnePage: on a page written from the right, what is in
+// another language keeps its own direction, full stops and all.
+func TestBothDirectionsOnOnePage(t *testing.T) {
+	h := newHouse(t, func(c *Config) { c.Publisher.Name = "SNOWLAND s.r.o." })
+	h.fill()
+	alerts := h.do("GET", "/alerts?lang=ur", "").Body.String()
+	for _, want := range []string{`<bdi>SNOWLAND s.r.o.</bdi></a>`, `<li lang="en" dir="ltr">`, `<strong class="mark" lang="ur">`, `<bdi class="dateline" lang="ur">`} {
+		if !strings.Contains(alerts, want) {
+			t.Errorf("/alerts in Urdu lacks %s", want)
+		}
+	}
+	if one := h.do("GET", "/alerts/"+sentAlert+"?lang=ar", "").Body.String(); !strings.Contains(one, `<article class="alert" lang="en" dir="ltr">`) {
+		t.Error("an English alert on an Arabic page stands as Arabic")
+	}
+	faulty := h.do("POST", "/subscribe?lang=ar", "email=x", "Content-Type", "application/x-www-form-urlencoded").Body.String()
+	for _, want := range []string{"\u2068SNOWLAND s.r.o.\u2069", `<li lang="en" dir="ltr"><code>email</code>`} {
+		if !strings.Contains(faulty, want) {
+			t.Errorf("/subscribe in Arabic lacks %q", want)
+		}
+	}
+	if en := h.do("GET", "/subscribe", "").Body.String(); strings.Contains(en, "\u2068") {
+		t.Error("marks of direction where none are needed")
 	}
 }
 

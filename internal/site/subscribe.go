@@ -12,14 +12,14 @@ import (
 // front is the first page: what this is, one thing to press, what came lately.
 func (s *Site) front(w http.ResponseWriter, r *http.Request) error {
 	v := s.view(w, r)
-	latest, err := s.lines(r.Context(), v, 5)
+	alerts, err := s.lines(r.Context(), v, 5)
 	if err != nil {
 		return err
 	}
 	return s.Floor.Render(w, http.StatusOK, "site/front", struct {
 		view
-		Latest []alertLine
-	}{v, latest})
+		Alerts []alertLine
+	}{v, alerts})
 }
 
 type subscribeView struct {

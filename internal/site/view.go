@@ -85,8 +85,19 @@ type view struct {
 	Year      int
 }
 
-// T puts a phrase into the page's language.
-func (v view) T(key string, args ...any) (string, error) { return v.words.say(v.Lang, key, args...) }
+// T puts a phrase into the page's language. On a page that is written from the
+// right, what is filled in (names, addresses, times) keeps its own direction.
+func (v view) T(key string, args ...any) (string, error) {
+	if v.Dir == "rtl" {
+		for i, arg := range args {
+			args[i] = firstStrongIsolate + fmt.Sprint(arg) + popIsolate
+		}
+	}
+	return v.words.say(v.Lang, key, args...)
+}
+
+// The marks of Unicode that do in text what <bdi> does in HTML.
+const firstStrongIsolate, popIsolate = "\u2068", "\u2069"
 
 // Languages is the language menu.
 func (v view) Languages() []languageName { return v.words.names }

@@ -158,6 +158,8 @@ function cannot() {
   $(apple ? "no-push-ios" : "no-push-browser").hidden = false;
 }
 
+const faults = $("faults");
+if (faults) faults.focus();
 search($("places"));
 suggest($("places"));
 useMyZone($("timezone"));
