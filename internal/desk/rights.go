@@ -37,14 +37,14 @@ func (s step) scope() string {
 }
 
 // RoleScopes are the scopes a role can have: a reporter drafts, an editor also
-// decides, a chief may all.
+// decides and may run the digests that are due, a chief may all.
 func RoleScopes(r news.Role) []string {
 	reporter := []string{news.ScopeStoriesWrite, news.ScopeAlertsRead, news.ScopeAlertsDraft}
 	switch r {
 	case news.RoleReporter:
 		return reporter
 	case news.RoleEditor:
-		return append(reporter, news.ScopeAlertsApprove, news.ScopeAlertsRelease, news.ScopeAlertsStop)
+		return append(reporter, news.ScopeAlertsApprove, news.ScopeAlertsRelease, news.ScopeAlertsStop, news.ScopeDigestsRun)
 	case news.RoleChief:
 		return news.Scopes()
 	}
