@@ -8,59 +8,88 @@ import (
 	"dateline/internal/push"
 )
 
-// stoppedWait is when a message that was stopped before its first byte is
-// looked at again.
+// Reasons of receipts that are our own doing and say nothing of the push
+// service: the permit was refused, the process ends. Nothing has left.
 const (
-	reasonStopped = "stopped" // push's word for it
-	stoppedWait   = 50 * time.Millisecond
+	reasonStopped   = "stopped"
+	reasonCancelled = "cancelled"
+	stoppedWait     = 50 * time.Millisecond // until such a message is looked at again
 )
 
-// start asks the book whether the send of t may start at this moment, and
-// gives what to send. It is called under a permit. false: the task is over, or
-// waits (frozen), and is no longer the lane's.
-func (b *book) start(t task, links payloadLinks) (push.Target, push.Message, bool) {
+// ownDoing reports whether nothing was sent because we did not want it any more.
+func ownDoing(r news.Receipt) bool {
+	return r.Outcome == news.Retry && (r.Reason == reasonStopped || r.Reason == reasonCancelled)
+}
+
+// verdict is what becomes of a number at the moment of its send.
+type verdict int
+
+const (
+	goes verdict = iota
+	waits
+	cancelled
+	expired
+)
+
+// judge decides about one number at this moment. b.mu is held.
+func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
+	switch {
+	case !c.ours(b.held), c.run.state == news.ReleaseHeld:
+		return waits
+	case c.run.state == news.ReleaseStopped:
+		return cancelled
+	case !c.deadline(n).After(now):
+		return expired
+	case b.audience.Cell(c.row.Cell).Stopped(n, c.run.release.StoryURI, now, c.run.release.Repair()) != "":
+		return cancelled
+	}
+	return goes
+}
+
+// deadline is until when a number may be sent.
+func (c *cellRun) deadline(n uint32) time.Time {
+	if late, ok := c.late[n]; ok {
+		return late.until
+	}
+	return c.run.release.Deadline
+}
+
+// order is a send that may start.
+type order struct {
+	device news.Device
+	more   int // other alerts it stands for
+	ttl    time.Duration
+}
+
+// start asks the book whether the send of t may start at this moment. false:
+// the task is over, or its number waits again, and is no longer the lane's.
+func (b *book) start(t task) (order, bool) {
+	c := t.cell
+	d, _ := b.audience.Cell(c.row.Cell).Device(t.number)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := t.cell
-	if c.lost {
-		b.done(t)
-		return push.Target{}, push.Message{}, false
+	now, what := b.now(), waits
+	if !c.lost {
+		what = b.judge(c, t.number, now)
 	}
-	now := b.now()
-	deadline := t.run.release.Deadline
-	extra, late := c.extra[t.number]
-	if late {
-		deadline = extra.until
+	if what == goes {
+		c.inFlight[t.number] = true
+		return order{device: d, more: c.late[t.number].more, ttl: c.deadline(t.number).Sub(now)}, true
 	}
-	switch {
-	case t.run.state == news.ReleaseHeld:
-		c.todo[t.lane] = append(c.todo[t.lane], t.number)
-		b.done(t)
-		return push.Target{}, push.Message{}, false
-	case t.run.state == news.ReleaseStopped:
-		b.giveUp(c, t.number, c.row.Cancelled)
-		b.done(t)
-		return push.Target{}, push.Message{}, false
-	case !deadline.After(now):
-		b.giveUp(c, t.number, c.row.Expired)
-		b.done(t)
-		return push.Target{}, push.Message{}, false
+	b.end(t, false)
+	switch what {
+	case cancelled:
+		c.giveUp(t.number, c.row.Cancelled)
+	case expired:
+		c.giveUp(t.number, c.row.Expired)
+	default:
+		b.putBack(t)
 	}
-	d, ok := b.audience.Cell(c.row.Cell).Device(t.number)
-	if !ok || !wants(d, &t.run.release, now) {
-		b.giveUp(c, t.number, c.row.Cancelled)
-		b.done(t)
-		return push.Target{}, push.Message{}, false
-	}
-	c.inFlight[t.number] = true
-	ref := news.DeviceRef{Cell: c.row.Cell, Number: t.number}
-	m := t.run.payload.message(d.Wishes.Language, ref, extra.more, deadline.Sub(now), links)
-	m.Permit = func() error { return b.permits(t) }
-	return push.Target{Endpoint: d.Push.Endpoint, P256dh: d.Push.P256dh, Auth: d.Push.Auth}, m, true
+	return order{}, false
 }
 
 // errStopped keeps a message from leaving: it was held, stopped, or the permit
-// ran out while it waited for a connection.
+// or the lease ran out while it waited for a connection.
 var errStopped = errors.New("stopped before the first byte")
 
 // permits is asked in the instant before the first byte is handed over.
@@ -70,115 +99,132 @@ func (b *book) permits(t task) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t.run.state == news.ReleaseHeld || t.run.state == news.ReleaseStopped || t.cell.lost {
+	if t.cell.lost || b.judge(t.cell, t.number, b.now()) != goes {
 		return errStopped
 	}
 	return nil
 }
 
-// wants reports whether the device may still be sent to: leaving, pausing and
-// muting the story stop sends even after the plan was frozen. A repair goes to
-// a paused reader too: she has the wrong text in her hands.
-func wants(d news.Device, r *news.Release, now time.Time) bool {
-	if d.State != news.DeviceActive {
-		return false
+// end takes a task out of the count of work.
+func (b *book) end(t task, answered bool) {
+	t.cell.tasks--
+	b.loads.end(t.lane, answered)
+}
+
+// putBack lets a task's number wait to be opened again.
+func (b *book) putBack(t task) {
+	if t.cell.lost {
+		return
 	}
-	if r.Repair() {
-		return true
-	}
-	if d.Wishes.PausedUntil.After(now) {
-		return false
-	}
-	for _, uri := range d.Wishes.MutedStories {
-		if uri == r.StoryURI {
-			return false
-		}
-	}
-	return true
+	t.cell.notTaken(t.number)
+	t.cell.todo[t.lane] = append(t.cell.todo[t.lane], t.number)
 }
 
 // giveUp settles a number that will not be tried again. One that may have been
 // sent stays ambiguous: whoever may have the text must stay known for repairs.
-func (b *book) giveUp(c *cellRun, n uint32, to *news.Numbers) {
+func (c *cellRun) giveUp(n uint32, to *news.Numbers) {
 	if !c.row.Ambiguous.Contains(n) {
 		c.row.Settle(n, to)
 	}
+	delete(c.tries, n)
 	c.dirty = true
 }
 
-// done takes a task out of the book's count of work.
-func (b *book) done(t task) {
-	t.cell.queue--
-	b.load(t.lane).working--
-}
-
-// answer records a receipt. It returns the wait before the next attempt, 0
-// when there is none.
-func (b *book) answer(t task, r news.Receipt) (retry time.Duration) {
+// answer records a receipt for a message that went to endpoint.
+func (b *book) answer(t task, endpoint string, r news.Receipt) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.load(t.lane).answered++
-	c := t.cell
-	if c.lost { // its new holder finds it opened without an answer
-		b.done(t)
-		return 0
+	b.end(t, true)
+	c, n := t.cell, t.number
+	if r.Outcome == news.Gone && b.moved(t, endpoint) {
+		r = news.Receipt{Outcome: news.Retry} // the answer is about an address she has left
 	}
-	delete(c.inFlight, t.number)
+	if r.Outcome == news.Gone {
+		b.gone = append(b.gone, news.DeviceRef{Cell: c.row.Cell, Number: n})
+	}
+	if c.lost { // its new holder finds it opened without an answer
+		return
+	}
+	delete(c.inFlight, n)
 	c.dirty = true
-	now := b.now()
 	switch r.Outcome {
 	case news.Accepted:
-		c.row.Settle(t.number, c.row.Accepted)
-		c.row.Timing.Record(t.run.release.ReleasedAt, now)
+		c.row.Settle(n, c.row.Accepted)
+		c.record(n, b.now())
 	case news.Gone:
-		c.row.Settle(t.number, c.row.Gone)
-		b.gone = append(b.gone, news.DeviceRef{Cell: c.row.Cell, Number: t.number})
+		c.row.Settle(n, c.row.Gone)
 	case news.Refused:
-		b.giveUp(c, t.number, c.row.Failed)
+		c.giveUp(n, c.row.Failed)
 	case news.Ambiguous:
-		c.row.Settle(t.number, c.row.Ambiguous)
-		return b.again(c, t, r, now)
+		c.row.Settle(n, c.row.Ambiguous)
+		b.again(t, r)
 	default:
-		return b.again(c, t, r, now)
+		c.notTaken(n)
+		b.again(t, r)
 	}
-	b.done(t)
-	return 0
 }
 
-// again plans the next attempt, or gives up when the alert's deadline comes
-// first.
-func (b *book) again(c *cellRun, t task, r news.Receipt, now time.Time) time.Duration {
-	deadline := t.run.release.Deadline
-	if extra, late := c.extra[t.number]; late {
-		deadline = extra.until
+// record times an acceptance. Those who slept are left out: their hours say
+// nothing of how fast the alert was.
+func (c *cellRun) record(n uint32, now time.Time) {
+	delete(c.tries, n)
+	if _, late := c.late[n]; !late {
+		c.row.Timing.Record(c.run.release.ReleasedAt, now)
 	}
-	wait := backoff(t.tries, r.After, t.number)
-	if r.Reason == reasonStopped { // not an attempt: nothing left
-		wait = stoppedWait
-		t.tries--
+}
+
+// moved reports whether the device has another endpoint by now.
+func (b *book) moved(t task, endpoint string) bool {
+	to, ok := b.audience.Cell(t.cell.row.Cell).Target(t.number)
+	return ok && !t.cell.lost && to.Endpoint != endpoint
+}
+
+// again plans the next attempt, or gives up when the deadline comes first.
+func (b *book) again(t task, r news.Receipt) {
+	c, n := t.cell, t.number
+	wait := stoppedWait
+	if !ownDoing(r) {
+		wait = backoff(c.tries[n], r.After, n)
+		c.tries[n]++
 	}
 	switch {
-	case t.run.state == news.ReleaseStopped:
-		b.giveUp(c, t.number, c.row.Cancelled)
-	case now.Add(wait).After(deadline):
-		b.giveUp(c, t.number, c.row.Expired)
+	case c.run.state == news.ReleaseStopped:
+		c.giveUp(n, c.row.Cancelled)
+	case b.now().Add(wait).After(c.deadline(n)):
+		c.giveUp(n, c.row.Expired)
 	default:
-		t.tries++
-		b.load(t.lane).working--
-		b.retries.add(now.Add(wait), t)
-		return wait
+		c.waiting++
+		b.retries.add(time.Now().Add(wait), c, n)
 	}
-	b.done(t)
-	return 0
 }
 
-// dueRetries takes the tasks whose wait is over, and says when the next ends.
-func (b *book) dueRetries(now time.Time) (due []task, next time.Time) {
+// dueRetries lets the numbers whose wait is over be opened again, before those
+// that were never tried, and says when the next wait ends; zero: none waits.
+func (b *book) dueRetries(now time.Time) (next time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	due, next = b.retries.take(now)
-	for _, t := range due {
-		b.load(t.lane).working++
+	due, next := b.retries.take(now)
+	again := map[*cellRun]map[string][]uint32{}
+	for _, e := range due {
+		c := e.cell
+		if c.waiting--; c.lost || c.run.state == news.ReleaseStopped {
+			continue // a stop has cancelled it
+		}
+		if again[c] == nil {
+			again[c] = map[string][]uint32{}
+		}
+		origin := b.originOf(c, e.number) // it may have moved
+		again[c][origin] = append(again[c][origin], e.number)
 	}
-	return due, next
+	for c, byOrigin := range again {
+		for origin, numbers := range byOrigin {
+			c.todo[origin] = append(numbers, c.todo[origin]...)
+		}
+	}
+	return next
+}
+
+// target is where to send.
+func target(d news.Device) push.Target {
+	return push.Target{Endpoint: d.Push.Endpoint, P256dh: d.Push.P256dh, Auth: d.Push.Auth}
 }

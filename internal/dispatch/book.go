@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
+
 	"dateline/internal/audience"
 	"dateline/internal/news"
 	"dateline/internal/push"
@@ -20,39 +22,22 @@ type book struct {
 	stories  map[string][]*run // by story URI, by revision
 	active   []news.Release    // as the store last listed them
 	audience *audience.Audience
-	now      func() time.Time
+	now      func() time.Time // the wall's clock: deadlines, readers' hours
 	permit   *permit
 	held     *leases
 
-	loads    map[string]*load // by push service
-	retries  retryQueue
+	loads   loads
+	retries retryQueue
+	closing bool // nothing is opened any more
+
 	awake    map[int]bool     // cells whose held rows were looked for
 	lastWake time.Time        // used by the conductor alone
 	gone     []news.DeviceRef // answered 404/410, to be marked after the next commit
 }
 
 func newBook(a *audience.Audience, p *permit, l *leases, now func() time.Time) *book {
-	return &book{runs: map[string]*run{}, stories: map[string][]*run{}, loads: map[string]*load{}, awake: map[int]bool{},
-		audience: a, permit: p, held: l, now: now}
-}
-
-// load is what one push service has open: numbers committed as opened whose
-// answers are not committed yet. It bounds what a crash makes ambiguous.
-type load struct {
-	working  int // queued or in flight
-	answered int // answered since the last commit
-	// window is how many may be working at once. It grows only when a refill
-	// comes too late, so that a crash leaves little in doubt, however many are
-	// to be sent.
-	window int
-	more   bool // numbers wait for room
-}
-
-func (b *book) load(origin string) *load {
-	if b.loads[origin] == nil {
-		b.loads[origin] = &load{window: firstWindow}
-	}
-	return b.loads[origin]
+	return &book{runs: map[string]*run{}, stories: map[string][]*run{}, loads: loads{byOrigin: map[string]*load{}},
+		awake: map[int]bool{}, audience: a, permit: p, held: l, now: now}
 }
 
 // run is one release.
@@ -60,6 +45,10 @@ type run struct {
 	release news.Release      // as released; its State is in state
 	state   news.ReleaseState // newest known, guarded by the book
 	cells   map[int]*cellRun
+	// replacedBy are the corrections that go to the run's waiting readers
+	// instead of it, whether the book has them yet or not.
+	replacedBy map[string]bool
+
 	payload *payloads
 	query   audience.Query // to judge anew who was held back
 	settled bool           // the store knows that all is done
@@ -67,34 +56,39 @@ type run struct {
 
 // cellRun is one release in one cell, for as long as the cell is ours without a
 // break. The fence of its row is of that tenure.
+//
+// Every number that is still to be sent is in exactly one of: todo, a task, the
+// retry queue. In the row it is opened (and then in no state, or ambiguous)
+// only while it is a task: what the push service is known not to have taken is
+// not opened any more.
 type cellRun struct {
-	row  *news.LedgerRow
-	lost bool // the cell went, or the run is forgotten: whatever still points here is of no use
-	// todo are planned numbers that wait to be opened, by push service.
-	todo map[string][]uint32
-	// inFlight were handed to the sender and have not been answered; a stop
-	// leaves them alone: they may have arrived.
-	inFlight map[uint32]bool
-	// extra says, for numbers let go at the end of their quiet hours, how many
-	// other alerts the one push stands for, and until when it may be sent.
-	extra map[uint32]letGo
-	queue int // tasks queued, in flight or waiting for a retry
-	dirty bool
+	run   *run
+	row   *news.LedgerRow
+	lost  bool // the cell went, or the run is forgotten: whatever still points here is of no use
+	dirty bool // the row differs from the store's
+
+	todo     map[string][]uint32 // waits to be opened, by push service
+	tasks    int                 // queued or in flight
+	inFlight map[uint32]bool     // handed to the sender and not answered; a stop leaves them alone
+	waiting  int                 // in the retry queue
+	tries    map[uint32]int      // attempts made, of those that were not the first
+	// late are the numbers let go at the end of their quiet hours. They stay
+	// held in the row until they are opened, and are again when they were not
+	// taken: after a crash they are judged anew.
+	late map[uint32]letGo
 }
 
 // letGo is what a number held in quiet hours is sent under.
 type letGo struct {
-	more  int
-	until time.Time
+	more  int       // other alerts that the one push stands for
+	until time.Time // it may be sent
 }
 
 // task is one send to be made.
 type task struct {
-	run    *run
 	cell   *cellRun
 	number uint32
 	lane   string // origin
-	tries  int    // attempts made before
 }
 
 // weight orders tasks in a lane: lower goes first. A kill and a correction
@@ -125,12 +119,14 @@ func (b *book) ordered() []*run {
 }
 
 // adopt puts a row under the run. Numbers found opened without an answer were
-// perhaps sent before a crash: they become ambiguous and are sent again.
+// perhaps sent before a crash: they become ambiguous and are sent again. A
+// correction that has its row takes over who waited for what it replaces.
 func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	row.Fence = fence
-	c := &cellRun{row: row, todo: map[string][]uint32{}, inFlight: map[uint32]bool{}, extra: map[uint32]letGo{}, dirty: !found}
+	c := &cellRun{run: r, row: row, dirty: !found, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
+		tries: map[uint32]int{}, late: map[uint32]letGo{}}
 	if found {
 		lost := row.Pending()
 		lost.And(row.Opened)
@@ -140,25 +136,33 @@ func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 		}
 	}
 	r.cells[row.Cell] = c
-	b.arrange(r, c)
+	b.arrange(c)
+	for _, x := range b.stories[r.release.StoryURI] {
+		b.stopIn(x, row.Cell)
+	}
 }
 
 // arrange fills todo with everything of the row that is still to be sent.
-func (b *book) arrange(r *run, c *cellRun) {
-	if c.row.Settled || r.state == news.ReleaseStopped {
+func (b *book) arrange(c *cellRun) {
+	if c.row.Settled || c.run.state == news.ReleaseStopped {
 		return
 	}
 	send := c.row.Pending()
 	send.Or(c.row.Ambiguous)
-	cell := b.audience.Cell(c.row.Cell)
 	for it := send.Iterator(); it.HasNext(); {
 		n := it.Next()
-		origin := originOf(cell, n)
+		origin := b.originOf(c, n)
 		c.todo[origin] = append(c.todo[origin], n)
 	}
 }
 
-// dropCells forgets cells that another process holds now.
+// originOf is the push service of a device: its lane.
+func (b *book) originOf(c *cellRun, number uint32) string {
+	to, _ := b.audience.Cell(c.row.Cell).Target(number)
+	return push.Origin(to.Endpoint)
+}
+
+// dropCells forgets cells that are not ours any more, or not without a break.
 func (b *book) dropCells(cells []int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -176,36 +180,6 @@ func (b *book) dropCells(cells []int) {
 	}
 }
 
-// stopWaiting cancels, in every stopped run, what has not been started. What
-// is in flight is left: it may arrive, and a repair must follow it.
-func (b *book) stopWaiting() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, r := range b.runs {
-		if r.state != news.ReleaseStopped {
-			continue
-		}
-		for _, c := range r.cells {
-			b.cancelWaiting(c)
-		}
-	}
-}
-
-func (b *book) cancelWaiting(c *cellRun) {
-	waiting := c.row.Pending()
-	waiting.Or(c.row.Held)
-	for n := range c.inFlight {
-		waiting.Remove(n)
-	}
-	clear(c.todo)
-	if waiting.IsEmpty() && c.row.Settled {
-		return
-	}
-	c.row.Held.AndNot(waiting)
-	c.row.Cancelled.Or(waiting)
-	c.dirty = true
-}
-
 // ours reports whether the row may be acted on and written: the cell is held,
 // and has been without a break since the row was read or made.
 func (c *cellRun) ours(held *leases) bool {
@@ -213,8 +187,90 @@ func (c *cellRun) ours(held *leases) bool {
 	return ok && !c.lost && fence == c.row.Fence
 }
 
-// originOf is the push service of a device: its lane.
-func originOf(c *audience.Cell, number uint32) string {
-	to, _ := c.Target(number)
-	return push.Origin(to.Endpoint)
+// unsent is who is planned, was not handed to the sender, or was not taken.
+func (c *cellRun) unsent() *news.Numbers {
+	n := c.row.Pending()
+	n.Or(c.row.Held)
+	for f := range c.inFlight {
+		n.Remove(f)
+	}
+	return n
+}
+
+// stopWaiting cancels, in every stopped run, what has not been started. What
+// is in flight is left: it may arrive, and a repair must follow it.
+func (b *book) stopWaiting() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.runs {
+		for cell := range r.cells {
+			b.stopIn(r, cell)
+		}
+	}
+}
+
+// stopIn does so for one run in one cell. b.mu is held.
+func (b *book) stopIn(r *run, cell int) {
+	if c := r.cells[cell]; c != nil && r.state == news.ReleaseStopped && !b.awaitsCorrection(r, cell) {
+		c.cancelWaiting()
+	}
+}
+
+// awaitsCorrection reports whether a correction that goes to the run's waiting
+// readers instead of it has still to be planned in the cell. Until then they
+// stay as they are: their row says who they are, also after a crash.
+func (b *book) awaitsCorrection(r *run, cell int) bool {
+	for id := range r.replacedBy {
+		if x := b.runs[id]; x == nil || x.cells[cell] == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (c *cellRun) cancelWaiting() {
+	clear(c.todo)
+	if c.row.Settled && c.row.Held.IsEmpty() {
+		return
+	}
+	waiting := c.unsent()
+	c.row.Held.AndNot(waiting)
+	c.row.Opened.AndNot(waiting)
+	c.row.Cancelled.Or(waiting)
+	c.dirty = true
+}
+
+// close ends the opening of numbers, for good.
+func (b *book) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.closing = true
+}
+
+// unopen takes the mark off everything that was opened and never handed to the
+// sender: the lanes take nothing any more.
+func (b *book) unopen() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, r := range b.runs {
+		for _, c := range r.cells {
+			unsent := roaring.And(c.unsent(), c.row.Opened)
+			for it := unsent.Iterator(); it.HasNext(); {
+				c.notTaken(it.Next())
+			}
+		}
+	}
+}
+
+// notTaken says that the push service does not have the number's message: it
+// is not opened any more. One that is ambiguous from before stays so.
+func (c *cellRun) notTaken(n uint32) {
+	if c.row.Ambiguous.Contains(n) {
+		return
+	}
+	c.row.Opened.Remove(n)
+	if _, late := c.late[n]; late {
+		c.row.Held.Add(n)
+	}
+	c.dirty = true
 }

@@ -19,13 +19,11 @@ func (s *Service) conduct(ctx context.Context) error {
 	defer retry.Stop()
 	whole := true
 	for {
+		if next := s.book.dueRetries(time.Now()); !next.IsZero() {
+			retry.Reset(time.Until(next))
+		}
 		if err := s.step(ctx, whole); err != nil && ctx.Err() == nil {
 			s.stepTrouble.warn(s.log, "a step failed and is tried again", err)
-		}
-		due, next := s.book.dueRetries(s.cfg.Now())
-		s.lanes.enqueue(due)
-		if !next.IsZero() {
-			retry.Reset(max(next.Sub(s.cfg.Now()), time.Millisecond))
 		}
 		select {
 		case <-ctx.Done():
@@ -67,7 +65,7 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 	}
 	s.book.stopWaiting()
 	for _, r := range s.book.inOrder() {
-		if e := s.planRun(ctx, r, h); e != nil {
+		if e := s.planRun(r, h); e != nil {
 			err = errors.Join(err, fmt.Errorf("plan release %s: %w", r.release.ID, e))
 		}
 	}
@@ -77,10 +75,8 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 // openActive takes what is active into the book.
 func (s *Service) openActive(ctx context.Context) error {
 	var err error
-	for _, r := range s.book.missing() {
-		if !s.book.has(r.ID) {
-			err = errors.Join(err, s.openStory(ctx, r.StoryURI))
-		}
+	for _, uri := range s.book.missing() {
+		err = errors.Join(err, s.openStory(ctx, uri))
 	}
 	return err
 }
@@ -93,15 +89,14 @@ func (s *Service) openStory(ctx context.Context, uri string) error {
 		return fmt.Errorf("releases of story %s: %w", uri, err)
 	}
 	for _, r := range all {
-		loudest, repaired := news.Level(0), false
+		loudest := news.Level(0)
 		for _, e := range all {
 			if e.AlertID != r.AlertID && e.Revision < r.Revision {
 				loudest = max(loudest, e.Level)
 			}
-			repaired = repaired || repairs(&e, &r)
 		}
 		raised := r.Raised || loudest > 0 && r.Level > loudest
-		s.book.open(r, repaired, newPayloads(&r, s.cfg.BaseURL, raised), s.query(r))
+		s.book.open(r, all, newPayloads(&r, s.cfg.BaseURL, raised), s.query(r))
 	}
 	return nil
 }

@@ -222,18 +222,3 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	return err
 }
-
-// drain lets what was handed to the kernel be answered and written down.
-func (s *Service) drain(stopSends func()) {
-	s.permit.revoke()
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DrainTimeout)
-	defer cancel()
-	s.lanes.drain(ctx)
-	stopSends()
-	if err := s.writeLedger(ctx); err != nil {
-		s.log.Error("last answers were not written; they count as ambiguous", "err", err)
-	}
-	if err := s.cfg.Store.YieldCells(ctx, s.cfg.Holder); err != nil {
-		s.log.Warn("cells were not given back; their leases run out", "err", err)
-	}
-}

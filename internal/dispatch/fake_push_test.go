@@ -33,11 +33,15 @@ type service struct {
 	answer func(to push.Target, n int) news.Receipt // n: how often this endpoint was tried before
 	tried  map[string]int
 	takes  time.Duration
+	queue  time.Duration // the wait for a connection
 }
 
 func newService() *service { return &service{tried: map[string]int{}} }
 
 func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
+	if s.queue > 0 {
+		time.Sleep(s.queue)
+	}
 	if m.Permit != nil {
 		if err := m.Permit(); err != nil {
 			return news.Receipt{Outcome: news.Retry, Reason: "stopped"}

@@ -237,7 +237,7 @@ func (m *memory) SaveLedger(ctx context.Context, holder string, rows []*news.Led
 		if m.saved != nil {
 			m.saved(m.rows[row.ReleaseID][row.Cell], row)
 		}
-		m.rows[row.ReleaseID][row.Cell] = cloneRow(row, row.Fence)
+		m.rows[row.ReleaseID][row.Cell] = cloneRow(row)
 		if !row.Settled {
 			m.settled[row.ReleaseID] = false
 		}
@@ -254,7 +254,7 @@ func (m *memory) Ledger(ctx context.Context, ids []string, cells []int) (out []*
 	for _, id := range ids {
 		for c, row := range m.rows[id] {
 			if cells == nil || slices.Contains(cells, c) {
-				out = append(out, cloneRow(row, row.Fence))
+				out = append(out, cloneRow(row))
 			}
 		}
 	}
@@ -270,7 +270,7 @@ func (m *memory) HeldRows(ctx context.Context, cells []int) (out []*news.LedgerR
 	for _, byCell := range m.rows {
 		for c, row := range byCell {
 			if slices.Contains(cells, c) && !row.Held.IsEmpty() {
-				out = append(out, cloneRow(row, row.Fence))
+				out = append(out, cloneRow(row))
 			}
 		}
 	}

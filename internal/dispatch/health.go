@@ -37,8 +37,16 @@ func (h *health) workers(most int) int {
 // pause is how long nothing may start.
 func (h *health) pause(now time.Time) time.Duration { return max(0, h.until.Sub(now)) }
 
+// clean reports whether there is nothing to remember.
+func (h *health) clean(now time.Time) bool {
+	return h.failures < failuresToOpen && h.narrowed == 0 && h.pause(now) == 0
+}
+
 // note takes one receipt into account.
 func (h *health) note(r news.Receipt, now time.Time) {
+	if ownDoing(r) {
+		return
+	}
 	switch r.Outcome {
 	case news.Retry, news.Ambiguous:
 		if r.Status == 429 || r.Status == 406 {

@@ -12,16 +12,20 @@ import (
 // holds up nobody else.
 type lanes struct {
 	service *Service
-	mu      sync.Mutex
-	byName  map[string]*lane
-	ctx     context.Context //nolint:containedctx // of the requests in flight, which outlive Run's
+	sends   context.Context //nolint:containedctx // of the requests in flight, which outlive Run's
+	stop    chan struct{}   // closed: nothing starts any more
 	workers sync.WaitGroup
-	closed  bool
+
+	mu     sync.Mutex
+	byName map[string]*lane
+	closed bool
 }
 
-func newLanes(s *Service) *lanes { return &lanes{service: s, byName: map[string]*lane{}} }
+func newLanes(s *Service) *lanes {
+	return &lanes{service: s, byName: map[string]*lane{}, stop: make(chan struct{})}
+}
 
-func (l *lanes) start(ctx context.Context) { l.ctx = ctx }
+func (l *lanes) start(sends context.Context) { l.sends = sends }
 
 // enqueue hands tasks to their lanes. Their numbers are committed as opened.
 func (l *lanes) enqueue(tasks []task) {
@@ -34,92 +38,130 @@ func (l *lanes) lane(origin string) *lane {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.byName[origin] == nil {
-		l.byName[origin] = &lane{lanes: l, origin: origin, arrived: make(chan struct{}, 1)}
+		l.byName[origin] = &lane{lanes: l, origin: origin}
 	}
 	return l.byName[origin]
 }
 
-// drain stops taking tasks and waits for the requests in flight, or for ctx.
-func (l *lanes) drain(ctx context.Context) {
+// close stops taking tasks. idle is closed when the requests in flight are over.
+func (l *lanes) close() (idle <-chan struct{}) {
 	l.mu.Lock()
-	l.closed = true
+	if !l.closed {
+		l.closed = true
+		close(l.stop)
+	}
 	l.mu.Unlock()
 	over := make(chan struct{})
 	go func() {
 		l.workers.Wait()
 		close(over)
 	}()
-	select {
-	case <-over:
-	case <-ctx.Done():
+	return over
+}
+
+// hire counts one more worker, if there may be any.
+func (l *lanes) hire() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.workers.Add(1)
 	}
+	return !l.closed
+}
+
+// retire forgets a lane that has nothing to do and nothing to remember: origins
+// are strangers' words, and there can be many.
+func (l *lanes) retire(name string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.byName, name)
 }
 
 // lane is one push service.
 type lane struct {
-	lanes   *lanes
-	origin  string
-	mu      sync.Mutex
-	queues  [weights][]task
-	active  int // workers running
-	health  health
-	arrived chan struct{}
+	lanes  *lanes
+	origin string
+	mu     sync.Mutex
+	queues [weights][]task
+	active int // workers running
+	health health
 }
 
 // push queues a task and starts a worker when there is room for one.
 func (l *lane) push(t task) {
 	l.mu.Lock()
-	w := weight(&t.run.release)
+	defer l.mu.Unlock()
+	w := weight(&t.cell.run.release)
 	l.queues[w] = append(l.queues[w], t)
 	l.grow()
-	l.mu.Unlock()
 }
 
 // grow starts one more worker, if the lane may have one. l.mu is held.
 func (l *lane) grow() {
-	if l.active >= l.health.workers(l.lanes.service.cfg.LaneWorkers) {
-		return
+	if l.active < l.health.workers(l.lanes.service.cfg.LaneWorkers) && l.lanes.hire() {
+		l.active++
+		go l.work()
 	}
-	l.lanes.mu.Lock()
-	defer l.lanes.mu.Unlock()
-	if l.lanes.closed {
-		return
-	}
-	l.active++
-	l.lanes.workers.Add(1)
-	go l.work(l.lanes.ctx)
 }
 
-// take gives the most urgent task; false when there is none, or too many
-// workers for the lane's health: then the worker ends.
-func (l *lane) take() (task, bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.lanes.isClosed() && l.active <= l.health.workers(l.lanes.service.cfg.LaneWorkers) {
-		for w := range l.queues {
-			if q := l.queues[w]; len(q) > 0 {
-				l.queues[w] = q[1:]
-				if len(q) == 1 {
-					l.queues[w] = nil // let the array go
-				}
-				if l.queued() > 0 {
-					l.grow()
-				}
-				return q[0], true
-			}
+// work sends until the queue is empty, the lane has too many workers for its
+// health, or the process ends.
+func (l *lane) work() {
+	defer l.lanes.workers.Done()
+	for {
+		t, pause, ok := l.take()
+		switch {
+		case ok:
+			l.lanes.service.attempt(l, t)
+		case pause > 0:
+			l.rest(pause)
+		default:
+			return
 		}
 	}
-	l.active--
-	return task{}, false
 }
 
-// queued is how many tasks wait. l.mu is held.
-func (l *lane) queued() int {
-	n := 0
-	for _, q := range l.queues {
-		n += len(q)
+// longestRest bounds one wait of a worker: afterwards it looks again, since the
+// lane's health may have changed.
+const longestRest = time.Second
+
+// take gives the most urgent task. Without one, pause says how long to rest
+// before asking again; 0: the worker ends.
+func (l *lane) take() (t task, pause time.Duration, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w, queued := l.first()
+	if !queued || l.active > l.health.workers(l.lanes.service.cfg.LaneWorkers) || l.lanes.isClosed() {
+		if l.active--; l.active == 0 && !queued && l.health.clean(time.Now()) {
+			l.lanes.retire(l.origin)
+		}
+		return task{}, 0, false
 	}
-	return n
+	if pause := l.health.pause(time.Now()); pause > 0 {
+		return task{}, min(pause, longestRest), false
+	}
+	if !l.lanes.service.permit.holds() {
+		return task{}, longestRest, false
+	}
+	q := l.queues[w]
+	l.queues[w] = q[1:]
+	if len(q) == 1 {
+		l.queues[w] = nil // let the array go
+	}
+	if _, more := l.first(); more {
+		l.grow()
+	}
+	return q[0], 0, true
+}
+
+// first is the most urgent queue that has something. l.mu is held.
+func (l *lane) first() (weight int, ok bool) {
+	for w, q := range l.queues {
+		if len(q) > 0 {
+			return w, true
+		}
+	}
+	return 0, false
 }
 
 func (l *lanes) isClosed() bool {
@@ -128,96 +170,48 @@ func (l *lanes) isClosed() bool {
 	return l.closed
 }
 
-// putBack returns a task that could not be started, at the front.
-func (l *lane) putBack(t task) {
+// rest waits for the end of the pause, or for a permit where there is none.
+func (l *lane) rest(pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	var permit <-chan struct{}
+	if p := l.lanes.service.permit; !p.holds() {
+		permit = p.given()
+	}
+	select {
+	case <-timer.C:
+	case <-permit:
+	case <-l.lanes.stop:
+	}
+}
+
+func (l *lane) note(r news.Receipt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := weight(&t.run.release)
-	l.queues[w] = append([]task{t}, l.queues[w]...)
+	l.health.note(r, time.Now())
 }
 
-// work sends until the queue is empty.
-func (l *lane) work(ctx context.Context) {
-	s := l.lanes.service
-	defer l.lanes.workers.Done()
-	for {
-		t, ok := l.take()
-		if !ok {
-			return
-		}
-		if !l.mayStart(ctx) {
-			l.putBack(t)
-			if l.lanes.isClosed() {
-				l.leave()
-				return
-			}
-			continue
-		}
-		s.attempt(ctx, l, t)
+// attempt makes one send: asks the book, sends, records, and asks for a write
+// when enough has come together.
+func (s *Service) attempt(l *lane, t task) {
+	if o, ok := s.book.start(t); ok {
+		m := t.cell.run.payload.message(o, s.cfg.Links)
+		m.Permit = func() error { return s.book.permits(t) }
+		receipt := s.cfg.Sender.Send(l.lanes.sends, target(o.device), m)
+		s.count(receipt)
+		l.note(receipt)
+		s.book.answer(t, o.device.Push.Endpoint, receipt)
 	}
-}
-
-func (l *lane) leave() {
-	l.mu.Lock()
-	l.active--
-	l.mu.Unlock()
-}
-
-// mayStart waits for the permit and for the lane's own pause to be over. It
-// returns false when it has waited: the caller looks again for the most urgent
-// task, which may be another by now.
-func (l *lane) mayStart(ctx context.Context) bool {
-	s := l.lanes.service
-	l.mu.Lock()
-	pause := l.health.pause(s.cfg.Now())
-	l.mu.Unlock()
-	if pause > 0 {
-		timer := time.NewTimer(min(pause, time.Second))
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		return false
-	}
-	if s.permit.holds() {
-		return true
-	}
-	wait, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	_ = s.permit.wait(wait) // the answer is in holds, at the next look
-	return false
-}
-
-// attempt makes one send: asks the book, sends, records.
-func (s *Service) attempt(ctx context.Context, l *lane, t task) {
-	if !t.cell.ours(s.held) {
-		s.book.abandon(t)
-		return
-	}
-	to, message, ok := s.book.start(t, s.cfg.Links)
-	if !ok {
-		s.answered()
-		return
-	}
-	s.figures.Sends.Add(1)
-	receipt := s.cfg.Sender.Send(ctx, to, message)
-	s.count(receipt)
-	l.mu.Lock()
-	l.health.note(receipt, s.cfg.Now())
-	l.mu.Unlock()
-	s.book.answer(t, receipt)
-	s.answered()
-}
-
-// answered asks for a write when enough has come together, or everything has.
-func (s *Service) answered() {
-	if s.book.worthWriting() {
+	if s.book.worthWriting(t.lane) {
 		signal(s.commit)
 	}
 }
 
 func (s *Service) count(r news.Receipt) {
+	if ownDoing(r) {
+		return
+	}
+	s.figures.Sends.Add(1)
 	switch r.Outcome {
 	case news.Accepted:
 		s.figures.Accepted.Add(1)

@@ -19,13 +19,6 @@ func (b *book) inOrder() []*run {
 	return runs
 }
 
-// frozen reports whether the run is on hold.
-func (b *book) frozen(r *run) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return r.state == news.ReleaseHeld
-}
-
 func (b *book) has(releaseID string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -69,11 +62,13 @@ func (b *book) adoptFound(rows []*news.LedgerRow, h holding) {
 	}
 }
 
-// unplanned is the cells in which the run has no row. A stopped run is planned
-// too: its counts must say who did not get it, and a correction goes to them.
+// unplanned is the cells in which the run has no row and is to get one.
 func (b *book) unplanned(r *run, cells []int) []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if r.state == news.ReleaseHeld {
+		return nil
+	}
 	var todo []int
 	for _, c := range cells {
 		if r.cells[c] == nil {
@@ -100,30 +95,4 @@ func (b *book) finished(h holding) []*run {
 		}
 	}
 	return done
-}
-
-// worthWriting reports whether the answers should be written now: many have
-// come together, nothing is under way, or a push service is about to run dry
-// while more waits for it.
-func (b *book) worthWriting() bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	answered, working := 0, 0
-	for _, l := range b.loads {
-		if l.more && l.working < l.window/2 {
-			return true
-		}
-		answered += l.answered
-		working += l.working
-	}
-	return answered >= commitAfter || working == 0
-}
-
-// abandon gives up a task whose cell is not ours any more: its new holder
-// knows of it from the ledger.
-func (b *book) abandon(t task) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.done(t)
-	t.cell.todo[t.lane] = append(t.cell.todo[t.lane], t.number)
 }

@@ -83,12 +83,12 @@ func (p *payloads) sampleOf(n int) {
 	}
 }
 
-// message is what one device is sent. more says for how many other alerts it
-// stands (the end of quiet hours), ttl how long it may still be delivered.
-func (p *payloads) message(language string, to news.DeviceRef, more int, ttl time.Duration, links payloadLinks) push.Message {
-	n := p.in(language, links)
-	if more > 0 {
-		n.Notification.Body = strings.TrimSpace(n.Notification.Body + " " + andMore(n.Notification.Lang, more))
+// message is what one device is sent.
+func (p *payloads) message(o order, links payloadLinks) push.Message {
+	n := p.in(o.device.Wishes.Language, links)
+	to := news.DeviceRef{Cell: o.device.Cell, Number: o.device.Number}
+	if o.more > 0 {
+		n.Notification.Body = strings.TrimSpace(n.Notification.Body + " " + andMore(n.Notification.Lang, o.more))
 		n.Notification.Navigate = p.baseURL + "/alerts"
 	}
 	if p.sampled(to) {
@@ -99,7 +99,7 @@ func (p *payloads) message(language string, to news.DeviceRef, more int, ttl tim
 	if p.release.Level == news.LevelNotice && !p.release.Repair() {
 		urgency = "normal"
 	}
-	return push.Message{Payload: fit(n), TTL: max(1, int(ttl/time.Second)), Urgency: urgency, Topic: n.Notification.Tag}
+	return push.Message{Payload: fit(n), TTL: max(1, int(o.ttl/time.Second)), Urgency: urgency, Topic: n.Notification.Tag}
 }
 
 // sampled picks devices evenly, and the same ones at each retry.

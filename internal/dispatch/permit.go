@@ -60,17 +60,11 @@ func (p *permit) holds() bool {
 	return false
 }
 
-// wait blocks until a permit is given or ctx ends.
-func (p *permit) wait(ctx context.Context) error {
+// given is closed once there is a permit.
+func (p *permit) given() <-chan struct{} {
 	p.mu.Lock()
-	free := p.free
-	p.mu.Unlock()
-	select {
-	case <-free:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	defer p.mu.Unlock()
+	return p.free
 }
 
 // permitLoop renews the permit every PermitEvery, and when somebody says that

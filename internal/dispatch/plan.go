@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -20,24 +19,25 @@ const inFlightPatience = 2 * time.Second
 // planRun writes, into the book, the row of every held cell that has none yet.
 // The rows go to the store with the next write, before any send. A stopped run
 // is planned too: its counts must say who did not get it, and a correction goes
-// to them.
-func (s *Service) planRun(_ context.Context, r *run, h holding) error {
-	todo := s.book.unplanned(r, h.cells)
-	if len(todo) == 0 || s.book.frozen(r) {
-		return nil
-	}
-	for _, c := range todo {
+// to them. One on hold is not: the longer it is held, the less a plan is worth.
+func (s *Service) planRun(r *run, h holding) error {
+	var todo []int
+	var err error
+	for _, c := range s.book.unplanned(r, h.cells) {
 		if have := s.audience.Cell(c).Change(); have < r.release.Changes[c] {
-			return fmt.Errorf("%w: cell %d is at change %d, the release needs %d", news.ErrUnavailable, c, have, r.release.Changes[c])
+			err = fmt.Errorf("%w: cell %d is at change %d, the release needs %d", news.ErrUnavailable, c, have, r.release.Changes[c])
+			continue
 		}
+		todo = append(todo, c)
 	}
-	if r.release.Repair() {
-		s.book.stopWaiting()
+	switch {
+	case len(todo) == 0:
+	case r.release.Repair():
 		s.planRepair(r, todo, h)
-	} else {
+	default:
 		s.planAlert(r, todo, h)
 	}
-	return nil
+	return err
 }
 
 // planAlert matches a first alert against the audience.
@@ -74,7 +74,7 @@ func (b *book) before(r *run, cell int) []prior {
 			break
 		}
 		if c := e.cells[cell]; c != nil {
-			out = append(out, prior{&e.release, e.state, c})
+			out = append(out, prior{e, &e.release, c})
 		}
 	}
 	return out
@@ -82,8 +82,8 @@ func (b *book) before(r *run, cell int) []prior {
 
 // prior is an earlier release in one cell.
 type prior struct {
+	run     *run
 	release *news.Release
-	state   news.ReleaseState
 	cell    *cellRun
 }
 
@@ -99,7 +99,7 @@ func (b *book) alreadySent(r *run, cell int) *news.Numbers {
 			continue
 		}
 		sent.Or(e.cell.row.Reached())
-		if e.state != news.ReleaseStopped {
+		if e.run.state != news.ReleaseStopped {
 			sent.Or(e.cell.row.Held)
 			sent.Or(e.cell.row.Pending())
 		}
@@ -134,13 +134,12 @@ func (b *book) repairSets(r *run, cell int) (reached, waiting *news.Numbers, inF
 		if e.release.AlertID != r.release.AlertID {
 			continue
 		}
-		reached.Or(e.cell.row.Reached())
+		unsent := e.cell.unsent()
+		reached.Or(roaring.AndNot(e.cell.row.Reached(), unsent))
 		inFlight = inFlight || len(e.cell.inFlight) > 0
-		// Of the last of them. What the correction stopped is cancelled by now.
-		waiting = roaring.Or(e.cell.row.Cancelled, e.cell.row.Held)
-	}
-	if r.release.Kind != news.ReleaseCorrection || !r.release.Supersedes {
-		waiting = roaring.New()
+		if e.run.replacedBy[r.release.ID] {
+			waiting.Or(unsent)
+		}
 	}
 	waiting.AndNot(reached)
 	return reached, waiting, inFlight

@@ -24,12 +24,14 @@ func backoff(tries int, asked time.Duration, number uint32) time.Duration {
 	return wait
 }
 
-// retryQueue is the tasks that wait for their next attempt, soonest first.
+// retryQueue is the numbers that wait for their next attempt, soonest first, by
+// the monotonic clock: a clock that is set says nothing of a push service.
 type retryQueue struct{ entries retryHeap }
 
 type retryEntry struct {
-	at   time.Time
-	task task
+	at     time.Time
+	cell   *cellRun
+	number uint32
 }
 
 type retryHeap []retryEntry
@@ -41,16 +43,19 @@ func (h *retryHeap) Push(x any)        { *h = append(*h, x.(retryEntry)) } //nol
 func (h *retryHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]
+	old[len(old)-1] = retryEntry{} // let the cell go
 	*h = old[:len(old)-1]
 	return last
 }
 
-func (q *retryQueue) add(at time.Time, t task) { heap.Push(&q.entries, retryEntry{at, t}) }
+func (q *retryQueue) add(at time.Time, c *cellRun, n uint32) {
+	heap.Push(&q.entries, retryEntry{at, c, n})
+}
 
 // take removes what is due at now; next is zero when nothing waits.
-func (q *retryQueue) take(now time.Time) (due []task, next time.Time) {
+func (q *retryQueue) take(now time.Time) (due []retryEntry, next time.Time) {
 	for len(q.entries) > 0 && !q.entries[0].at.After(now) {
-		due = append(due, heap.Pop(&q.entries).(retryEntry).task) //nolint:forcetypeassert // as above
+		due = append(due, heap.Pop(&q.entries).(retryEntry)) //nolint:forcetypeassert // as above
 	}
 	if len(q.entries) > 0 {
 		next = q.entries[0].at

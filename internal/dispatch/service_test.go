@@ -39,11 +39,19 @@ func (d *desk) terms() news.ReleaseTerms {
 // dispatcher starts a dispatcher; stop ends it in order.
 func (d *desk) dispatcher(holder string) (s *Service, stop func()) {
 	d.t.Helper()
-	return d.dispatcherOn(d.store, holder)
+	return d.dispatcherFor(d.store, d.service, holder)
 }
 
 func (d *desk) dispatcherOn(store Store, holder string) (s *Service, stop func()) {
-	s = New(Config{Store: store, Sender: d.service, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms()})
+	return d.dispatcherFor(store, d.service, holder)
+}
+
+func (d *desk) dispatcherWith(sender Sender, holder string) (s *Service, stop func()) {
+	return d.dispatcherFor(d.store, sender, holder)
+}
+
+func (d *desk) dispatcherFor(store Store, sender Sender, holder string) (s *Service, stop func()) {
+	s = New(Config{Store: store, Sender: sender, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms()})
 	ctx, cancel := context.WithCancel(d.t.Context())
 	over := make(chan error, 1)
 	go func() { over <- s.Run(ctx) }()

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"cmp"
 	"slices"
 
 	"dateline/internal/audience"
@@ -39,9 +38,19 @@ func (b *book) supersede(repair *news.Release) {
 		return
 	}
 	for _, r := range b.stories[repair.StoryURI] {
-		if repairs(repair, &r.release) {
-			r.state = news.ReleaseStopped
-		}
+		r.repairedBy(repair)
+	}
+}
+
+// repairedBy stops the run if the other release repairs it, and notes whether
+// the repair goes to those who wait for it.
+func (r *run) repairedBy(other *news.Release) {
+	if !repairs(other, &r.release) {
+		return
+	}
+	r.state = news.ReleaseStopped
+	if other.Kind == news.ReleaseCorrection && other.Supersedes {
+		r.replacedBy[other.ID] = true
 	}
 }
 
@@ -68,28 +77,33 @@ func (b *book) unlisted(active []news.Release) []string {
 	return ids
 }
 
-// missing lists the active releases the book has no run for, in the order they
-// were released.
-func (b *book) missing() []news.Release {
+// missing lists the stories of which the book lacks a release: an active one,
+// or a correction of one it has.
+func (b *book) missing() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	var fresh []news.Release
+	var stories []string
 	for _, r := range b.active {
 		if b.runs[r.ID] == nil {
-			fresh = append(fresh, r)
+			stories = append(stories, r.StoryURI)
 		}
 	}
-	slices.SortFunc(fresh, func(x, y news.Release) int {
-		return cmp.Or(x.ReleasedAt.Compare(y.ReleasedAt), cmp.Compare(x.Revision, y.Revision))
-	})
-	return fresh
+	for _, r := range b.runs {
+		for id := range r.replacedBy {
+			if b.runs[id] == nil {
+				stories = append(stories, r.release.StoryURI)
+			}
+		}
+	}
+	slices.Sort(stories)
+	return slices.Compact(stories)
 }
 
-// open adds a run for a release that was just read from the store. What the
-// permit loop has learnt since goes before: of a release that was under way
-// when it was read and is not listed now, nothing is known, and it is left out
-// until it is listed.
-func (b *book) open(r news.Release, repaired bool, p *payloads, q audience.Query) {
+// open adds a run for a release that was just read from the store, with all
+// others about its story. What the permit loop has learnt since goes before: of
+// a release that was under way when it was read and is not listed now, nothing
+// is known, and it is left out until it is listed.
+func (b *book) open(r news.Release, story []news.Release, p *payloads, q audience.Query) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.runs[r.ID] != nil {
@@ -100,15 +114,16 @@ func (b *book) open(r news.Release, repaired bool, p *payloads, q audience.Query
 		if b.active[i].ID == r.ID {
 			state, listed = b.active[i].State, true
 		}
-		repaired = repaired || repairs(&b.active[i], &r)
 	}
 	if !listed && (state == news.ReleaseSending || state == news.ReleaseHeld) {
 		return
 	}
-	if repaired {
-		state = news.ReleaseStopped
+	fresh := &run{release: r, state: state, cells: map[int]*cellRun{}, replacedBy: map[string]bool{}, payload: p, query: q}
+	for _, known := range [][]news.Release{story, b.active} {
+		for i := range known {
+			fresh.repairedBy(&known[i])
+		}
 	}
-	fresh := &run{release: r, state: state, cells: map[int]*cellRun{}, payload: p, query: q}
 	b.runs[r.ID] = fresh
 	b.stories[r.StoryURI] = append(b.stories[r.StoryURI], fresh)
 	slices.SortFunc(b.stories[r.StoryURI], func(x, y *run) int { return x.release.Revision - y.release.Revision })

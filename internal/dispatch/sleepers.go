@@ -106,7 +106,11 @@ func (b *book) sleepers() []sleeper {
 		}
 		for cell, c := range r.cells {
 			for it := c.row.Held.Iterator(); it.HasNext(); {
-				ref := news.DeviceRef{Cell: cell, Number: it.Next()}
+				n := it.Next()
+				if _, awake := c.late[n]; awake {
+					continue // it was let go and waits to be opened
+				}
+				ref := news.DeviceRef{Cell: cell, Number: n}
 				byDevice[ref] = append(byDevice[ref], r)
 			}
 		}
@@ -134,7 +138,7 @@ func (b *book) settleHeld(r *run, ref news.DeviceRef, to func(*news.LedgerRow) *
 	}
 }
 
-// letGo makes a held number pending: it is opened and sent like any other.
+// letGo lets a held number be opened and sent like any other.
 func (b *book) letGo(r *run, ref news.DeviceRef, how letGo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -142,9 +146,8 @@ func (b *book) letGo(r *run, ref news.DeviceRef, how letGo) {
 	if c == nil {
 		return
 	}
-	c.row.Held.Remove(ref.Number)
-	c.extra[ref.Number] = how
-	origin := originOf(b.audience.Cell(ref.Cell), ref.Number)
+	c.late[ref.Number] = how
+	origin := b.originOf(c, ref.Number)
 	c.todo[origin] = append(c.todo[origin], ref.Number)
 	c.dirty, r.settled = true, false
 }

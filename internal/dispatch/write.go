@@ -9,30 +9,24 @@ import (
 	"dateline/internal/news"
 )
 
-// Limits of the write-ahead (DESIGN 8).
-const (
-	maxOpen      = 20_000 // devices of a process opened without a committed answer
-	blockSize    = 4_096  // numbers opened at once in a cell
-	firstWindow  = 512    // numbers a push service has open at first
-	dry          = 64     // fewer than this under way leave workers idle
-	rowsPerWrite = 512    // rows in one transaction: it must not hold the database long
-	commitAfter  = 2_048  // answers that are written without waiting for the next tick
-)
+// rowsPerWrite rows go into one transaction: it must not hold the database long.
+const rowsPerWrite = 512
 
 // write is one batch for the store: copies of the dirty rows, and the tasks
 // that may be queued once their row is committed.
 type write struct {
-	rows  []*news.LedgerRow
-	tasks map[*news.LedgerRow][]task // by the copy
-	loads map[string]int             // answers that this write commits, by push service
-	gone  []news.DeviceRef
+	rows     []*news.LedgerRow
+	from     map[*news.LedgerRow]*cellRun
+	tasks    map[*news.LedgerRow][]task // by the copy
+	answered map[string]int             // answers that this write commits, by push service
+	gone     []news.DeviceRef
 }
 
 // writeLedger opens the next blocks, writes every changed row and then, not
 // before, queues what was opened.
 func (s *Service) writeLedger(ctx context.Context) error {
 	w := s.book.prepare()
-	for rows := range slices.Chunk(w.rows, rowsPerWrite) {
+	for _, rows := range chunks(w.rows, rowsPerWrite) {
 		if err := s.cfg.Store.SaveLedger(ctx, s.cfg.Holder, rows); err != nil {
 			s.book.undo(w, rows[0])
 			if errors.Is(err, news.ErrFenced) {
@@ -57,94 +51,89 @@ func (s *Service) writeLedger(ctx context.Context) error {
 	return nil
 }
 
+// chunks cuts rows, which are sorted by cell, into parts of about size. All rows
+// of a cell stay together: a correction takes over who waited for the original,
+// and one must not be stored without the other.
+func chunks(rows []*news.LedgerRow, size int) [][]*news.LedgerRow {
+	var out [][]*news.LedgerRow
+	for len(rows) > 0 {
+		end := min(size, len(rows))
+		for end < len(rows) && rows[end].Cell == rows[end-1].Cell {
+			end++
+		}
+		out = append(out, rows[:end])
+		rows = rows[end:]
+	}
+	return out
+}
+
 // prepare opens what the push services have room for and copies every row that
 // differs from the store's.
 func (b *book) prepare() *write {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	w := &write{tasks: map[*news.LedgerRow][]task{}, loads: map[string]int{}, gone: b.gone}
+	w := &write{from: map[*news.LedgerRow]*cellRun{}, tasks: map[*news.LedgerRow][]task{}, answered: b.loads.unsafe(), gone: b.gone}
 	b.gone = nil
-	for origin, l := range b.loads {
-		w.loads[origin] = l.answered
-	}
-	room := b.room()
+	room := b.loads.room(b.waiting())
 	for _, r := range b.ordered() {
 		for _, c := range r.cells {
 			if !c.ours(b.held) {
 				continue
 			}
-			var opened []task
-			if r.state == news.ReleaseSending || r.state == news.ReleaseSent {
-				opened = b.openBlock(r, c, room)
-			}
-			b.markRow(r, c)
+			opened := b.openBlock(c, room)
 			if !c.dirty {
 				continue
 			}
+			c.markSettled()
 			c.dirty = false
-			copied := cloneRow(c.row, c.row.Fence)
+			copied := cloneRow(c.row)
 			w.rows = append(w.rows, copied)
-			if len(opened) > 0 {
-				w.tasks[copied] = opened
-			}
+			w.from[copied], w.tasks[copied] = c, opened
 		}
 	}
+	slices.SortStableFunc(w.rows, func(x, y *news.LedgerRow) int { return x.Cell - y.Cell })
 	return w
 }
 
-// room is how many numbers each push service may have opened more. The share
-// is equal, so that one that hangs can't take the others' room.
-func (b *book) room() func(origin string) *int {
-	origins := map[string]bool{}
+// opens reports whether the run's numbers may be opened.
+func (r *run) opens() bool { return r.state == news.ReleaseSending || r.state == news.ReleaseSent }
+
+// waiting is how many numbers wait to be opened, by push service.
+func (b *book) waiting() map[string]int {
+	n := map[string]int{}
 	for _, r := range b.runs {
+		if !r.opens() {
+			continue
+		}
 		for _, c := range r.cells {
-			for origin := range c.todo {
-				origins[origin] = true
+			for origin, numbers := range c.todo {
+				n[origin] += len(numbers)
 			}
 		}
 	}
-	for origin, l := range b.loads {
-		if l.working+l.answered > 0 {
-			origins[origin] = true
-		}
-	}
-	left := map[string]*int{}
-	return func(origin string) *int {
-		if left[origin] == nil {
-			l := b.load(origin)
-			if l.more && l.working < dry {
-				l.window *= 2 // the refill came too late: workers had nothing to do
-			}
-			l.window = min(l.window, maxOpen/max(1, len(origins)))
-			l.more = false
-			// The same transaction opens these and commits what was answered.
-			free := l.window - l.working
-			left[origin] = &free
-		}
-		return left[origin]
-	}
+	return n
 }
 
 // openBlock takes at most a block of the row's numbers that wait.
-func (b *book) openBlock(r *run, c *cellRun, room func(string) *int) []task {
+func (b *book) openBlock(c *cellRun, room map[string]int) []task {
+	if b.closing || !c.run.opens() {
+		return nil
+	}
 	var tasks []task
 	for origin, numbers := range c.todo {
-		free := room(origin)
-		n := min(len(numbers), *free, blockSize-len(tasks))
+		n := max(0, min(len(numbers), room[origin], blockSize-len(tasks)))
 		if n < len(numbers) {
-			b.load(origin).more = true
-		}
-		if n <= 0 {
-			continue
+			b.loads.of(origin).more = true
 		}
 		for _, number := range numbers[:n] {
 			c.row.Opened.Add(number)
-			tasks = append(tasks, task{run: r, cell: c, number: number, lane: origin})
+			c.row.Held.Remove(number)
+			c.dirty = true
+			tasks = append(tasks, task{cell: c, number: number, lane: origin})
 		}
-		*free -= n
-		b.load(origin).working += n
-		c.queue += n
-		c.dirty = true
+		room[origin] -= n
+		b.loads.begin(origin, n)
+		c.tasks += n
 		if n == len(numbers) {
 			delete(c.todo, origin)
 		} else {
@@ -154,22 +143,17 @@ func (b *book) openBlock(r *run, c *cellRun, room func(string) *int) []task {
 	return tasks
 }
 
-// markRow says in the row whether anything is left to do for it.
-func (b *book) markRow(r *run, c *cellRun) {
-	settled := c.row.Pending().IsEmpty()
-	if r.state == news.ReleaseStopped {
-		settled = settled && len(c.inFlight) == 0
-	} else {
-		settled = settled && c.queue == 0 && len(c.todo) == 0
-	}
-	if settled != c.row.Settled {
-		c.row.Settled, c.dirty = settled, true
+// markSettled says in the row whether anything is left to do for it. In a
+// stopped run that is only what is in flight.
+func (c *cellRun) markSettled() {
+	c.row.Settled = c.row.Pending().IsEmpty() && len(c.inFlight) == 0
+	if c.run.state != news.ReleaseStopped {
+		c.row.Settled = c.row.Settled && c.tasks == 0 && c.waiting == 0 && len(c.todo) == 0
 	}
 }
 
-func cloneRow(r *news.LedgerRow, fence int64) *news.LedgerRow {
+func cloneRow(r *news.LedgerRow) *news.LedgerRow {
 	c := *r
-	c.Fence = fence
 	for _, set := range []**news.Numbers{&c.Planned, &c.Held, &c.Opened, &c.Accepted, &c.Gone,
 		&c.Failed, &c.Ambiguous, &c.Cancelled, &c.Expired} {
 		*set = (*set).Clone()
@@ -183,9 +167,7 @@ func cloneRow(r *news.LedgerRow, fence int64) *news.LedgerRow {
 func (b *book) committed(w *write) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for origin, n := range w.loads {
-		b.load(origin).answered -= n
-	}
+	b.loads.committed(w.answered)
 }
 
 // undo takes back what was prepared, from the row `from` on: those rows are
@@ -194,18 +176,11 @@ func (b *book) undo(w *write, from *news.LedgerRow) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.gone = append(b.gone, w.gone...)
-	failed := false
-	for _, row := range w.rows {
-		failed = failed || row == from
-		if !failed {
-			continue
-		}
+	for _, row := range w.rows[slices.Index(w.rows, from):] {
+		w.from[row].dirty = true
 		for _, t := range w.tasks[row] {
-			t.cell.todo[t.lane] = append(t.cell.todo[t.lane], t.number)
-			b.done(t)
-		}
-		if r := b.runs[row.ReleaseID]; r != nil && r.cells[row.Cell] != nil {
-			r.cells[row.Cell].dirty = true
+			b.end(t, false)
+			b.putBack(t)
 		}
 	}
 }
