@@ -124,7 +124,7 @@ func TestConfirmPageNamesTheDevice(t *testing.T) {
 	h := newHouse(t, nil)
 	c := h.subscribe()
 	for agent, want := range map[string]string{
-		"": "push.example, " + testNow.Format(time.DateOnly), "curl/8": "push.example, " + testNow.Format(time.DateOnly),
+		"": "fcm.googleapis.com, " + testNow.Format(time.DateOnly), "curl/8": "fcm.googleapis.com, " + testNow.Format(time.DateOnly),
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Linux",
 	} {
 		clear(h.store.signups)
