@@ -13,16 +13,15 @@ import (
 
 // alertLine is one alert as readers see it: what was sent last about it.
 type alertLine struct {
-	ID           string
-	Dateline     string
-	DatelineLang string // the page's
-	Title        string
-	Body         string
-	Lang         string // of the text
-	Dir          string
-	Level        string
-	Mark         string // "correction" or "kill"; "" for an alert as first sent
-	Navigate     string // "" when there is nothing to open
+	ID       string
+	Dateline string
+	Title    string
+	Body     string
+	Lang     string // of the text, and of its dateline
+	Dir      string
+	Level    string
+	Mark     string // "correction" or "kill"; "" for an alert as first sent
+	Navigate string // "" when there is nothing to open
 }
 
 // lines are the latest alerts that readers were sent.
@@ -56,9 +55,9 @@ func lineOf(v view, r news.Release) alertLine {
 	lang := news.PickLanguage(v.Lang, have, r.Language)
 	text := r.Texts[lang]
 	line := alertLine{ID: r.AlertID, Title: text.Title, Body: text.Body, Lang: lang, Dir: direction(lang), Level: r.Level.String(),
-		DatelineLang: v.Lang, Navigate: r.Navigate}
+		Navigate: r.Navigate}
 	if len(r.Regions) > 0 {
-		line.Dateline = region.Dateline(r.Regions[0], r.ReleasedAt, v.Lang)
+		line.Dateline = region.Dateline(r.Regions[0], r.ReleasedAt, lang)
 	}
 	if r.Repair() {
 		line.Mark = string(r.Kind)
