@@ -92,10 +92,7 @@ func (d *Service) Release(ctx context.Context, by news.Person, id, hash string) 
 
 // Hold stops sends from starting until Resume.
 func (d *Service) Hold(ctx context.Context, by news.Person, id, reason string) (View, error) {
-	reason, err := cleanReason(reason)
-	if err != nil {
-		return View{}, err
-	}
+	reason = cleanReason(reason)
 	return d.take(ctx, by, stepHold, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
 		return news.Hold(a, by, reason)
 	})
@@ -114,10 +111,7 @@ func (d *Service) Resume(ctx context.Context, by news.Person, id string) (View, 
 
 // Cancel ends an alert that has not gone to everybody; what went stays.
 func (d *Service) Cancel(ctx context.Context, by news.Person, id, reason string) (View, error) {
-	reason, err := cleanReason(reason)
-	if err != nil {
-		return View{}, err
-	}
+	reason = cleanReason(reason)
 	return d.take(ctx, by, stepCancel, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
 		return news.Cancel(a, by, reason)
 	})
@@ -125,10 +119,7 @@ func (d *Service) Cancel(ctx context.Context, by news.Person, id, reason string)
 
 // Kill cancels what is pending and retracts what went out.
 func (d *Service) Kill(ctx context.Context, by news.Person, id, reason string) (View, error) {
-	reason, err := cleanReason(reason)
-	if err != nil {
-		return View{}, err
-	}
+	reason = cleanReason(reason)
 	return d.take(ctx, by, stepKill, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
 		action, err := news.Kill(a, s, by, reason, news.RetractionTexts(a), d.terms(a.Level, news.PolicyAuto))
 		return outlive(action, a), err
@@ -178,12 +169,10 @@ func outlive(action news.AlertAction, a *news.Alert) news.AlertAction {
 	return action
 }
 
-// cleanReason is a reason as the audit trail and the desk keep it.
-func cleanReason(reason string) (string, error) {
-	const longest = 500 // characters; a sentence or three
-	reason = cleanText(reason)
-	if n := len([]rune(reason)); n > longest {
-		return "", news.Invalid("reason", "has %d characters; at most %d", n, longest)
-	}
-	return reason, nil
+// cleanReason is a reason as the audit trail and the desk keep it: a sentence
+// or three. What is longer is cut: nobody who stops an alert is sent back for
+// it.
+func cleanReason(reason string) string {
+	const longest = 500 // characters
+	return firstRunes(cleanText(reason), longest)
 }
