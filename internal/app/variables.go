@@ -28,7 +28,7 @@ func Variables() []Variable {
 		{Name: "DATELINE_ADMIN_KEY", Default: "generated", What: "bearer key with every scope, 16 characters or more", Secret: true},
 		{Name: "DATELINE_PUSH_ORIGINS", Default: "none", What: "further push services, comma-separated exact origins; only these may be on private addresses"},
 		{Name: "DATELINE_PUSH_CA", Default: "none", What: "PEM file of certificate authorities for push services, beside the system's"},
-		{Name: "DATELINE_STORY_HOSTS", Default: "any https host", What: "hosts that story links and pictures may be on, comma-separated"},
+		{Name: "DATELINE_STORY_HOSTS", Default: "any https host", What: "hosts that story links may be on, comma-separated"},
 		{Name: "DATELINE_MAX_STORY_AGE", Default: "6h", What: "older stories raise and send nothing by themselves"},
 		{Name: "DATELINE_SIGNUP_LIMIT", Default: "1000", What: "new subscriptions per client address (IPv6: /64) and hour; 0 for none"},
 		{Name: "DATELINE_TRUSTED_PROXIES", Default: "none", What: "addresses or networks whose X-Forwarded-For is believed"},
