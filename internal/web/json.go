@@ -27,6 +27,12 @@ func ReadJSON(w http.ResponseWriter, r *http.Request, dst any, limit int64) erro
 	return DecodeJSON(body, dst)
 }
 
+// drained is up to what declared length a body that is too large is read and
+// forgotten: a client that is still writing when the connection closes sees a
+// reset connection and never our 413. The server's ReadTimeout bounds the
+// time.
+const drained = 8 << 20
+
 // ReadBody reads a body of at most limit bytes; a longer one is
 // news.ErrTooLarge.
 func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
@@ -34,6 +40,9 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
+		if r.ContentLength <= drained {
+			_, _ = io.CopyN(io.Discard, r.Body, r.ContentLength) // its fault changes nothing: the answer is 413
+		}
 		return nil, fmt.Errorf("%w: the body may have at most %d bytes", news.ErrTooLarge, limit)
 	case err != nil:
 		return nil, news.Invalid("", "the body could not be read to its end")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -295,6 +297,37 @@ func TestT78_HundredMegabyteBody(t *testing.T) {
 	}), httptest.NewRequest("POST", "/x", read))
 	if w.Code != 413 || read.n > 1<<20 {
 		t.Errorf("status %d after reading %d bytes", w.Code, read.n)
+	}
+}
+
+// A client that sends its whole body before it reads gets the answer, not a
+// reset connection.
+func TestTooLargeIsAnsweredToAClientThatWritesFirst(t *testing.T) {
+	f := newFloor(t, nil)
+	s := httptest.NewServer(f.API("", func(w http.ResponseWriter, r *http.Request) error {
+		_, err := ReadBody(w, r, 64<<10)
+		return err
+	}))
+	defer s.Close()
+	conn, err := net.Dial("tcp", s.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	const size = 5 << 20
+	if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", size); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.CopyN(conn, zeros{}, size); err != nil {
+		t.Fatalf("writing the body: %v", err)
+	}
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	if res.StatusCode != http.StatusRequestEntityTooLarge {
+		t.Errorf("%d", res.StatusCode)
 	}
 }
 
