@@ -27,7 +27,8 @@ type verdict int
 const (
 	goes verdict = iota
 	waits
-	cancelled
+	stopped   // its release is: the conductor cancels it, or a correction takes it over
+	cancelled // its reader does not want it any more
 	expired
 )
 
@@ -37,7 +38,7 @@ func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
 	case !c.ours(b.held), c.run.state == news.ReleaseHeld:
 		return waits
 	case c.run.state == news.ReleaseStopped:
-		return cancelled
+		return stopped
 	case !c.deadline(n).After(now):
 		return expired
 	case b.audience.Cell(c.row.Cell).Stopped(n, c.run.release.StoryURI, now, c.run.release.Repair()) != "":
@@ -78,6 +79,8 @@ func (b *book) start(t task) (order, bool) {
 	}
 	b.end(t, false)
 	switch what {
+	case stopped:
+		c.notTaken(t.number)
 	case cancelled:
 		c.giveUp(t.number, c.row.Cancelled)
 	case expired:
@@ -188,8 +191,7 @@ func (b *book) again(t task, r news.Receipt) {
 		c.tries[n]++
 	}
 	switch {
-	case c.run.state == news.ReleaseStopped:
-		c.giveUp(n, c.row.Cancelled)
+	case c.run.state == news.ReleaseStopped: // as in start
 	case b.now().Add(wait).After(c.deadline(n)):
 		c.giveUp(n, c.row.Expired)
 	default:
@@ -208,7 +210,7 @@ func (b *book) dueRetries(now time.Time) (next time.Time) {
 	for _, e := range due {
 		c := e.cell
 		if c.waiting--; c.lost || c.run.state == news.ReleaseStopped {
-			continue // a stop has cancelled it
+			continue // as in start
 		}
 		if again[c] == nil {
 			again[c] = map[string][]uint32{}

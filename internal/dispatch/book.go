@@ -263,14 +263,18 @@ func (b *book) unopen() {
 }
 
 // notTaken says that the push service does not have the number's message: it
-// is not opened any more. One that is ambiguous from before stays so.
+// is not opened any more. One that has a state by now, ambiguous from before or
+// cancelled, keeps it.
 func (c *cellRun) notTaken(n uint32) {
-	if c.row.Ambiguous.Contains(n) {
-		return
+	r := c.row
+	for _, state := range []*news.Numbers{r.Accepted, r.Gone, r.Failed, r.Ambiguous, r.Cancelled, r.Expired} {
+		if state.Contains(n) {
+			return
+		}
 	}
-	c.row.Opened.Remove(n)
+	r.Opened.Remove(n)
 	if _, late := c.late[n]; late {
-		c.row.Held.Add(n)
+		r.Held.Add(n)
 	}
 	c.dirty = true
 }

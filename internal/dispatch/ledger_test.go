@@ -220,6 +220,38 @@ func TestACorrectionGoesInsteadOnlyToThoseWhoWaited(t *testing.T) {
 	})
 }
 
+// Requests of a cell are in flight when the correction comes; others of it are
+// queued, or wait for a retry. All of these get the correction instead.
+func TestACorrectionTakesOverWhoIsQueued(t *testing.T) {
+	for _, answer := range []news.Receipt{{Outcome: news.Accepted, Status: 201}, {Outcome: news.Retry, Status: 429}} {
+		t.Run(answer.Outcome.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t)
+				for i := range 1000 {
+					d.store.addDevice(i%3, wishes("JP"), fmt.Sprintf("%s/%d", origin, i))
+				}
+				d.service.takes = 1200 * time.Millisecond
+				d.service.answer = func(push.Target, int) news.Receipt {
+					if len(d.releases(news.ReleaseCorrection)) == 0 {
+						return answer
+					}
+					return news.Receipt{Outcome: news.Accepted, Status: 201}
+				}
+				_, stop := d.dispatcher("one")
+				a := d.alert("story-1", news.LevelBulletin, "JP")
+				d.until("some are out", time.Minute, func() bool { return d.service.total() > 60 })
+				d.correct(a.ID, "Corrected")
+				d.until("corrected", 5*time.Minute, func() bool { return d.releases(news.ReleaseCorrection)[0].State == news.ReleaseSent })
+				stop()
+				first, second := d.balanced(d.releases(news.ReleaseAlert)[0].ID), d.balanced(d.releases(news.ReleaseCorrection)[0].ID)
+				if second.Accepted != 1000 || first.Accepted+first.Cancelled != 1000 {
+					t.Errorf("the alert %+v, its correction %+v", first, second)
+				}
+			})
+		})
+	}
+}
+
 // A message that waits for a connection asks again before it leaves: after the
 // lease has run out, and after its reader has left, it stays here.
 func TestAMessageThatWaitsForAConnectionAsksAgain(t *testing.T) {
