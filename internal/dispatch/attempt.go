@@ -28,23 +28,35 @@ const (
 	goes verdict = iota
 	waits
 	stopped   // its release is: the conductor cancels it, or a correction takes it over
-	cancelled // its reader does not want it any more
+	cancelled // its reader does not want it any more, or has something newer
 	expired
 )
 
 // judge decides about one number at this moment. b.mu is held.
 func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
+	r := c.run
+	overtaken, overtaking := b.newer(c, n)
 	switch {
-	case !c.ours(b.held), c.run.state == news.ReleaseHeld:
+	case !c.ours(b.held), r.state == news.ReleaseHeld:
 		return waits
-	case c.run.state == news.ReleaseStopped:
+	case r.state == news.ReleaseStopped:
 		return stopped
+	case overtaken:
+		return cancelled
 	case !c.deadline(n).After(now):
 		return expired
-	case b.audience.Cell(c.row.Cell).Stopped(n, c.run.release.StoryURI, now, c.run.release.Repair()) != "":
+	case b.audience.Cell(c.row.Cell).Stopped(n, r.release.StoryURI, now, c.repairs(n)) != "":
 		return cancelled
+	case overtaking:
+		return waits
 	}
 	return goes
+}
+
+// repairs reports whether the number has, or may have, what the run repairs.
+func (c *cellRun) repairs(n uint32) bool {
+	_, late := c.late[n]
+	return c.run.release.Repair() && !late && !c.instead.Contains(n)
 }
 
 // deadline is until when a number may be sent.

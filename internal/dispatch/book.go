@@ -30,14 +30,14 @@ type book struct {
 	retries retryQueue
 	closing bool // nothing is opened any more
 
-	awake    map[int]bool     // cells whose held rows were looked for
-	lastWake time.Time        // used by the conductor alone
-	gone     []news.DeviceRef // answered 404/410, to be marked after the next commit
+	awake map[int]bool     // cells whose held rows were looked for
+	naps  map[int]nap      // by cell
+	gone  []news.DeviceRef // answered 404/410, to be marked after the next commit
 }
 
 func newBook(a *audience.Audience, p *permit, l *leases, now func() time.Time) *book {
 	return &book{runs: map[string]*run{}, stories: map[string][]*run{}, loads: loads{byOrigin: map[string]*load{}},
-		awake: map[int]bool{}, audience: a, permit: p, held: l, now: now}
+		awake: map[int]bool{}, naps: map[int]nap{}, audience: a, permit: p, held: l, now: now}
 }
 
 // run is one release.
@@ -76,6 +76,9 @@ type cellRun struct {
 	// held in the row until they are opened, and are again when they were not
 	// taken: after a crash they are judged anew.
 	late map[uint32]letGo
+	// instead are those a correction goes to instead of what it corrects: they
+	// have nothing wrong in their hands, and may pause or mute it.
+	instead *news.Numbers
 }
 
 // letGo is what a number held in quiet hours is sent under.
@@ -121,12 +124,12 @@ func (b *book) ordered() []*run {
 // adopt puts a row under the run. Numbers found opened without an answer were
 // perhaps sent before a crash: they become ambiguous and are sent again. A
 // correction that has its row takes over who waited for what it replaces.
-func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
+func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) *cellRun {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	row.Fence = fence
 	c := &cellRun{run: r, row: row, dirty: !found, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
-		tries: map[uint32]int{}, late: map[uint32]letGo{}}
+		tries: map[uint32]int{}, late: map[uint32]letGo{}, instead: roaring.New()}
 	if found {
 		lost := row.Pending()
 		lost.And(row.Opened)
@@ -134,12 +137,17 @@ func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 			row.Ambiguous.Or(lost)
 			c.dirty = true
 		}
+		if !row.Settled {
+			b.lateAgain(c)
+		}
 	}
 	r.cells[row.Cell] = c
+	delete(b.naps, row.Cell)
 	b.arrange(c)
 	for _, x := range b.stories[r.release.StoryURI] {
 		b.stopIn(x, row.Cell)
 	}
+	return c
 }
 
 // arrange fills todo with everything of the row that is still to be sent.
@@ -176,6 +184,7 @@ func (b *book) dropCells(cells []int) {
 	}
 	for _, cell := range cells {
 		delete(b.awake, cell)
+		delete(b.naps, cell)
 		b.audience.Cell(cell).Reset()
 	}
 }

@@ -200,11 +200,11 @@ func TestACorrectionGoesInsteadOnlyToThoseWhoWaited(t *testing.T) {
 		for _, dev := range reached[400:] {
 			if len(d.service.to(dev.Push.Endpoint)) == 0 {
 				paused[dev.Push.Endpoint] = true
-				d.store.changeDevice(news.DeviceRef{Cell: dev.Cell, Number: dev.Number}, func(x *news.Device) { x.Wishes.PausedUntil = time.Now().Add(10 * time.Minute) })
+				d.store.changeDevice(news.DeviceRef{Cell: dev.Cell, Number: dev.Number}, func(x *news.Device) { x.Wishes.PausedUntil = time.Now().Add(time.Minute) })
 			}
 		}
 		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
-		time.Sleep(time.Hour) // nobody is paused any more
+		time.Sleep(2 * time.Minute) // nobody is paused any more
 		d.correct(a.ID, "Corrected")
 		d.until("corrected", time.Minute, func() bool { return d.releases(news.ReleaseCorrection)[0].State == news.ReleaseSent })
 		stop()

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"encoding/json"
 	"hash/fnv"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -211,7 +212,7 @@ func andMore(lang string, n int) string {
 	if !ok {
 		words = moreWords["en"]
 	}
-	return strings.ReplaceAll(words, "#", itoa(n))
+	return strings.ReplaceAll(words, "#", strconv.Itoa(n))
 }
 
 var moreLanguages = []string{"en", "ja", "zh-Hans", "zh-Hant", "ko", "hi", "ar", "ur", "th", "id", "vi", "fa", "ru"}

@@ -65,6 +65,20 @@ func (s *Service) sentToday(now time.Time) func(string) int {
 	return func(subscriber string) int { return s.caps.today(subscriber, now) }
 }
 
+// newer reports whether something newer about the story was sent to the number,
+// or may have been, or is being sent at this moment. b.mu is held.
+func (b *book) newer(c *cellRun, n uint32) (sent, inFlight bool) {
+	for _, x := range b.stories[c.run.release.StoryURI] {
+		later := x.cells[c.row.Cell]
+		if later == nil || x.release.Revision <= c.run.release.Revision {
+			continue
+		}
+		sent = sent || later.row.Accepted.Contains(n) || later.row.Ambiguous.Contains(n)
+		inFlight = inFlight || later.inFlight[n]
+	}
+	return sent, inFlight
+}
+
 // before lists what was released about the story before r, oldest first, with
 // the rows of one cell; nil where there is none. b.mu is held.
 func (b *book) before(r *run, cell int) []prior {
@@ -119,7 +133,7 @@ func (s *Service) planRepair(r *run, cells []int, h holding) {
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned = roaring.Or(reached, waiting)
 		row.Held = s.asleep(waiting, cell, &r.release, now)
-		s.book.adopt(r, row, h.fences[cell], false)
+		s.book.adopt(r, row, h.fences[cell], false).instead = waiting
 	}
 }
 

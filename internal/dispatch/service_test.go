@@ -24,6 +24,8 @@ type desk struct {
 	store   *memory
 	service *service
 	ids     atomic.Int64
+	// lasts, when set, is how long the alerts made here may be sent.
+	lasts time.Duration
 }
 
 func newDesk(t *testing.T) *desk {
@@ -89,6 +91,9 @@ func (d *desk) alert(uri string, level news.Level, audience string) *news.Alert 
 	d.store.stories[uri] = story
 	a := &news.Alert{ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", d.ids.Add(1)), StoryURI: uri, State: news.AlertDraft, Level: level, Audience: audience,
 		Language: "en", Texts: map[string]news.Text{"en": {Title: "First " + uri, Body: "Body"}}, CreatedAt: time.Now()}
+	if d.lasts > 0 {
+		a.Deadline = time.Now().Add(d.lasts)
+	}
 	d.store.alerts[a.ID] = a
 	action, err := news.Start(a, &story, news.Person{Name: news.SystemName, System: true}, "", d.terms())
 	if err != nil {
@@ -124,7 +129,7 @@ func (d *desk) correct(id, title string) {
 // until waits, in the bubble's time, until ok holds.
 func (d *desk) until(what string, limit time.Duration, ok func() bool) {
 	d.t.Helper()
-	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(max(10*time.Millisecond, limit/5000)) {
 		synctest.Wait()
 		if ok() {
 			return
@@ -214,6 +219,7 @@ func TestRetriesUntilAccepted(t *testing.T) {
 func TestWhatIsNotAcceptedByTheDeadlineExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.lasts = 20 * time.Minute
 		d.devices(10, wishes("JP"))
 		d.service.answer = func(push.Target, int) news.Receipt { return news.Receipt{Outcome: news.Retry, Status: 503} }
 		_, stop := d.dispatcher("one")

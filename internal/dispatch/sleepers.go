@@ -3,14 +3,11 @@ package dispatch
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"time"
 
 	"dateline/internal/audience"
 	"dateline/internal/news"
 )
-
-func itoa(n int) string { return strconv.Itoa(n) }
 
 // afterQuiet is how long after the end of a reader's quiet hours what was held
 // may still be sent (DESIGN 7).
@@ -22,24 +19,39 @@ type sleeper struct {
 	runs []*run
 }
 
+// nap is what is known of the sleepers of a cell: nobody wakes before until,
+// unless somebody changed her wishes.
+type nap struct {
+	until  time.Time
+	change int64 // of the cell, when it was looked at
+	looked time.Time
+}
+
+// lookAgain is how often a cell is looked at in which devices change: somebody
+// may have ended her quiet hours by her wishes.
+const lookAgain = time.Minute
+
+func (n nap) over(now time.Time, change int64) bool {
+	return !n.until.After(now) || change != n.change && now.Sub(n.looked) >= lookAgain
+}
+
 // wakeSleepers looks at every device with held alerts whose quiet hours are
-// over, judges them anew, and lets at most one push go. Quiet hours end at
-// full minutes, so once a minute is enough; when nothing is held it is free.
+// over, judges them anew, and lets at most one push go.
 func (s *Service) wakeSleepers(now time.Time) {
-	minute := now.Truncate(time.Minute)
-	if minute.Equal(s.book.lastWake) {
-		return
-	}
-	s.book.lastWake = minute
-	for _, sl := range s.book.sleepers() {
-		d, ok := s.audience.Cell(sl.ref.Cell).Device(sl.ref.Number)
-		if !ok {
-			continue
+	for _, cell := range s.book.sleepingCells(now) {
+		next := nap{until: now.Add(24 * time.Hour), change: s.audience.Cell(cell).Change(), looked: now}
+		for _, sl := range s.book.sleepers(cell) {
+			d, ok := s.audience.Cell(cell).Device(sl.ref.Number)
+			if !ok {
+				continue
+			}
+			if until, quiet := audience.QuietUntil(d.Wishes, now); !quiet {
+				s.wake(sl, d, now)
+			} else if until.Before(next.until) {
+				next.until = until
+			}
 		}
-		if _, quiet := audience.QuietUntil(d.Wishes, now); quiet {
-			continue
-		}
-		s.wake(sl, d, now)
+		s.book.sleepOn(cell, next)
 	}
 }
 
@@ -47,21 +59,14 @@ func (s *Service) wakeSleepers(now time.Time) {
 // late is expired, the rest is cancelled (and so left to the digest).
 func (s *Service) wake(sl sleeper, d news.Device, now time.Time) {
 	var survivors []*run
-	var until time.Time
 	for _, r := range sl.runs {
-		ended, quiet := audience.QuietUntil(d.Wishes, r.release.ReleasedAt)
-		if !quiet { // she changed her quiet hours meanwhile: they are over now
-			ended = now
-		}
-		limit := ended.Add(afterQuiet)
 		switch {
-		case !limit.After(now):
+		case !lateUntil(&r.release, d.Wishes, now).After(now):
 			s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Expired })
 		case !s.stillWanted(r, d, now):
 			s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Cancelled })
 		default:
 			survivors = append(survivors, r)
-			until = limit
 		}
 	}
 	if len(survivors) == 0 {
@@ -71,23 +76,35 @@ func (s *Service) wake(sl sleeper, d news.Device, now time.Time) {
 		return cmp.Or(cmp.Compare(y.release.Level, x.release.Level),
 			y.release.ReleasedAt.Compare(x.release.ReleasedAt), cmp.Compare(y.release.ID, x.release.ID))
 	})
+	first := survivors[0]
+	others := map[string]bool{}
 	for _, r := range survivors[1:] {
+		if r.release.StoryURI != first.release.StoryURI {
+			others[r.release.StoryURI] = true
+		}
 		s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Cancelled })
 	}
-	first := survivors[0]
-	s.book.letGo(first, sl.ref, letGo{more: len(survivors) - 1, until: until})
+	s.book.letGo(first, sl.ref, letGo{more: len(others), until: lateUntil(&first.release, d.Wishes, now)})
 	if d.Wishes.Cap > 0 && countsForCap(first.release.Level, d.Wishes) {
 		s.caps.note(d.SubscriberID, d.Wishes.Timezone, first.release.ID, now)
 	}
 }
 
-// stillWanted judges a held alert again, at the end of the quiet hours.
-func (s *Service) stillWanted(r *run, d news.Device, now time.Time) bool {
-	if s.book.stopped(r) {
-		return false
+// lateUntil is until when a release that was held for a reader may be sent to
+// her.
+func lateUntil(r *news.Release, w news.Wishes, now time.Time) time.Time {
+	ended, quiet := audience.QuietUntil(w, r.ReleasedAt)
+	if !quiet { // she changed her quiet hours meanwhile: they are over now
+		ended = now
 	}
-	if r.release.Repair() {
-		return d.State == news.DeviceActive
+	return ended.Add(afterQuiet)
+}
+
+// stillWanted judges a held alert again, at the end of the quiet hours. What is
+// held of a correction goes instead of the original, and is judged like it.
+func (s *Service) stillWanted(r *run, d news.Device, now time.Time) bool {
+	if s.book.overtaken(r, news.DeviceRef{Cell: d.Cell, Number: d.Number}) {
+		return false
 	}
 	q := r.query
 	q.Now = now
@@ -95,44 +112,76 @@ func (s *Service) stillWanted(r *run, d news.Device, now time.Time) bool {
 	return verdict.Reason == audience.Matched
 }
 
-// sleepers lists the devices with something held, in released order.
-func (b *book) sleepers() []sleeper {
+// sleepingCells is the cells in which somebody may have to be woken.
+func (b *book) sleepingCells(now time.Time) []int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	byDevice := map[news.DeviceRef][]*run{}
+	cells := map[int]bool{}
 	for _, r := range b.runs {
 		if r.state == news.ReleaseHeld {
 			continue // on hold by the desk: asked again when it is not
 		}
 		for cell, c := range r.cells {
-			for it := c.row.Held.Iterator(); it.HasNext(); {
-				n := it.Next()
-				if _, awake := c.late[n]; awake {
-					continue // it was let go and waits to be opened
-				}
-				ref := news.DeviceRef{Cell: cell, Number: n}
-				byDevice[ref] = append(byDevice[ref], r)
+			if !c.row.Held.IsEmpty() && b.naps[cell].over(now, b.audience.Cell(cell).Change()) {
+				cells[cell] = true
 			}
 		}
 	}
-	list := make([]sleeper, 0, len(byDevice))
-	for ref, runs := range byDevice {
-		list = append(list, sleeper{ref, runs})
+	list := make([]int, 0, len(cells))
+	for c := range cells {
+		list = append(list, c)
 	}
 	return list
 }
 
-func (b *book) stopped(r *run) bool {
+func (b *book) sleepOn(cell int, n nap) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return r.state == news.ReleaseStopped
+	b.naps[cell] = n
+}
+
+// sleepers lists the devices of a cell with something held.
+func (b *book) sleepers(cell int) []sleeper {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	byNumber := map[uint32][]*run{}
+	for _, r := range b.runs {
+		c := r.cells[cell]
+		if c == nil || r.state == news.ReleaseHeld {
+			continue
+		}
+		for it := c.row.Held.Iterator(); it.HasNext(); {
+			n := it.Next()
+			if _, awake := c.late[n]; !awake { // else it was let go and waits to be opened
+				byNumber[n] = append(byNumber[n], r)
+			}
+		}
+	}
+	list := make([]sleeper, 0, len(byNumber))
+	for n, runs := range byNumber {
+		list = append(list, sleeper{news.DeviceRef{Cell: cell, Number: n}, runs})
+	}
+	return list
+}
+
+// overtaken reports whether nothing of the run may go to the device any more:
+// it was stopped, or something newer about its story was sent there.
+func (b *book) overtaken(r *run, ref news.DeviceRef) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := r.cells[ref.Cell]
+	if c == nil || r.state == news.ReleaseStopped {
+		return true
+	}
+	sent, _ := b.newer(c, ref.Number)
+	return sent
 }
 
 // settleHeld moves a held number into another state.
 func (b *book) settleHeld(r *run, ref news.DeviceRef, to func(*news.LedgerRow) *news.Numbers) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if c := r.cells[ref.Cell]; c != nil {
+	if c := r.cells[ref.Cell]; c != nil && c.row.Held.Contains(ref.Number) {
 		c.row.Settle(ref.Number, to(c.row))
 		c.dirty = true
 	}
@@ -143,13 +192,33 @@ func (b *book) letGo(r *run, ref news.DeviceRef, how letGo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c := r.cells[ref.Cell]
-	if c == nil {
+	if c == nil || !c.row.Held.Contains(ref.Number) {
 		return
 	}
 	c.late[ref.Number] = how
 	origin := b.originOf(c, ref.Number)
 	c.todo[origin] = append(c.todo[origin], ref.Number)
 	c.dirty, r.settled = true, false
+}
+
+// lateAgain finds out until when those may be sent whom a crash put in doubt
+// after the alert's own deadline: they had been let go at the end of their
+// quiet hours.
+func (b *book) lateAgain(c *cellRun) {
+	now := b.now()
+	if c.run.release.Deadline.After(now) || c.run.release.Kind == news.ReleaseKill {
+		return
+	}
+	for it := c.row.Ambiguous.Iterator(); it.HasNext(); {
+		n := it.Next()
+		d, ok := b.audience.Cell(c.row.Cell).Device(n)
+		if !ok {
+			continue
+		}
+		if ended, quiet := audience.QuietUntil(d.Wishes, c.run.release.ReleasedAt); quiet {
+			c.late[n] = letGo{until: ended.Add(afterQuiet)}
+		}
+	}
 }
 
 // sleepless is the cells whose held rows have not been looked for yet.
