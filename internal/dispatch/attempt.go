@@ -94,9 +94,9 @@ func (b *book) start(t task) (order, bool) {
 	case stopped:
 		c.notTaken(t.number)
 	case cancelled:
-		c.giveUp(t.number, c.row.Cancelled)
+		b.giveUp(c, t.number, c.row.Cancelled)
 	case expired:
-		c.giveUp(t.number, c.row.Expired)
+		b.giveUp(c, t.number, c.row.Expired)
 	default:
 		b.putBack(t)
 	}
@@ -137,9 +137,10 @@ func (b *book) putBack(t task) {
 
 // giveUp settles a number that will not be tried again. One that may have been
 // sent stays ambiguous: whoever may have the text must stay known for repairs.
-func (c *cellRun) giveUp(n uint32, to *news.Numbers) {
+func (b *book) giveUp(c *cellRun, n uint32, to *news.Numbers) {
 	if !c.row.Ambiguous.Contains(n) {
 		c.row.Settle(n, to)
+		b.uncount(c, n)
 	}
 	delete(c.tries, n)
 	c.dirty = true
@@ -168,8 +169,9 @@ func (b *book) answer(t task, endpoint string, r news.Receipt) {
 		c.record(n, b.now())
 	case news.Gone:
 		c.row.Settle(n, c.row.Gone)
+		b.uncount(c, n)
 	case news.Refused:
-		c.giveUp(n, c.row.Failed)
+		b.giveUp(c, n, c.row.Failed)
 	case news.Ambiguous:
 		c.row.Settle(n, c.row.Ambiguous)
 		b.again(t, r)
@@ -205,7 +207,7 @@ func (b *book) again(t task, r news.Receipt) {
 	switch {
 	case c.run.state == news.ReleaseStopped: // as in start
 	case b.now().Add(wait).After(c.deadline(n)):
-		c.giveUp(n, c.row.Expired)
+		b.giveUp(c, n, c.row.Expired)
 	default:
 		c.waiting++
 		b.retries.add(time.Now().Add(wait), c, n)

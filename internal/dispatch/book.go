@@ -25,6 +25,7 @@ type book struct {
 	now      func() time.Time // the wall's clock: deadlines, readers' hours
 	permit   *permit
 	held     *leases
+	caps     *capBook
 
 	loads   loads
 	retries retryQueue
@@ -35,9 +36,9 @@ type book struct {
 	gone  []news.DeviceRef // answered 404/410, to be marked after the next commit
 }
 
-func newBook(a *audience.Audience, p *permit, l *leases, now func() time.Time) *book {
+func newBook(a *audience.Audience, p *permit, l *leases, c *capBook, now func() time.Time) *book {
 	return &book{runs: map[string]*run{}, stories: map[string][]*run{}, loads: loads{byOrigin: map[string]*load{}},
-		awake: map[int]bool{}, naps: map[int]nap{}, audience: a, permit: p, held: l, now: now}
+		awake: map[int]bool{}, naps: map[int]nap{}, audience: a, permit: p, held: l, caps: c, now: now}
 }
 
 // run is one release.
@@ -221,7 +222,7 @@ func (b *book) stopWaiting() {
 // stopIn does so for one run in one cell. b.mu is held.
 func (b *book) stopIn(r *run, cell int) {
 	if c := r.cells[cell]; c != nil && r.state == news.ReleaseStopped && !b.awaitsCorrection(r, cell) {
-		c.cancelWaiting()
+		b.cancelWaiting(c)
 	}
 }
 
@@ -237,7 +238,7 @@ func (b *book) awaitsCorrection(r *run, cell int) bool {
 	return false
 }
 
-func (c *cellRun) cancelWaiting() {
+func (b *book) cancelWaiting(c *cellRun) {
 	clear(c.todo)
 	if c.row.Settled && c.row.Held.IsEmpty() {
 		return
@@ -247,6 +248,12 @@ func (c *cellRun) cancelWaiting() {
 	c.row.Opened.AndNot(waiting)
 	c.row.Cancelled.Or(waiting)
 	c.dirty = true
+	if len(c.run.replacedBy) > 0 {
+		return // they get a correction instead, which counts as this one did
+	}
+	for it := waiting.Iterator(); it.HasNext() && b.caps.knows(c.run.release.ID); {
+		b.uncount(c, it.Next())
+	}
 }
 
 // close ends the opening of numbers, for good.

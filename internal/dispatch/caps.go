@@ -1,42 +1,87 @@
 package dispatch
 
 import (
+	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
+
+	"dateline/internal/audience"
+	"dateline/internal/news"
 )
 
-// capHours is how far back anybody's today can have begun: zones span 26 h.
+// capHours is how far back a release can count for somebody's today: a local
+// day has up to 25 h, and what was held for the night before it went out in it.
 const capHours = 50
 
-// capBook remembers, for subscribers with a cap, which releases they were sent
-// and when. A subscriber with several devices counts a release once.
+// capBook remembers, for subscribers with a cap, which releases went to which of
+// their devices and when. A release counts once, however many devices got it.
 type capBook struct {
-	mu   sync.Mutex
-	sent map[string]*capEntry // by subscriber
+	mu       sync.Mutex
+	sent     map[string]*capEntry // by subscriber
+	releases map[string]uint32    // short names of releases
+	pruned   time.Time
 }
 
 // capEntry is one subscriber's: her zone decides what is today.
 type capEntry struct {
-	zone     *time.Location
-	released map[string]time.Time // by release
+	zone  *time.Location
+	notes []capNote
 }
 
-func newCapBook() *capBook { return &capBook{sent: map[string]*capEntry{}} }
+// capNote is one device's: 24 bytes, since there can be millions.
+type capNote struct {
+	release, cell, number uint32
+	at                    int64 // unix seconds
+}
 
-func (b *capBook) note(subscriber, zone, release string, at time.Time) {
+func newCapBook() *capBook {
+	return &capBook{sent: map[string]*capEntry{}, releases: map[string]uint32{}}
+}
+
+// note counts a release for the owner of a device. Said twice, it counts once.
+func (b *capBook) note(o audience.Owner, release string, ref news.DeviceRef, at time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	e := b.sent[subscriber]
-	if e == nil {
-		e = &capEntry{released: map[string]time.Time{}}
-		b.sent[subscriber] = e
+	name, ok := b.releases[release]
+	if !ok {
+		name = uint32(len(b.releases)) + 1
+		b.releases[release] = name
 	}
-	e.zone = location(zone)
-	e.released[release] = at
+	e := b.sent[o.SubscriberID]
+	if e == nil {
+		e = &capEntry{}
+		b.sent[o.SubscriberID] = e
+	}
+	e.zone = o.Zone
+	e.forget(name, ref)
+	e.notes = append(e.notes, capNote{name, uint32(ref.Cell), ref.Number, at.Unix()})
 }
 
-// today counts the releases of the local day that `now` is in. It forgets what
-// is too old to be anybody's today.
+func (e *capEntry) forget(release uint32, ref news.DeviceRef) {
+	e.notes = slices.DeleteFunc(e.notes, func(n capNote) bool {
+		return n.release == release && n.cell == uint32(ref.Cell) && n.number == ref.Number
+	})
+}
+
+// drop takes a release back that did not go to the device after all.
+func (b *capBook) drop(subscriber, release string, ref news.DeviceRef) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e := b.sent[subscriber]; e != nil {
+		e.forget(b.releases[release], ref)
+	}
+}
+
+// knows reports whether the release counts for anybody.
+func (b *capBook) knows(release string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.releases[release] != 0
+}
+
+// today counts the releases of the local day that `now` is in.
 func (b *capBook) today(subscriber string, now time.Time) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -45,24 +90,114 @@ func (b *capBook) today(subscriber string, now time.Time) int {
 		return 0
 	}
 	y, m, d := now.In(e.zone).Date()
-	count := 0
-	for id, at := range e.released {
-		if now.Sub(at) > capHours*time.Hour {
-			delete(e.released, id)
-			continue
-		}
-		if ay, am, ad := at.In(e.zone).Date(); ay == y && am == m && ad == d {
-			count++
+	from := time.Date(y, m, d, 0, 0, 0, 0, e.zone).Unix()
+	to := time.Date(y, m, d+1, 0, 0, 0, 0, e.zone).Unix()
+	var counted []uint32
+	for _, n := range e.notes {
+		if n.at >= from && n.at < to && !slices.Contains(counted, n.release) {
+			counted = append(counted, n.release)
 		}
 	}
-	return count
+	return len(counted)
 }
 
-// location is a zone by name; an unknown one counts as UTC, as in the audience.
-func location(name string) *time.Location {
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return time.UTC
+// prune forgets, once an hour, what is nobody's today any more.
+func (b *capBook) prune(now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if now.Sub(b.pruned) < time.Hour {
+		return
 	}
-	return zone
+	b.pruned = now
+	old := now.Add(-capHours * time.Hour).Unix()
+	for subscriber, e := range b.sent {
+		e.notes = slices.DeleteFunc(e.notes, func(n capNote) bool { return n.at < old })
+		if len(e.notes) == 0 {
+			delete(b.sent, subscriber)
+		}
+	}
+	if len(b.sent) == 0 {
+		clear(b.releases)
+	}
+}
+
+// rebuildCaps counts again, from the ledger, what readers with a cap were sent
+// on their local day (DESIGN 7, "rebuilt from the ledger when a cell moves").
+func (s *Service) rebuildCaps(ctx context.Context, cells []int) error {
+	recent, err := s.cfg.Store.ReleasesSince(ctx, s.cfg.Now().Add(-capHours*time.Hour))
+	if err != nil {
+		return fmt.Errorf("recent releases: %w", err)
+	}
+	var ids []string
+	byID := map[string]*news.Release{}
+	for i, r := range recent {
+		if r.Kind == news.ReleaseAlert {
+			ids = append(ids, r.ID)
+			byID[r.ID] = &recent[i]
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	rows, err := s.cfg.Store.Ledger(ctx, ids, cells)
+	if err != nil {
+		return fmt.Errorf("ledger of %d releases: %w", len(ids), err)
+	}
+	for _, row := range rows {
+		s.countCaps(byID[row.ReleaseID], row.Cell, capped(row), wokenAt)
+	}
+	return nil
+}
+
+// capped is who a row counts for: sent to, or about to be.
+func capped(row *news.LedgerRow) *news.Numbers {
+	n := row.Pending()
+	n.Or(row.Accepted)
+	n.Or(row.Ambiguous)
+	return n
+}
+
+// countCaps notes a release against the cap of each of the numbers, at the
+// instant that `at` gives.
+func (s *Service) countCaps(r *news.Release, cell int, numbers *news.Numbers, at func(*news.Release, news.Wishes) time.Time) {
+	c := s.audience.Cell(cell)
+	for it := numbers.Iterator(); it.HasNext(); {
+		n := it.Next()
+		o, ok := c.Owner(n)
+		if !ok || o.Cap == 0 {
+			continue
+		}
+		if d, ok := c.Device(n); ok && countsForCap(r.Level, d.Wishes) {
+			s.caps.note(o, r.ID, news.DeviceRef{Cell: cell, Number: n}, at(r, d.Wishes))
+		}
+	}
+}
+
+// releasedAt is when a release counts for whoever gets it at once.
+func releasedAt(r *news.Release, _ news.Wishes) time.Time { return r.ReleasedAt }
+
+// wokenAt is when it counts for one who may have slept then: it was held until
+// the end of her quiet hours.
+func wokenAt(r *news.Release, w news.Wishes) time.Time {
+	if until, quiet := audience.QuietUntil(w, r.ReleasedAt); quiet {
+		return until
+	}
+	return r.ReleasedAt
+}
+
+// countsForCap: a flash passes the cap, and does not use it up, unless the
+// reader asked for no exception.
+func countsForCap(l news.Level, w news.Wishes) bool {
+	return l != news.LevelFlash || (w.Quiet != nil && !w.Quiet.Flash)
+}
+
+// uncount takes a number back that will not be sent the release: it uses up
+// nobody's cap. b.mu is held.
+func (b *book) uncount(c *cellRun, n uint32) {
+	if !b.caps.knows(c.run.release.ID) {
+		return
+	}
+	if o, ok := b.audience.Cell(c.row.Cell).Owner(n); ok && o.Cap > 0 {
+		b.caps.drop(o.SubscriberID, c.run.release.ID, news.DeviceRef{Cell: c.row.Cell, Number: n})
+	}
 }

@@ -47,6 +47,7 @@ func (s *Service) step(ctx context.Context, whole bool) error {
 	if whole {
 		err = s.lookAtReleases(ctx)
 		s.wakeSleepers(s.cfg.Now())
+		s.caps.prune(s.cfg.Now())
 	}
 	return errors.Join(err, s.writeLedger(ctx), s.settle(ctx))
 }

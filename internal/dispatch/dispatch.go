@@ -163,7 +163,7 @@ func New(cfg Config) *Service {
 		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
 		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1,
 	}
-	s.book = newBook(s.audience, s.permit, s.held, cfg.Now)
+	s.book = newBook(s.audience, s.permit, s.held, s.caps, cfg.Now)
 	s.lanes = newLanes(s)
 	return s
 }

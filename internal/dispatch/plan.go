@@ -50,7 +50,7 @@ func (s *Service) planAlert(r *run, cells []int, h holding) {
 		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(q.Now), s.book.alreadySent(r, cell))
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned, row.Held, row.Quarantined = p.Planned, p.Held, p.Quarantined
-		s.countCaps(r.release, cell, roaring.AndNot(p.Planned, p.Held))
+		s.countCaps(&r.release, cell, roaring.AndNot(p.Planned, p.Held), releasedAt)
 		fresh = append(fresh, row)
 		planned += int(row.Planned.GetCardinality())
 	}

@@ -85,8 +85,8 @@ func (s *Service) wake(sl sleeper, d news.Device, now time.Time) {
 		s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Cancelled })
 	}
 	s.book.letGo(first, sl.ref, letGo{more: len(others), until: lateUntil(&first.release, d.Wishes, now)})
-	if d.Wishes.Cap > 0 && countsForCap(first.release.Level, d.Wishes) {
-		s.caps.note(d.SubscriberID, d.Wishes.Timezone, first.release.ID, now)
+	if o, ok := s.audience.Cell(d.Cell).Owner(d.Number); ok && o.Cap > 0 && countsForCap(first.release.Level, d.Wishes) {
+		s.caps.note(o, first.release.ID, sl.ref, now)
 	}
 }
 
