@@ -10,28 +10,33 @@ import (
 const (
 	failuresToOpen = 20               // server errors or dead connections in a row
 	probeEvery     = 5 * time.Second  // one request to see whether it is back
-	throttleWindow = 100              // receipts looked at for 429s
-	throttleShare  = 20               // per cent of them that slow the whole service
-	refusedPause   = 60 * time.Second // after a wall of 401/403: our key or clock is wrong
+	judgedAnswers  = 100              // answers looked at together for 429s and refusals
+	throttleShare  = 20               // per cent of 429s that slow the whole service
+	wallShare      = 50               // per cent of 401/403 that stop it: our key or clock is wrong
+	refusedPause   = 60 * time.Second // between two looks whether the wall still stands
+	mostHalvings   = 6                // 64 workers to one
 )
 
 // health is what recent receipts say of a push service. It decides how many
 // workers the lane may have and whether it must pause.
 type health struct {
-	failures  int // in a row
-	until     time.Time
-	seen      int // in the current window
+	failures int       // in a row
+	wall     bool      // 401/403 all over
+	until    time.Time // nothing starts before
+
+	seen      int // answers since the last judgement
 	throttled int
 	refused   int
-	narrowed  int // halvings of the worker count
+	asked     time.Duration // the longest wait they asked for
+	halvings  int           // of the worker count
 }
 
 // workers is how many may run now.
 func (h *health) workers(most int) int {
-	if h.failures >= failuresToOpen {
+	if h.failures >= failuresToOpen || h.wall {
 		return 1 // the probe
 	}
-	return max(1, most>>h.narrowed)
+	return max(1, most>>h.halvings)
 }
 
 // pause is how long nothing may start.
@@ -39,7 +44,7 @@ func (h *health) pause(now time.Time) time.Duration { return max(0, h.until.Sub(
 
 // clean reports whether there is nothing to remember.
 func (h *health) clean(now time.Time) bool {
-	return h.failures < failuresToOpen && h.narrowed == 0 && h.pause(now) == 0
+	return h.failures < failuresToOpen && !h.wall && h.halvings == 0 && h.pause(now) == 0
 }
 
 // note takes one receipt into account.
@@ -47,38 +52,43 @@ func (h *health) note(r news.Receipt, now time.Time) {
 	if ownDoing(r) {
 		return
 	}
-	switch r.Outcome {
-	case news.Retry, news.Ambiguous:
-		if r.Status == 429 || r.Status == 406 {
-			h.throttled++
-			break
-		}
+	switch {
+	case r.Outcome == news.Accepted, r.Outcome == news.Gone:
+		h.failures, h.wall = 0, false
+	case r.Status == 429, r.Status == 406: // 406 is how WNS throttles
+		h.throttled++
+		h.asked = max(h.asked, r.After)
+	case r.Outcome == news.Retry, r.Outcome == news.Ambiguous:
 		if h.failures++; h.failures >= failuresToOpen {
 			h.until = now.Add(probeEvery)
 		}
-	case news.Accepted, news.Gone:
-		h.failures = 0
-	case news.Refused:
-		if r.Status == 401 || r.Status == 403 {
-			h.refused++
+	case ourKey(r):
+		h.refused++
+		if h.wall {
+			h.until = now.Add(refusedPause)
 		}
 	}
-	if h.seen++; h.seen < throttleWindow {
-		return
+	if h.seen++; h.seen >= judgedAnswers {
+		h.judge(now)
+		h.seen, h.throttled, h.refused, h.asked = 0, 0, 0, 0
 	}
-	h.judge(r, now)
-	h.seen, h.throttled, h.refused = 0, 0, 0
 }
 
-// judge closes a window: many 429s slow the service, none let it grow again.
-func (h *health) judge(last news.Receipt, now time.Time) {
+// ourKey reports whether a refusal is about our key, token or clock.
+func ourKey(r news.Receipt) bool {
+	return r.Outcome == news.Refused && (r.Status == 401 || r.Status == 403 || r.Reason == "vapid")
+}
+
+// judge looks at the last answers together: many 429s slow the service, none
+// let it grow again, a wall of refusals stops it.
+func (h *health) judge(now time.Time) {
 	switch {
-	case h.refused*2 > h.seen:
-		h.until = now.Add(refusedPause)
+	case h.refused*100 > wallShare*h.seen:
+		h.wall, h.until = true, now.Add(refusedPause)
 	case h.throttled*100 > throttleShare*h.seen:
-		h.narrowed = min(h.narrowed+1, 6)
-		h.until = now.Add(max(last.After, time.Second))
-	case h.narrowed > 0:
-		h.narrowed--
+		h.halvings = min(h.halvings+1, mostHalvings)
+		h.until = now.Add(max(h.asked, time.Second))
+	case h.throttled == 0:
+		h.halvings = max(0, h.halvings-1)
 	}
 }

@@ -1,0 +1,74 @@
+package dispatch
+
+import (
+	"testing"
+	"time"
+
+	"dateline/internal/news"
+)
+
+func TestHealth(t *testing.T) {
+	ok := news.Receipt{Outcome: news.Accepted, Status: 201}
+	down := news.Receipt{Outcome: news.Retry, Status: 503}
+	silent := news.Receipt{Outcome: news.Ambiguous, Reason: "timeout"}
+	slow := news.Receipt{Outcome: news.Retry, Status: 429, After: 30 * time.Second}
+	wrong := news.Receipt{Outcome: news.Refused, Status: 403, Reason: "vapid"}
+	apple := news.Receipt{Outcome: news.Refused, Status: 400, Reason: "vapid"}
+	ours := news.Receipt{Outcome: news.Retry, Reason: reasonStopped}
+	type answers struct {
+		n int
+		r news.Receipt
+	}
+	for name, c := range map[string]struct {
+		answers []answers
+		workers int
+		pause   time.Duration
+	}{
+		"fresh":                      {nil, 64, 0},
+		"nineteen failures":          {[]answers{{19, down}}, 64, 0},
+		"down":                       {[]answers{{10, down}, {10, silent}}, 1, probeEvery},
+		"back":                       {[]answers{{30, down}, {1, ok}}, 64, probeEvery},
+		"our own stops":              {[]answers{{500, ours}}, 64, 0},
+		"a few 429s":                 {[]answers{{20, slow}, {80, ok}}, 64, 0},
+		"many 429s, a good one last": {[]answers{{21, slow}, {79, ok}}, 32, 30 * time.Second},
+		"429s for long":              {[]answers{{2000, slow}}, 1, 30 * time.Second},
+		"and over":                   {[]answers{{100, slow}, {100, ok}}, 64, 30 * time.Second},
+		"a wall":                     {[]answers{{100, wrong}}, 1, refusedPause},
+		"Apple's wall":               {[]answers{{100, apple}}, 1, refusedPause},
+		"the wall falls":             {[]answers{{100, wrong}, {1, ok}}, 64, refusedPause},
+		"half are wrong":             {[]answers{{50, wrong}, {50, ok}}, 64, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now := time.Now()
+			var h health
+			for _, a := range c.answers {
+				for range a.n {
+					h.note(a.r, now)
+				}
+			}
+			if w, p := h.workers(64), h.pause(now); w != c.workers || p != c.pause {
+				t.Errorf("%d workers and a pause of %s, want %d and %s", w, p, c.workers, c.pause)
+			}
+			if h.pause(now.Add(time.Hour)) != 0 {
+				t.Error("a pause without end")
+			}
+		})
+	}
+}
+
+// After a wall has stood for its pause, one probe looks, and stands back again.
+func TestAWallIsProbedByOne(t *testing.T) {
+	now := time.Now()
+	wrong := news.Receipt{Outcome: news.Refused, Status: 403}
+	var h health
+	for range judgedAnswers {
+		h.note(wrong, now)
+	}
+	now = now.Add(refusedPause)
+	if h.pause(now) != 0 || h.workers(64) != 1 {
+		t.Fatal("no probe")
+	}
+	if h.note(wrong, now); h.pause(now) != refusedPause {
+		t.Error("the probe was refused, and the next follows at once")
+	}
+}
