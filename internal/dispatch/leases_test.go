@@ -61,10 +61,15 @@ func TestALongLoadKeepsTheLeases(t *testing.T) {
 		stopOne := start("one")
 		time.Sleep(time.Second)
 		stopTwo := start("two")
-		fence := d.store.fence
+		fences := func() [news.Cells]int64 {
+			d.store.mu.Lock()
+			defer d.store.mu.Unlock()
+			return d.store.fence
+		}
+		fence := fences()
 		a := d.alert("story-1", news.LevelBulletin, "JP")
 		d.until("sent", 20*time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
-		if d.store.fence != fence {
+		if fences() != fence {
 			t.Error("cells changed hands while their holder was loading them")
 		}
 		stopTwo()
