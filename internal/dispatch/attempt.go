@@ -70,7 +70,8 @@ func (c *cellRun) deadline(n uint32) time.Time {
 // order is a send that may start.
 type order struct {
 	device news.Device
-	more   int // other alerts it stands for
+	more   int  // other alerts it stands for
+	repeat bool // an earlier attempt may have arrived
 	ttl    time.Duration
 }
 
@@ -87,7 +88,7 @@ func (b *book) start(t task) (order, bool) {
 	}
 	if what == goes {
 		c.inFlight[t.number] = true
-		return order{device: d, more: c.late[t.number].more, ttl: c.deadline(t.number).Sub(now)}, true
+		return order{device: d, more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(now)}, true
 	}
 	b.end(t, false)
 	switch what {

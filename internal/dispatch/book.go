@@ -50,6 +50,7 @@ type run struct {
 	// instead of it, whether the book has them yet or not.
 	replacedBy map[string]bool
 
+	planned int // devices in cells
 	payload *payloads
 	query   audience.Query // to judge anew who was held back
 	settled bool           // the store knows that all is done
@@ -143,6 +144,9 @@ func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) *cell
 		}
 	}
 	r.cells[row.Cell] = c
+	r.planned += int(row.Planned.GetCardinality())
+	// Other processes have the other cells; all cells are about equal.
+	r.payload.sampleOf(r.planned * news.Cells / len(r.cells))
 	delete(b.naps, row.Cell)
 	b.arrange(c)
 	for _, x := range b.stories[r.release.StoryURI] {
@@ -179,6 +183,7 @@ func (b *book) dropCells(cells []int) {
 		for _, cell := range cells {
 			if c := r.cells[cell]; c != nil {
 				c.lost = true
+				r.planned -= int(c.row.Planned.GetCardinality())
 				delete(r.cells, cell)
 			}
 		}

@@ -3,9 +3,13 @@ package dispatch
 import (
 	"encoding/json"
 	"hash/fnv"
+	"maps"
+	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rivo/uniseg"
@@ -61,37 +65,46 @@ type shownData struct {
 }
 
 // payloads makes the messages of one release. What does not differ between
-// devices is made once per language.
+// devices is made once per text.
 type payloads struct {
 	release *news.Release
 	baseURL string
-	raised  bool   // a higher level of a story already alerted
-	sample  uint32 // of 2^32: the share of devices whose message carries a receipt token
+	raised  bool          // a higher level of a story already alerted
+	sample  atomic.Uint32 // of 2^32: the share of devices whose message carries a receipt token
 
-	mu         sync.Mutex
-	byLanguage map[string]notification // by the reader's language
+	mu     sync.Mutex
+	picked map[string]string       // the text's language by the reader's
+	made   map[string]notification // by the text's language
 }
 
 func newPayloads(r *news.Release, baseURL string, raised bool) *payloads {
-	return &payloads{release: r, baseURL: strings.TrimSuffix(baseURL, "/"), raised: raised,
-		sample: ^uint32(0), byLanguage: map[string]notification{}}
+	p := &payloads{release: r, baseURL: strings.TrimSuffix(baseURL, "/"), raised: raised,
+		picked: map[string]string{}, made: map[string]notification{}}
+	p.sample.Store(math.MaxUint32)
+	return p
 }
 
-// sampleOf sets the share for a plan of n devices.
+// sampleOf sets the share for a plan of n devices. The sample is drawn by a
+// hash, so its size varies: 500 is three and a half standard deviations.
 func (p *payloads) sampleOf(n int) {
+	share := 1.0
 	if n > receiptSamples {
-		p.sample = uint32(float64(^uint32(0)) * receiptSamples / float64(n))
+		share = float64(receiptSamples-500) / float64(n)
 	}
+	p.sample.Store(uint32(share * math.MaxUint32))
 }
 
 // message is what one device is sent.
 func (p *payloads) message(o order, links payloadLinks) push.Message {
 	n := p.in(o.device.Wishes.Language, links)
 	to := news.DeviceRef{Cell: o.device.Cell, Number: o.device.Number}
+	more := ""
 	if o.more > 0 {
-		n.Notification.Body = strings.TrimSpace(n.Notification.Body + " " + andMore(n.Notification.Lang, o.more))
+		more = andMore(n.Notification.Lang, o.more)
 		n.Notification.Navigate = p.baseURL + "/alerts"
 	}
+	// A repeat of what she may have seen must not sound again.
+	n.Notification.Renotify = n.Notification.Renotify && !o.repeat
 	if p.sampled(to) {
 		n.Notification.Data.Receipt = links.Receipt(link.Receipt{AlertID: p.release.AlertID,
 			Revision: p.release.Revision, Cell: to.Cell, Number: to.Number}, p.release.ReleasedAt.Add(link.ReceiptFor))
@@ -100,7 +113,7 @@ func (p *payloads) message(o order, links payloadLinks) push.Message {
 	if p.release.Level == news.LevelNotice && !p.release.Repair() {
 		urgency = "normal"
 	}
-	return push.Message{Payload: fit(n), TTL: max(1, int(o.ttl/time.Second)), Urgency: urgency, Topic: n.Notification.Tag}
+	return push.Message{Payload: p.fit(n, more), TTL: max(1, int(o.ttl/time.Second)), Urgency: urgency, Topic: n.Notification.Tag}
 }
 
 // sampled picks devices evenly, and the same ones at each retry.
@@ -108,33 +121,45 @@ func (p *payloads) sampled(to news.DeviceRef) bool {
 	h := fnv.New32a()
 	h.Write([]byte(p.release.ID))
 	h.Write([]byte{byte(to.Cell), byte(to.Number >> 24), byte(to.Number >> 16), byte(to.Number >> 8), byte(to.Number)})
-	return h.Sum32() <= p.sample
+	return h.Sum32() <= p.sample.Load()
 }
+
+// mostLanguages bounds what is remembered of readers' languages: they are
+// strangers' words.
+const mostLanguages = 1_000
 
 func (p *payloads) in(language string, links payloadLinks) notification {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if n, ok := p.byLanguage[language]; ok {
-		return n
+	lang, known := p.picked[language]
+	if !known {
+		lang = p.pick(language)
+		if len(p.picked) >= mostLanguages {
+			clear(p.picked)
+		}
+		p.picked[language] = lang
 	}
-	n := p.build(language, links)
-	p.byLanguage[language] = n
+	n, ok := p.made[lang]
+	if !ok {
+		n = p.build(lang, links)
+		p.made[lang] = n
+	}
 	return n
 }
 
-func (p *payloads) build(language string, links payloadLinks) notification {
+// pick is the language of the text a reader gets.
+func (p *payloads) pick(language string) string {
+	have := slices.Sorted(maps.Keys(p.release.Texts))
+	lang := news.PickLanguage(language, have, p.release.Language)
+	if _, ok := p.release.Texts[lang]; !ok && len(have) > 0 { // an alert always has at least one text
+		return have[0]
+	}
+	return lang
+}
+
+func (p *payloads) build(lang string, links payloadLinks) notification {
 	r := p.release
-	have := make([]string, 0, len(r.Texts))
-	for l := range r.Texts {
-		have = append(have, l)
-	}
-	lang := news.PickLanguage(language, have, r.Language)
-	text, ok := r.Texts[lang]
-	if !ok { // an alert always has at least one text
-		for lang, text = range r.Texts {
-			break
-		}
-	}
+	text := r.Texts[lang]
 	return notification{WebPush: 8030, Mutable: true, Notification: shown{
 		Title: text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: direction(lang),
 		Tag: links.Tag(r.StoryURI), Icon: p.baseURL + "/icons/192.png", Image: r.Image,
@@ -142,27 +167,47 @@ func (p *payloads) build(language string, links payloadLinks) notification {
 		Renotify:           r.Repair() || p.raised,
 		RequireInteraction: r.Level == news.LevelFlash || r.Kind == news.ReleaseKill,
 		Mutable:            true,
-		Data:               shownData{Alert: r.AlertID, Revision: r.Revision, Level: r.Level.String(), Regions: r.Regions},
+		Data: shownData{Alert: r.AlertID, Revision: r.Revision, Level: r.Level.String(),
+			Regions: append([]string{}, r.Regions...)},
 	}}
 }
 
+// Parts of a message that give way before its words do.
+const (
+	someRegions  = 5
+	longNavigate = 300 // bytes; our own page of the alert is shorter
+)
+
 // fit makes the JSON, shortened until it is within maxPlaintext: the picture
-// goes first, then the list of regions, then the end of the body, cut between
-// graphemes, then the end of the title.
-func fit(n notification) []byte {
-	raw := marshal(n)
-	if len(raw) > maxPlaintext {
-		n.Notification.Image = ""
-		raw = marshal(n)
+// goes first, then the list of regions, then a long link for the one to our own
+// page, then the end of the body, cut between graphemes, then that of the
+// title. more is said at the end of the body, and stays.
+func (p *payloads) fit(n notification, more string) []byte {
+	shown := &n.Notification
+	body := shown.Body
+	render := func() []byte {
+		shown.Body = strings.TrimSpace(body + " " + more)
+		return marshal(n)
 	}
-	if len(raw) > maxPlaintext && len(n.Notification.Data.Regions) > 5 {
-		n.Notification.Data.Regions = n.Notification.Data.Regions[:5]
-		raw = marshal(n)
+	raw := render()
+	for _, give := range []func(){
+		func() { shown.Image = "" },
+		func() { shown.Data.Regions = shown.Data.Regions[:min(someRegions, len(shown.Data.Regions))] },
+		func() {
+			if len(shown.Navigate) > longNavigate {
+				shown.Navigate = p.baseURL + "/alerts/" + shown.Data.Alert
+			}
+		},
+	} {
+		if len(raw) > maxPlaintext {
+			give()
+			raw = render()
+		}
 	}
-	for _, part := range []*string{&n.Notification.Body, &n.Notification.Title} {
+	for _, part := range []*string{&body, &shown.Title} {
 		for len(raw) > maxPlaintext && *part != "" && *part != "…" {
 			*part = shorten(*part, len(raw)-maxPlaintext)
-			raw = marshal(n)
+			raw = render()
 		}
 	}
 	return raw
@@ -208,17 +253,11 @@ func direction(lang string) string {
 // andMore is the end of the one notification that stands for several held
 // back in quiet hours.
 func andMore(lang string, n int) string {
-	words, ok := moreWords[news.PickLanguage(lang, moreLanguages, "en")]
-	if !ok {
-		words = moreWords["en"]
+	words := map[string]string{
+		"en": "(and # more)", "ja": "（ほか#件）", "zh-Hans": "（另有#条）", "zh-Hant": "（另有#則）", "ko": "(외 #건)",
+		"hi": "(और # अन्य)", "ar": "(و# أخرى)", "ur": "(اور # مزید)", "th": "(และอีก # ข่าว)", "id": "(dan # lainnya)",
+		"vi": "(và # tin khác)", "fa": "(و # خبر دیگر)", "ru": "(и ещё #)",
 	}
-	return strings.ReplaceAll(words, "#", strconv.Itoa(n))
-}
-
-var moreLanguages = []string{"en", "ja", "zh-Hans", "zh-Hant", "ko", "hi", "ar", "ur", "th", "id", "vi", "fa", "ru"}
-
-var moreWords = map[string]string{
-	"en": "(and # more)", "ja": "（ほか#件）", "zh-Hans": "（另有#条）", "zh-Hant": "（另有#則）", "ko": "(외 #건)",
-	"hi": "(और # अन्य)", "ar": "(و# أخرى)", "ur": "(اور # مزید)", "th": "(และอีก # ข่าว)", "id": "(dan # lainnya)",
-	"vi": "(và # tin khác)", "fa": "(و # خبر دیگر)", "ru": "(и ещё #)",
+	picked := news.PickLanguage(lang, slices.Sorted(maps.Keys(words)), "en")
+	return strings.ReplaceAll(words[picked], "#", strconv.Itoa(n))
 }

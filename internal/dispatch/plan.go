@@ -45,18 +45,12 @@ func (s *Service) planAlert(r *run, cells []int, h holding) {
 	q := r.query
 	q.Now = s.cfg.Now()
 	matcher := s.audience.NewMatcher(q)
-	planned, fresh := 0, make([]*news.LedgerRow, 0, len(cells))
 	for _, cell := range cells {
 		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(q.Now), s.book.alreadySent(r, cell))
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned, row.Held, row.Quarantined = p.Planned, p.Held, p.Quarantined
 		s.countCaps(&r.release, cell, roaring.AndNot(p.Planned, p.Held), releasedAt)
-		fresh = append(fresh, row)
-		planned += int(row.Planned.GetCardinality())
-	}
-	r.payload.sampleOf(planned)
-	for _, row := range fresh {
-		s.book.adopt(r, row, h.fences[row.Cell], false)
+		s.book.adopt(r, row, h.fences[cell], false)
 	}
 }
 

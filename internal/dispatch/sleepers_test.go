@@ -205,7 +205,7 @@ func BenchmarkANightWithSleepers(b *testing.B) {
 	d := &desk{store: newMemory(), service: newService()}
 	s := New(Config{Store: d.store, Sender: d.service, Links: testLinks, Holder: "one"})
 	night := time.Date(2024, 2, 7, 1, 0, 0, 0, time.UTC)
-	r := &run{release: news.Release{ID: "r", ReleasedAt: night}, state: news.ReleaseSent, cells: map[int]*cellRun{}}
+	r := &run{release: news.Release{ID: "r", ReleasedAt: night}, state: news.ReleaseSent, cells: map[int]*cellRun{}, payload: newPayloads(&news.Release{}, "", false)}
 	s.book.runs["r"] = r
 	w := wishes("JP")
 	w.Timezone, w.Quiet = "UTC", &news.Quiet{From: 22 * 60, To: 7 * 60}
