@@ -269,7 +269,7 @@ func mailConfig(cfg *Config, url string, log *slog.Logger) (email.Config, error)
 // buildParts makes the parts that do the work, from the store outwards.
 func (a *App) buildParts(context.Context) error {
 	navigate := desk.Navigate(a.baseURL(), a.cfg.StoryHosts)
-	terms := news.ReleaseTerms{MaxStoryAge: a.cfg.MaxStoryAge, Navigate: navigate, NewID: newID}
+	terms := news.ReleaseTerms{Navigate: navigate, NewID: newID}
 	a.dispatch = dispatch.New(dispatch.Config{Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
 		BaseURL: a.baseURL(), Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
 	a.metrics = newMetrics(a)

@@ -89,8 +89,8 @@ type Config struct {
 	// after a crash; otherwise the name must be new at each start.
 	Holder  string
 	BaseURL string
-	// Terms gives the terms under which a countdown ends: Navigate, NewID,
-	// MaxStoryAge. Now is filled in here.
+	// Terms gives the terms under which a countdown ends: Navigate and
+	// NewID. Now is filled in here.
 	Terms news.ReleaseTerms
 	// OnWake subscribes to wake-ups from other processes; nil: polling alone.
 	OnWake func(topic string, fn func()) (cancel func(), err error)

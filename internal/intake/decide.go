@@ -24,7 +24,7 @@ func system() news.Person { return news.Person{Name: news.SystemName, System: tr
 // terms are the terms of what goes out by itself: without a countdown, since
 // nobody is there to undo it.
 func (r Rules) terms(l news.Level) news.ReleaseTerms {
-	return news.ReleaseTerms{Policy: r.policy(l), MaxStoryAge: r.MaxStoryAge, Navigate: r.Navigate, NewID: r.NewID, Now: r.Now}
+	return news.ReleaseTerms{Policy: r.policy(l), Navigate: r.Navigate, NewID: r.NewID, Now: r.Now}
 }
 
 // policy is the level's policy; a level that is not named has the default one.

@@ -23,8 +23,6 @@ type ReleaseTerms struct {
 	// Hold is how long a release waits, undoable, before its first send; zero
 	// for none. Automatic releases have none.
 	Hold time.Duration
-	// MaxStoryAge: older stories raise and send nothing by themselves.
-	MaxStoryAge time.Duration
 	// Navigate gives the absolute URL a press on the notification opens.
 	Navigate func(a *Alert, s *Story) string
 	// NewID makes ids.
