@@ -64,7 +64,7 @@ func TestWhatDidNotGoOutUsesUpNoCap(t *testing.T) {
 					d.press("cancel", a.ID)
 				}
 				time.Sleep(6 * time.Minute)
-				d.service.answer = nil
+				d.service.behaves()
 				d.alert("story-2", news.LevelBulletin, "JP")
 				time.Sleep(3 * time.Second)
 				d.alert("story-3", news.LevelBulletin, "JP") // one too many

@@ -51,6 +51,7 @@ func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news
 	n := s.tried[to.Endpoint]
 	s.tried[to.Endpoint]++
 	s.sent = append(s.sent, sent{to.Endpoint, decode(m.Payload), time.Now()})
+	answer := s.answer
 	s.mu.Unlock()
 	if s.takes > 0 {
 		select {
@@ -59,10 +60,17 @@ func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news
 			return news.Receipt{Outcome: news.Ambiguous, Reason: "timeout"}
 		}
 	}
-	if s.answer != nil {
-		return s.answer(to, n)
+	if answer != nil {
+		return answer(to, n)
 	}
 	return news.Receipt{Outcome: news.Accepted, Status: 201}
+}
+
+// behaves makes the service accept everything from now on.
+func (s *service) behaves() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = nil
 }
 
 // to lists what one endpoint was sent.

@@ -41,7 +41,7 @@ func TestARestartInTheMorningLosesNobody(t *testing.T) {
 				cut.cut.Store(how == "crash")
 				stop()
 				time.Sleep(10 * time.Second)
-				d.service.answer = nil
+				d.service.behaves()
 				_, stop = d.dispatcher("two")
 				first := d.releases(news.ReleaseAlert)[0].ID
 				d.until("over", 10*time.Minute, func() bool {

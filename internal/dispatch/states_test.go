@@ -206,7 +206,7 @@ func TestAStopReachesAProcessThatHadNotPlanned(t *testing.T) {
 					}
 					<-gate
 				}}, "two")
-				d.service.answer = nil
+				d.service.behaves()
 				a := d.alert("story-1", news.LevelBulletin, "JP")
 				<-reached
 				d.until("the fast half", time.Minute, func() bool { return d.service.total() == 256 })
