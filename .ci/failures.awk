@@ -1,4 +1,6 @@
 # Prints what failed tests, packages and builds said (input: go test -json, twice).
+# A test that began and never ended counts as failed: what brought its process
+# down (a panic, a deadlock, a time-out) stands in that test's own output.
 function get(name,   i, rest) {
 	i = index($0, "\"" name "\":\"")
 	if (!i) return ""
@@ -20,7 +22,9 @@ function said(   text) {
 }
 { key = get("Package") " " get("Test"); action = get("Action") }
 NR == FNR {
+	if (action == "run") bad[key] = 1
 	if (action == "fail") bad[key] = 1
+	if (action == "pass" || action == "skip") delete bad[key]
 	next
 }
 action == "build-output" { printf "%s", said() }

@@ -3,7 +3,6 @@ package showcase
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -19,10 +18,10 @@ import (
 	"testing"
 	"time"
 
-	webpush "github.com/SherClockHolmes/webpush-go"
 	"golang.org/x/net/html"
 
 	"dateline/internal/news"
+	"dateline/internal/push"
 	"dateline/internal/simulate"
 	"dateline/internal/web"
 	"dateline/templates"
@@ -35,9 +34,7 @@ type stage struct {
 	http     http.Handler
 	services []*simulate.PushService
 	mails    *simulate.MailServer
-	client   *http.Client
-	private  string
-	public   string
+	sender   *push.Sender
 
 	mu  sync.Mutex
 	now time.Time
@@ -65,13 +62,7 @@ func newStage(t *testing.T, change func(*Config)) *stage {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = st.mails.Close() })
-	if st.private, st.public, err = webpush.GenerateVAPIDKeys(); err != nil {
-		t.Fatal(err)
-	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.TLSClientConfig.RootCAs = authority.Pool()
-	t.Cleanup(transport.CloseIdleConnections)
-	st.client = &http.Client{Transport: transport, Timeout: 20 * time.Second}
+	st.sender = newSender(t, st, authority)
 	floor, err := web.New(web.Config{Templates: templates.FS, BaseURL: "http://127.0.0.1", Now: st.clock})
 	if err != nil {
 		t.Fatal(err)
@@ -86,6 +77,25 @@ func newStage(t *testing.T, change func(*Config)) *stage {
 	mux.Handle("GET /static/", floor.Static())
 	st.http = floor.Handler(mux)
 	return st
+}
+
+func newSender(t *testing.T, st *stage, authority *simulate.Authority) *push.Sender {
+	t.Helper()
+	keys, err := push.NewVAPIDKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var origins []string
+	for _, s := range st.services {
+		origins = append(origins, s.Origin())
+	}
+	sender, err := push.New(push.Config{Keys: keys, Subject: "mailto:desk@news.example", Origins: origins,
+		RootCAs: authority.Pool(), Now: st.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(sender.Close)
+	return sender
 }
 
 func (st *stage) clock() time.Time {
@@ -119,7 +129,7 @@ func wishes(lang, zone string, regions ...string) news.Wishes {
 // text is what a notification says.
 type text struct{ alert, level, lang, title, body string }
 
-// send pushes a revision to a phone, sealed by webpush-go.
+// send pushes a revision to a phone, sealed by our sender.
 func (st *stage) send(p Phone, n text, revision int, tag string) {
 	st.Helper()
 	dir := "ltr"
@@ -135,19 +145,15 @@ func (st *stage) send(p Phone, n text, revision int, tag string) {
 	st.push(p, payload)
 }
 
+// push seals by our own sender: webpush-go dates its tokens by the machine's
+// clock, whatever it is told, and the services here judge them by the stage's.
 func (st *stage) push(p Phone, payload []byte) {
 	st.Helper()
-	sub, b64 := p.Subscription(), base64.RawURLEncoding
-	resp, err := webpush.SendNotification(payload, &webpush.Subscription{Endpoint: sub.Endpoint,
-		Keys: webpush.Keys{P256dh: b64.EncodeToString(sub.P256dh), Auth: b64.EncodeToString(sub.Auth)}},
-		&webpush.Options{HTTPClient: st.client, TTL: 60, Subscriber: "desk@news.example", VAPIDPublicKey: st.public, VAPIDPrivateKey: st.private})
-	if err != nil {
-		st.Fatal(err)
-	}
-	_, _ = io.Copy(io.Discard, resp.Body)
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusCreated {
-		st.Fatalf("push: status %d", resp.StatusCode)
+	sub := p.Subscription()
+	receipt := st.sender.Send(st.Context(), push.Target{Endpoint: sub.Endpoint, P256dh: sub.P256dh, Auth: sub.Auth},
+		push.Message{Payload: payload, TTL: 60})
+	if receipt.Outcome != news.Accepted {
+		st.Fatalf("push: %+v", receipt)
 	}
 }
 
