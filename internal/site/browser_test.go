@@ -170,10 +170,39 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 	if d := s.device(); d.State != news.DeviceActive {
 		t.Errorf("%+v", d)
 	}
+	testPagesFitAPhone(t, s)
 	testT80WorkerOpensGoodLinksOnly(t, s)
 	defer s.store.lock()()
 	if len(s.store.devices) != 1 {
 		t.Errorf("%d devices", len(s.store.devices))
+	}
+}
+
+// testPagesFitAPhone: at 320 pixels no page scrolls sideways and nothing is cut
+// off (WCAG 2.2, 1.4.10 Reflow), whatever the language and the direction.
+func testPagesFitAPhone(t *testing.T, s *stage) {
+	t.Helper()
+	s.fill()
+	s.browser.Resize(320, 640)
+	for _, page := range []string{"/", "/subscribe?region=ID&", "/alerts/" + sentAlert, s.path(link.ManageDevice, s.device().ID), "/nope"} {
+		for _, lang := range []string{"en", "vi", "ar"} {
+			query, _, ok := strings.Cut(page, "&")
+			if !ok {
+				query += "?"
+			}
+			s.browser.Navigate(s.url + query + "&lang=" + lang)
+			wide := s.browser.Eval(`(() => {
+				for (const d of document.querySelectorAll("details")) d.open = true;
+				const width = document.documentElement.clientWidth;
+				return [...document.body.querySelectorAll("*")].filter(e => !e.closest(".skip")).filter(e => {
+					const box = e.getBoundingClientRect();
+					return box.width > 0 && (box.right > width + 1 || box.left < -1);
+				}).map(e => e.tagName + "#" + e.id + "." + e.className).slice(0, 3).join(" ");
+			})()`)
+			if wide != "" {
+				t.Errorf("%s in %s: wider than a phone: %s", query, lang, wide)
+			}
+		}
 	}
 }
 
