@@ -217,14 +217,11 @@ func (w *recorder) code() int {
 }
 
 // probe takes the mux's own answer to a request that has no route.
-type probe struct {
-	header http.Header
-	status int
-}
+type probe struct{ header http.Header }
 
-func (p *probe) Header() http.Header         { return p.header }
-func (p *probe) Write(b []byte) (int, error) { return len(b), nil }
-func (p *probe) WriteHeader(status int)      { p.status = status }
+func (p probe) Header() http.Header         { return p.header }
+func (p probe) Write(b []byte) (int, error) { return len(b), nil }
+func (p probe) WriteHeader(int)             {}
 
 func stack() string { return string(debug.Stack()) }
 

@@ -12,6 +12,8 @@ import (
 	"path"
 	"strings"
 	"time"
+
+	"dateline/internal/news"
 )
 
 // asset is one static file with its content hash.
@@ -103,7 +105,7 @@ func (f *Floor) Static() http.Handler {
 			file, ok = f.assets.files[name]
 		}
 		if !ok {
-			http.NotFound(w, r)
+			f.answerPage(w, r, fmt.Errorf("%w: there is no such file", news.ErrNotFound))
 			return
 		}
 		h := w.Header()

@@ -113,6 +113,8 @@ func TestStaticFiles(t *testing.T) {
 	for _, path := range []string{"/static/site/none", "/static/", "/static/site/../site/layout.html", "/static/..%2flayout.html", "/static/site/%2e%2e/layout.html"} {
 		if w := get(path, "", ""); w.Code == 200 {
 			t.Errorf("T87: %s answered 200", path)
+		} else if w.Code == 404 && w.Header().Get("Content-Type") != "text/html; charset=utf-8" {
+			t.Errorf("%s: not our own page: %v", path, w.Header())
 		}
 	}
 }

@@ -127,12 +127,19 @@ func (f *Floor) route(mux *http.ServeMux, w http.ResponseWriter, r *http.Request
 		return
 	}
 	// The mux's own 404 or 405 (which knows the methods a path allows).
-	probe := &probe{header: http.Header{}}
+	probe := probe{http.Header{}}
 	h.ServeHTTP(probe, r)
+	err := fmt.Errorf("%w: there is nothing at this address", news.ErrNotFound)
 	if allow := probe.header.Get("Allow"); allow != "" {
 		w.Header().Set("Allow", allow)
+		err = Status(http.StatusMethodNotAllowed, fmt.Errorf("this address does not take %s; it takes %s", r.Method, allow))
 	}
-	err := Status(max(probe.status, http.StatusNotFound), news.ErrNotFound)
+	f.answer(w, r, err)
+}
+
+// answer answers an error that no handler did in the form of the place it
+// happened at.
+func (f *Floor) answer(w http.ResponseWriter, r *http.Request, err error) {
 	if strings.HasPrefix(r.URL.Path, "/api/") {
 		f.answerAPI(w, r, err)
 		return
@@ -159,7 +166,7 @@ func (f *Floor) panicked(w *recorder, r *http.Request, p any) {
 	// The value may quote a request; its type and the route are enough to find it.
 	f.log.Error("panic in a handler", "route", r.Pattern, "type", fmt.Sprintf("%T", p), "stack", stack())
 	if w.status == 0 {
-		f.answerPage(w, r, fmt.Errorf("panic in %s", r.Pattern))
+		f.answer(w, r, fmt.Errorf("panic in %s", r.Pattern))
 	}
 }
 

@@ -223,8 +223,27 @@ func TestOwn404And405(t *testing.T) {
 		if w.Code != c.status || w.Header().Get("Content-Type") != c.kind {
 			t.Errorf("%s %s: %d %s, want %d %s", c.method, c.path, w.Code, w.Header().Get("Content-Type"), c.status, c.kind)
 		}
-		if c.status == 405 && w.Header().Get("Allow") != "GET, HEAD" {
-			t.Errorf("Allow %q", w.Header().Get("Allow"))
+		if c.status == 405 && (w.Header().Get("Allow") != "GET, HEAD" || strings.Contains(w.Body.String(), "not found") || !strings.Contains(w.Body.String(), "it takes GET, HEAD")) {
+			t.Errorf("Allow %q, %s", w.Header().Get("Allow"), w.Body)
+		}
+	}
+}
+
+// TestPanicIsAnsweredInTheDoorsOwnForm: who calls a machine door reads JSON,
+// also when the handler broke.
+func TestPanicIsAnsweredInTheDoorsOwnForm(t *testing.T) {
+	f := newFloor(t, nil)
+	broken := func(http.ResponseWriter, *http.Request) error { panic("broken") }
+	for _, c := range []struct {
+		path, kind string
+		handler    http.Handler
+	}{
+		{"/api/v1/x", "application/problem+json", f.API("", broken)},
+		{"/x", "text/html; charset=utf-8", f.Page(broken)},
+	} {
+		w := ask(f, "GET "+c.path, c.handler, httptest.NewRequest("GET", c.path, nil))
+		if w.Code != 500 || w.Header().Get("Content-Type") != c.kind || w.Header().Get("Cache-Control") != "no-store" {
+			t.Errorf("%s: %d %v", c.path, w.Code, w.Header())
 		}
 	}
 }
