@@ -70,6 +70,12 @@ func (s *stage) device() news.Device {
 	return news.Device{}
 }
 
+// breakStore makes every call of the store fail; nil mends it.
+func (s *stage) breakStore(err error) {
+	defer s.store.lock()()
+	s.store.broken = err
+}
+
 // send pushes one revision of a story.
 func (s *stage) send(tag string, revision int, title, receipt string) {
 	s.t.Helper()
@@ -150,6 +156,10 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 		b.Until(`document.body.dataset.state === "subscribed"`)
 	}
 	follow()
+	s.breakStore(news.ErrUnavailable)
+	b.Navigate(s.url + "/subscribe") // our outage is no reason to forget whom we know
+	b.Until(`performance.getEntriesByType("resource").some(e => e.name.includes("/api/v1/subscriptions/") && e.responseEnd > 0)`)
+	s.breakStore(nil)
 	b.Navigate(s.url + "/subscribe")
 	b.Until(`!document.getElementById("already").hidden`)
 	b.Navigate(s.url + b.Eval(`document.getElementById("already-manage").pathname`))

@@ -122,11 +122,12 @@ async function followed(own) {
   $("done").focus();
 }
 
+// manageLink points the anchor at the page of this browser's choices and gives
+// the answer's status: 401 and 404 mean that we do not know the browser.
 async function manageLink(anchor, own) {
   const answer = await fetch(`/api/v1/subscriptions/${encodeURIComponent(own.id)}`, { headers: { Authorization: `Bearer ${own.token}` } });
-  if (answer.status === 404 || answer.status === 401) return false;
   if (answer.ok) anchor.href = new URL((await answer.json()).manage).pathname;
-  return answer.ok;
+  return answer.status;
 }
 
 // heal tells us of an endpoint that has changed since the last visit.
@@ -144,12 +145,13 @@ async function heal(own) {
 async function welcomeBack() {
   const own = await recall();
   if (!own) return;
-  if (await manageLink($("already-manage"), own)) {
+  const status = await manageLink($("already-manage"), own);
+  if (status === 200) {
     $("already").hidden = false;
     await heal(own);
-    return;
   }
-  if (navigator.onLine) await forget();
+  // Anything else is a trouble of ours: the browser is known still.
+  if (status === 401 || status === 404) await forget();
 }
 
 function cannot() {
