@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -82,6 +83,22 @@ func TestSubscribeFaultsAreNamedAllAtOnce(t *testing.T) {
 	}
 }
 
+// TestMutedStoriesAreNamedAsTheIntakeNamesThem: a story's uri has up to 1,024
+// characters and is kept in NFC; muting it must meet it.
+func TestMutedStoriesAreNamedAsTheIntakeNamesThem(t *testing.T) {
+	h := newHouse(t, nil)
+	long := "urn:" + strings.Repeat("震", 1020)
+	w := h.do("POST", "/api/v1/subscriptions", body("mutedStories", `["urn:cafe\u0301","`+long+`"]`))
+	if w.Code != 201 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	for _, d := range h.store.devices {
+		if want := []string{"urn:caf\u00e9", long}; !slices.Equal(d.Wishes.MutedStories, want) {
+			t.Errorf("%q", d.Wishes.MutedStories)
+		}
+	}
+}
+
 func TestSubscribeSingleFaults(t *testing.T) {
 	h := newHouse(t, nil)
 	for _, c := range []struct{ name, body, path string }{
@@ -102,6 +119,10 @@ func TestSubscribeSingleFaults(t *testing.T) {
 		{"empty language", body("language", `""`), "language"},
 		{"cap of nothing", body("cap", "0"), "cap"},
 		{"cap a fraction", body("cap", "1.5"), "cap"},
+		{"muted story without a name", body("mutedStories", `["https://news.example/a",""]`), "mutedStories/1"},
+		{"muted story no URI", body("mutedStories", `["the quake"]`), "mutedStories/0"},
+		{"muted story with NUL", body("mutedStories", `["urn:a\u0000b"]`), "mutedStories/0"},
+		{"muted story too long", body("mutedStories", `["urn:`+strings.Repeat("震", 1021)+`"]`), "mutedStories/0"},
 		{"not JSON", "regions=JP", ""},
 		{"a list", "[]", ""},
 		{"null", "null", ""},

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"time"
+	"unicode/utf8"
 
 	"dateline/internal/news"
 )
@@ -78,8 +79,8 @@ func (f fields) flag(name string, dst *bool, byDefault bool) {
 	}
 }
 
-// list reads an array of at most limit strings of at most length bytes; null
-// is an empty list.
+// list reads an array of at most limit strings of at most length characters;
+// null is an empty list.
 func (f fields) list(name string, limit, length int, dst *[]string) given {
 	var raw []json.RawMessage
 	state := f.read(name, "an array of strings", &raw)
@@ -95,7 +96,7 @@ func (f fields) list(name string, limit, length int, dst *[]string) given {
 		if err := json.Unmarshal(r, &out[i]); err != nil || bytes.Equal(r, []byte("null")) {
 			f.add(fmt.Sprintf("%s/%d", name, i), "must be a string")
 			state = absent
-		} else if len(out[i]) > length {
+		} else if utf8.RuneCountInString(out[i]) > length {
 			f.add(fmt.Sprintf("%s/%d", name, i), "must not be longer than %d characters", length)
 			state = absent
 		}

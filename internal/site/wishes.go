@@ -2,13 +2,16 @@ package site
 
 import (
 	"fmt"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/text/language"
+	"golang.org/x/text/unicode/norm"
 
 	"dateline/internal/news"
 	"dateline/internal/region"
@@ -20,7 +23,7 @@ const (
 	maxPlaces    = 300
 	maxOverrides = 50
 	maxMuted     = 500
-	maxURI       = 2048
+	maxURI       = 1024 // as the story schema has it
 	maxCap       = 1000
 )
 
@@ -58,9 +61,23 @@ func (p *Parser) wishes(f fields, w *news.Wishes) {
 	p.speech(f, w)
 	p.hours(f, w)
 	f.instant("pausedUntil", &w.PausedUntil)
-	var muted []string
-	if f.list("mutedStories", maxMuted, maxURI, &muted) != absent {
-		w.MutedStories = canonical(muted)
+	f.stories("mutedStories", &w.MutedStories)
+}
+
+// stories reads the uris of stories, in the spelling that the intake keeps
+// them in: one that can't be a story's would be muted in vain.
+func (f fields) stories(name string, dst *[]string) {
+	var typed []string
+	state := f.list(name, maxMuted, maxURI, &typed)
+	for i, t := range typed {
+		typed[i] = norm.NFC.String(t)
+		if u, err := url.Parse(t); err != nil || !u.IsAbs() || strings.ContainsFunc(t, unicode.IsSpace) {
+			f.add(fmt.Sprintf("%s/%d", name, i), "must be the uri of a story, such as https://news.example/2024/05/story")
+			state = absent
+		}
+	}
+	if state != absent {
+		*dst = canonical(typed)
 	}
 }
 
