@@ -219,7 +219,17 @@ func TestAlertJSON(t *testing.T) {
 	}
 
 	id := a["id"].(string)
-	d.want(t, 200, "Ann", "POST", "/api/v1/alerts/"+id+"/release", `{"hash":"`+a["hash"].(string)+`"}`)
+	release := func() map[string]any {
+		return d.want(t, 200, "Ann", "POST", "/api/v1/alerts/"+id+"/release", `{"hash":"`+a["hash"].(string)+`"}`)
+	}
+	if release()["holdUntil"] == nil {
+		t.Error("the countdown has no end")
+	}
+	if held := d.want(t, 200, "Ann", "POST", "/api/v1/alerts/"+id+"/hold", ""); held["holdUntil"] != nil {
+		t.Errorf("held, and counting down to %v", held["holdUntil"])
+	}
+	d.want(t, 200, "Ann", "POST", "/api/v1/alerts/"+id+"/resume", "")
+	release()
 	d.begin(t, id)
 	released := d.mem.releases[0].ReleasedAt
 	var timing news.Timing

@@ -91,10 +91,13 @@ func alertFrom(v View) alertJSON {
 	a := v.Alert
 	j := alertJSON{ID: a.ID, Story: a.StoryURI, Revision: a.Revision, State: string(a.State), Level: a.Level.String(),
 		Language: a.Language, Texts: textsTo(a.Texts), Audience: a.Audience, Sections: append([]string{}, a.Sections...),
-		Deadline: timeOrNil(a.Deadline), HoldUntil: timeOrNil(a.HoldUntil), Hash: a.Hash(), Author: a.Author,
+		Deadline: timeOrNil(a.Deadline), Hash: a.Hash(), Author: a.Author,
 		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: a.Reason,
 		ChangedSince: v.ChangedSince, Repairs: []repairJSON{},
 		Times: timesJSON{Created: timeOrNil(a.CreatedAt), Released: timeOrNil(a.ReleasedAt)}}
+	if a.State == news.AlertHolding { // one that is held keeps the time, and waits for nothing
+		j.HoldUntil = timeOrNil(a.HoldUntil)
+	}
 	if v.First != nil {
 		j.Counts = countsJSON(v.First.Figures.Counts)
 		j.Times = timesOf(a.CreatedAt, v.First)

@@ -121,13 +121,12 @@ func (d *Service) Cancel(ctx context.Context, by news.Person, id, reason string)
 func (d *Service) Kill(ctx context.Context, by news.Person, id, reason string) (View, error) {
 	reason = cleanReason(reason)
 	return d.take(ctx, by, stepKill, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
-		action, err := news.Kill(a, s, by, reason, news.RetractionTexts(a), d.terms(a.Level, news.PolicyAuto))
-		return outlive(action, a), err
+		return news.Kill(a, s, by, reason, news.RetractionTexts(a), d.terms(a.Level, news.PolicyAuto))
 	})
 }
 
 // Correct sends a new revision. Without texts it takes those of the story,
-// when the story has changed since the alert. Under two the system, which is
+// when the story has changed since the alert and may be shown. Under two the system, which is
 // nobody, can't send new words: it may hold and kill.
 func (d *Service) Correct(ctx context.Context, by news.Person, id string, texts map[string]news.Text) (View, error) {
 	if err := may(by, stepCorrect); err != nil {
@@ -150,23 +149,15 @@ func (d *Service) Correct(ctx context.Context, by news.Person, id string, texts 
 		if _, err := news.Correct(&try, s, by, nil, terms); err != nil {
 			return news.AlertAction{}, err
 		}
-		corrected, err := correctedTexts(a, s, texts, d.room(a, s))
+		corrected, err := correctedTexts(a, s, texts, d.room(a, s), terms.Now)
 		if err != nil {
 			return news.AlertAction{}, err
 		}
-		a.StoryVersion = s.Version
-		action, err := news.Correct(a, s, by, corrected, terms)
-		return outlive(action, a), err
+		if !s.Embargoed(terms.Now) { // else the desk goes on to say that the story has changed since
+			a.StoryVersion = s.Version
+		}
+		return news.Correct(a, s, by, corrected, terms)
 	})
-}
-
-// outlive lets a repair try as long as what it repairs may still arrive: a
-// push service may keep the original until the alert's own deadline.
-func outlive(action news.AlertAction, a *news.Alert) news.AlertAction {
-	if r := action.Release; r != nil && a.Deadline.After(r.Deadline) {
-		r.Deadline = a.Deadline
-	}
-	return action
 }
 
 // cleanReason is a reason as the audit trail and the desk keep it: a sentence

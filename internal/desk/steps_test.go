@@ -374,6 +374,21 @@ func TestCorrectTexts(t *testing.T) {
 			t.Errorf("%+v, %+v", texts, v.Alert)
 		}
 	})
+	// A newer version that is embargoed still gives away nothing: neither its
+	// words nor its picture.
+	t.Run("embargoed", func(t *testing.T) {
+		d, id := sent(t)
+		s := testStory()
+		s.Version, s.Headline, s.Embargo, s.Image = 2, "A secret", d.time.Add(time.Hour), &news.Image{URL: "https://news.example/secret.jpg"}
+		d.mem.stories[storyURI] = s
+		if _, err := d.Correct(t.Context(), ann, id, nil); !errors.Is(err, news.ErrInvalid) || !strings.Contains(err.Error(), "embargo") {
+			t.Errorf("took the story's words: %v", err)
+		}
+		v := must(t)(d.Correct(t.Context(), ann, id, map[string]news.Text{"en": {Title: "Corrected"}}))
+		if r := v.Repairs[0].Release; len(r.Texts) != 1 || r.Image != "" || v.Alert.StoryVersion != 1 {
+			t.Errorf("%+v of version %d", r, v.Alert.StoryVersion)
+		}
+	})
 	t.Run("too early", func(t *testing.T) {
 		d := newDesktop(t)
 		a := d.draft(t, ann, Writing{}).Alert

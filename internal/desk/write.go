@@ -176,20 +176,24 @@ func checkDeadline(deadline, now time.Time) error {
 
 // correctedTexts are the texts of a correction. A language that the editor
 // wrote no new text for does not repeat the old one, which may be what was
-// wrong: it has the story's, when the story has changed since the alert, and
-// else falls back to the text of last resort, which must therefore be there.
-func correctedTexts(a *news.Alert, s *news.Story, given map[string]news.Text, room roomFor) (map[string]news.Text, error) {
+// wrong: it has the story's, when the story has changed since the alert and is
+// not embargoed, and else falls back to the text of last resort, which must
+// therefore be there.
+func correctedTexts(a *news.Alert, s *news.Story, given map[string]news.Text, room roomFor, now time.Time) (map[string]news.Text, error) {
 	texts, faults := cleanTexts("texts", given, room)
 	if err := faults.Err(); err != nil {
 		return nil, err
 	}
-	if s.Version > a.StoryVersion {
+	if s.Version > a.StoryVersion && !s.Embargoed(now) {
 		sameID := func() string { return a.ID }
 		for l, t := range news.DefaultAlert(s, a.Level, a.Author, sameID, a.CreatedAt).Texts {
 			if _, written := texts[l]; !written {
 				texts[l] = fit(t, room(l))
 			}
 		}
+	}
+	if len(texts) == 0 && s.Embargoed(now) {
+		return nil, news.Invalid("texts", "is required: the story's newest version is under embargo, so say what is right")
 	}
 	if len(texts) == 0 {
 		return nil, news.Invalid("texts", "is required: the story has not changed since the alert, so say what is right")

@@ -208,6 +208,22 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
+// The retraction tries as long as what it takes back may still arrive, also
+// where no editor pressed KILL.
+func TestCanceledOutlives(t *testing.T) {
+	t.Parallel()
+	latest := storyAt(1, breaking)
+	a := alertIn(news.AlertSent, news.LevelFlash, 1)
+	a.Deadline = clock().Add(20 * time.Hour)
+	got, err := Decide(storyAt(2, status(news.Canceled)), news.StoryPrior{Latest: &latest, Alerts: []news.Alert{a}}, rulesWith(auto()))
+	if err != nil || len(got.Changes) != 1 || got.Changes[0].Action.Release == nil {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if end := got.Changes[0].Action.Release.Deadline; !end.Equal(a.Deadline) {
+		t.Errorf("the retraction ends at %v, the alert at %v", end, a.Deadline)
+	}
+}
+
 func TestEmbargoEndsEarlier(t *testing.T) {
 	t.Parallel()
 	latest := storyAt(1, embargoed)

@@ -140,16 +140,20 @@ func BeginSend(a *Alert, s *Story, terms ReleaseTerms, fresh bool) (AlertAction,
 	return AlertAction{Release: r, Audit: "send", By: SystemName}, nil
 }
 
-// NewRelease snapshots an alert for sending.
+// NewRelease snapshots an alert for sending. A repair tries as long as what it
+// repairs may still arrive: a push service may keep the original until the
+// alert's own deadline.
 func NewRelease(a *Alert, s *Story, kind ReleaseKind, terms ReleaseTerms) *Release {
 	deadline := terms.Now.Add(DefaultDeadline(a.Level))
-	if !a.Deadline.IsZero() && kind == ReleaseAlert {
+	if !a.Deadline.IsZero() && (kind == ReleaseAlert || a.Deadline.After(deadline)) {
 		deadline = a.Deadline
 	}
 	r := &Release{ID: terms.NewID(), AlertID: a.ID, StoryURI: a.StoryURI, Kind: kind, State: ReleaseSending,
 		Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience, Sections: a.Sections,
 		Regions: s.Regions, Navigate: terms.Navigate(a, s), Deadline: deadline, ReleasedAt: terms.Now}
-	if s.Image != nil {
+	// A retraction does not show once more what it takes back, and a newer
+	// version that is embargoed shows nothing yet.
+	if s.Image != nil && kind != ReleaseKill && !s.Embargoed(terms.Now) {
 		r.Image = s.Image.URL
 	}
 	return r
