@@ -61,7 +61,7 @@ func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role,
 
 // editorName is a name as it is kept, or what is wrong with it.
 func editorName(name string) (string, error) {
-	name = cleanText(name)
+	name = news.CleanLine(name)
 	switch n := utf8.RuneCountInString(name); {
 	case n == 0:
 		return "", news.Invalid("name", "is required")

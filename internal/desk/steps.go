@@ -165,5 +165,5 @@ func (d *Service) Correct(ctx context.Context, by news.Person, id string, texts 
 // it.
 func cleanReason(reason string) string {
 	const longest = 500 // characters
-	return firstRunes(cleanText(reason), longest)
+	return firstRunes(news.CleanLine(reason), longest)
 }

@@ -4,11 +4,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"golang.org/x/text/language"
-	"golang.org/x/text/unicode/norm"
 
 	"dateline/internal/news"
 )
@@ -21,23 +18,6 @@ const (
 	// a national press in Asia.
 	maxLanguages = 64
 )
-
-// cleanText is text as a notification can show it: one line, NFC, without
-// control characters and without characters that turn the direction of what
-// follows. U+200C to U+200F stay: Hindi, Urdu, Persian and emoji need them.
-func cleanText(s string) string {
-	s = strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029' || r == '\u0085':
-			return ' '
-		case unicode.IsControl(r), r == '\uFEFF', r == utf8.RuneError,
-			r >= '\u202A' && r <= '\u202E', r >= '\u2066' && r <= '\u2069', r >= '\uFFF9' && r <= '\uFFFB':
-			return -1
-		}
-		return r
-	}, s)
-	return norm.NFC.String(strings.Join(strings.Fields(s), " "))
-}
 
 // cleanTexts cleans an editor's texts and says what is wrong with them. path
 // is where they stand in the request.
@@ -59,7 +39,7 @@ func cleanTexts(path string, texts map[string]news.Text, room roomFor) (map[stri
 			faults.Add(at, "names a language that stands here twice")
 			continue
 		}
-		t := news.Text{Title: cleanText(texts[key].Title), Body: cleanText(texts[key].Body)}
+		t := news.Text{Title: news.CleanLine(texts[key].Title), Body: news.CleanLine(texts[key].Body)}
 		faults = append(faults, textFaults(at, t, room(tag.String()))...)
 		clean[tag.String()] = t
 	}
@@ -73,7 +53,7 @@ func textFaults(at string, t news.Text, room int) news.Problems {
 	title, body := jsonLen(t.Title), jsonLen(t.Body)
 	const advice = "%d bytes too long: title and body may have %d bytes together (a Latin letter takes 1, a Chinese or Hindi character 3)"
 	switch {
-	case t.Title == "":
+	case !news.Visible(t.Title):
 		faults.Add(at+"/title", "is required")
 	case title > room:
 		faults.Add(at+"/title", advice, title+body-room, room)

@@ -58,6 +58,10 @@ func TestDraftWritten(t *testing.T) {
 	if diff := cmp.Diff(want, a.Texts); diff != "" {
 		t.Error(diff)
 	}
+	hidden := d.draft(t, ann, Writing{Texts: map[string]news.Text{"en": {Title: "速報　Qu\u200bake\u2060 <3\U000E0068\U000E0069", Body: "a\ufeff  b"}}}).Alert
+	if got := hidden.Texts["en"]; got != (news.Text{Title: "速報　Quake <3", Body: "a b"}) {
+		t.Errorf("%q", got)
+	}
 	all := d.draft(t, ann, Writing{Sections: []string{}}).Alert
 	if len(all.Sections) != 0 {
 		t.Errorf("sections %v, want all", all.Sections)
@@ -76,6 +80,7 @@ func TestDraftFaults(t *testing.T) {
 		{"level", Writing{Level: "loud"}, "level"},
 		{"no title", Writing{Texts: text("", "body")}, "texts/en/title"},
 		{"title of spaces", Writing{Texts: text(" \u202E\n", "body")}, "texts/en/title"},
+		{"title of nothing to see", Writing{Texts: text("\u200f\u3164", "body")}, "texts/en/title"},
 		{"long title", Writing{Texts: text(repeat("t", 2000), "")}, "texts/en/title"},
 		{"long body", Writing{Texts: text("t", repeat("b", 1400))}, "texts/en/body"},
 		{"long body in Hindi", Writing{Texts: map[string]news.Text{"hi": {Title: "ख़बर", Body: repeat("क", 400)}}}, "texts/hi/body"},

@@ -7,6 +7,8 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 	"pgregory.net/rapid"
+
+	"dateline/internal/news"
 )
 
 func TestClean(t *testing.T) {
@@ -36,7 +38,7 @@ func TestClean(t *testing.T) {
 		{"NFC", "Cafe\u0301 が", "Café が"},
 		{"NFC makes no entity", "It&rsquo\u037Es", "It’s"},
 		{"the ideographic space stays", "速報　東京で地震", "速報　東京で地震"},
-		{"a tower of marks", "a" + strings.Repeat("\u0489", 50), "a" + strings.Repeat("\u0489", maxMarks)},
+		{"a tower of marks", "a" + strings.Repeat("\u0489", 50), "a" + strings.Repeat("\u0489", 16)},
 		{"nothing but markup", "<p></p>", ""},
 	}
 	for _, tt := range tests {
@@ -71,7 +73,7 @@ func TestCleanIsClean(t *testing.T) {
 		if !utf8.ValidString(got) || !norm.NFC.IsNormalString(got) || strings.Contains(strings.ToLower(got), "<script") {
 			t.Fatalf("%q became %q", in, got)
 		}
-		if dropRunes(got) != got || squeeze(got) != got {
+		if news.CleanLine(got) != got {
 			t.Fatalf("%q became %q, in which something is hidden", in, got)
 		}
 	})

@@ -106,7 +106,7 @@ func (r *reader) whole(path string, v any, otherwise int64) int64 {
 func (r *reader) uri(s string) string {
 	s = norm.NFC.String(s)
 	for _, c := range s {
-		if !unicode.IsGraphic(c) || unicode.IsSpace(c) || hidden(c) {
+		if !unicode.IsGraphic(c) || unicode.IsSpace(c) || news.Hidden(c) {
 			r.problems.Add("uri", "contains the character %U, which can't be seen", c)
 			return s
 		}
@@ -134,7 +134,7 @@ func (r *reader) line(path, s string) string {
 func (r *reader) needed(path, s string) string {
 	before := len(r.problems)
 	s = r.line(path, s)
-	if len(r.problems) == before && !visible(s) {
+	if len(r.problems) == before && !news.Visible(s) {
 		r.problems.Add(path, "has no text once markup and invisible characters are taken out")
 	}
 	return s
