@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"dateline/internal/news"
+	"dateline/internal/web"
 )
 
 // longestNavigate is how long a story's URL may be to fit into a push payload
@@ -14,34 +15,30 @@ import (
 const longestNavigate = 400
 
 // Navigate gives the rule for where a press on a notification leads: to the
-// story, when its host is one of hosts (empty: any https host), else to our own
-// page of the alert.
+// story, when its host is one of hosts (none: any https host), else to our own
+// page of the alert. Hosts that can't be read allow nothing; the start of the
+// program refuses them.
 func Navigate(baseURL string, hosts []string) func(*news.Alert, *news.Story) string {
 	base := strings.TrimSuffix(baseURL, "/")
-	allowed := make([]string, 0, len(hosts))
-	for _, h := range hosts {
-		allowed = append(allowed, strings.ToLower(strings.TrimSpace(h)))
-	}
+	allowed, err := web.Hosts(hosts)
+	anyHost := err == nil && len(allowed) == 0
 	return func(a *news.Alert, s *news.Story) string {
-		if storyURLAllowed(s.URL, allowed) {
+		if host, ok := storyHost(s.URL); ok && (anyHost || slices.Contains(allowed, host)) {
 			return s.URL
 		}
 		return base + "/alerts/" + url.PathEscape(a.ID)
 	}
 }
 
-func storyURLAllowed(raw string, hosts []string) bool {
+// storyHost is the host of a link that a notification may open.
+func storyHost(raw string) (string, bool) {
 	if len(raw) > longestNavigate {
-		return false
+		return "", false
 	}
 	u, err := url.Parse(raw)
-	if err != nil || u.Scheme != "https" || u.Host == "" || u.User != nil {
-		return false
+	if err != nil || u.Scheme != "https" || u.Hostname() == "" || u.User != nil {
+		return "", false
 	}
-	if len(hosts) == 0 {
-		return true
-	}
-	// A listed host may name a port; without one any port of that host will not
-	// do: only the default.
-	return slices.Contains(hosts, strings.ToLower(u.Host))
+	host, err := web.Host(u)
+	return host, err == nil
 }

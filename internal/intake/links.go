@@ -2,55 +2,23 @@ package intake
 
 import (
 	"net/url"
-	"strconv"
 	"strings"
 
-	"golang.org/x/net/idna"
-
 	"dateline/internal/news"
+	"dateline/internal/web"
 )
 
-// hostSet reads DATELINE_STORY_HOSTS: hosts, each with a port or without.
-func hostSet(hosts []string) (map[string]bool, error) {
+// hostSet reads DATELINE_STORY_HOSTS.
+func hostSet(list []string) (map[string]bool, error) {
+	hosts, err := web.Hosts(list)
+	if err != nil {
+		return nil, news.Invalid("DATELINE_STORY_HOSTS", "%s", err.Error())
+	}
 	set := map[string]bool{}
 	for _, h := range hosts {
-		h = strings.TrimSpace(h)
-		if h == "" {
-			continue
-		}
-		u, err := url.Parse("https://" + h)
-		if err != nil || u.Host != h || u.Path != "" || u.Hostname() == "" {
-			return nil, news.Invalid("DATELINE_STORY_HOSTS", "%s is not a host name", quote(h))
-		}
-		host, err := asciiHost(u)
-		if err != nil {
-			return nil, news.Invalid("DATELINE_STORY_HOSTS", "%s is not a host name", quote(h))
-		}
-		set[host] = true
+		set[h] = true
 	}
 	return set, nil
-}
-
-// asciiHost is the host as browsers send it: lower case, punycode, and without
-// the default port.
-func asciiHost(u *url.URL) (string, error) {
-	host := u.Hostname()
-	if !strings.Contains(host, ":") { // not an IPv6 address
-		ascii, err := idna.Lookup.ToASCII(host)
-		if err != nil {
-			return "", err
-		}
-		host = ascii
-	} else {
-		host = "[" + host + "]"
-	}
-	if port := u.Port(); port != "" && port != "443" {
-		if _, err := strconv.ParseUint(port, 10, 16); err != nil {
-			return "", err
-		}
-		host += ":" + port
-	}
-	return strings.ToLower(host), nil
 }
 
 // storyLink is a link that readers follow: https, on an allowed host.
@@ -83,7 +51,7 @@ func (r *reader) link(path, s string) string {
 		r.problems.Add(path, "must not contain a user name or password")
 		return s
 	}
-	host, err := asciiHost(u)
+	host, err := web.Host(u)
 	if err != nil {
 		r.problems.Add(path, "has a host name that is not valid")
 		return s

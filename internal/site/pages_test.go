@@ -377,10 +377,10 @@ func TestLanguageOfThePage(t *testing.T) {
 }
 
 func TestServiceWorkerAndApp(t *testing.T) {
-	h := newHouse(t, func(c *Config) { c.StoryHosts = []string{"News.example", "www.news.example"} })
+	h := newHouse(t, func(c *Config) { c.StoryHosts = []string{"News.example:443", " www.news.example", "新聞.example"} })
 	w := h.do("GET", "/sw.js", "")
 	if w.Code != 200 || w.Header().Get("Cache-Control") != "no-cache" || !strings.HasPrefix(w.Header().Get("Content-Type"), "text/javascript") ||
-		!strings.Contains(w.Body.String(), `const HOSTS = ["news.example","www.news.example"];`) {
+		!strings.Contains(w.Body.String(), `const HOSTS = ["news.example","www.news.example","xn--efvv70d.example"];`) {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 	if any := newHouse(t, nil).do("GET", "/sw.js", "").Body.String(); !strings.Contains(any, "const HOSTS = [];") {

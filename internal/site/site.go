@@ -146,6 +146,11 @@ func New(c Config) (*Site, error) {
 	if c.Publisher.Name == "" {
 		c.Publisher.Name = "Dateline"
 	}
+	hosts, err := web.Hosts(c.StoryHosts)
+	if err != nil {
+		return nil, fmt.Errorf("site.New: story hosts: %w", err)
+	}
+	c.StoryHosts = hosts // as browsers spell them, for the worker
 	words, err := loadWords()
 	if err != nil {
 		return nil, fmt.Errorf("site.New: %w", err)

@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 )
 
 // openAPIDocument describes every door of the API; a test holds it against
@@ -23,11 +21,7 @@ const hostsMark = "/*STORY_HOSTS*/ []"
 // serviceWorker serves the worker with the list of story hosts in it. It is
 // looked up anew each time: a worker that is wrong must not live on in caches.
 func (s *Site) serviceWorker() http.Handler {
-	hosts := slices.Clone(s.StoryHosts)
-	for i, h := range hosts {
-		hosts[i] = strings.ToLower(h)
-	}
-	raw, err := json.Marshal(list(hosts))
+	raw, err := json.Marshal(list(s.StoryHosts))
 	if err != nil { // a list of strings
 		raw = []byte("[]")
 	}
