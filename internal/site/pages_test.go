@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/png"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"strings"
@@ -244,6 +245,48 @@ func TestT86_T87_PagesCantBeFramedOrPoisoned(t *testing.T) {
 	decode(t, h.do("GET", "/api/v1/subscriptions/"+c.ID, "", "Authorization", "Bearer "+c.Token, "Host", "evil.example").Body, &v)
 	if !strings.HasPrefix(v.Manage, "https://alerts.example/") {
 		t.Errorf("manage link %s", v.Manage)
+	}
+}
+
+// TestErrorPagesSpeakTheReadersLanguage: also what went wrong is said in the
+// language of the other pages, by the same choice.
+func TestErrorPagesSpeakTheReadersLanguage(t *testing.T) {
+	h := newHouse(t, nil)
+	expired := link.Path(link.Confirm, h.links.Sign(link.Confirm, "x", h.now.Add(-time.Second)))
+	for _, c := range []struct {
+		method, path, accept, cookie string
+		status                       int
+		want                         []string
+	}{
+		{"GET", "/nowhere", "", "", 404, []string{`<html lang="en" dir="ltr">`, "Nothing here"}},
+		{"GET", "/nowhere", "ja", "", 404, []string{`<html lang="ja" dir="ltr">`, "ページがありません", "トップページへ"}},
+		{"GET", "/nowhere?lang=ar", "ja", "", 404, []string{`<html lang="ar" dir="rtl">`, "لا شيء هنا"}},
+		{"GET", expired, "", "lang=ur", 410, []string{`<html lang="ur" dir="rtl">`, "اس لنک کی میعاد"}},
+		{"PUT", "/alerts", "id", "", 405, []string{`<html lang="id" dir="ltr">`, "Tidak berhasil"}},
+		{"GET", "/static/none", "th", "", 404, []string{`<html lang="th" dir="ltr">`}},
+	} {
+		w := h.do(c.method, c.path, "", "Accept-Language", c.accept, "Cookie", c.cookie)
+		for _, want := range c.want {
+			if w.Code != c.status || !strings.Contains(w.Body.String(), want) {
+				t.Errorf("%s in %s%s: %d, lacks %q", c.path, c.accept, c.cookie, w.Code, want)
+			}
+		}
+		if w.Header().Get("Set-Cookie") != "" {
+			t.Errorf("%s: a page that is not there remembers a language", c.path)
+		}
+		wellFormed(t, c.path, w.Body.String())
+	}
+}
+
+// TestErrorPagesAreThere: every status that the floor has a page for has words
+// of its own or those of its like.
+func TestErrorPagesAreThere(t *testing.T) {
+	h := newHouse(t, nil)
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, status := range []int{400, 401, 403, 404, 405, 409, 410, 413, 422, 429, 500, 502, 503} {
+		if v := h.site.errorView(r, status); v.Title == "" || v.Text == "" || v.Front == "" || v.Status != status {
+			t.Errorf("%d: %+v", status, v)
+		}
 	}
 }
 

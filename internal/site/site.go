@@ -158,6 +158,9 @@ func New(c Config) (*Site, error) {
 	s := &Site{Config: c, parser: NewParser(c.Push), words: words, atlas: newAtlas(),
 		devices: web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
 		digests: web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now)}
+	if c.Floor != nil {
+		c.Floor.SpeakErrors(s.errorView)
+	}
 	return s, nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/text/language/display"
 
 	"dateline/internal/news"
+	"dateline/internal/web"
 )
 
 //go:embed words/*.json
@@ -104,14 +105,15 @@ func (v view) Languages() []languageName { return v.words.names }
 
 const languageCookie = "lang"
 
-// view picks the page's language: what the reader chose now (?lang=), what she
-// chose before (a cookie), what her browser suggests.
+// view is the page's frame; a language that the reader chose now is remembered.
 func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
 	w.Header().Add("Vary", "Accept-Language, Cookie")
-	lang := s.chosen(w, r)
-	if lang == "" {
-		lang = suggested(r.Header.Get("Accept-Language"))
+	if lang := known(r.URL.Query().Get("lang")); lang != "" {
+		//nolint:gosec // Secure wherever the site is https; on http://localhost it would not be kept
+		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
+			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
 	}
+	lang := languageOf(r)
 	v := view{words: s.words, Lang: lang, Dir: direction(lang), Publisher: s.Publisher, Year: s.Now().Year()}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		v.Here = r.URL.Path
@@ -119,17 +121,16 @@ func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
 	return v
 }
 
-func (s *Site) chosen(w http.ResponseWriter, r *http.Request) string {
+// languageOf picks a page's language: what the reader chose now (?lang=), what
+// she chose before (a cookie), what her browser suggests.
+func languageOf(r *http.Request) string {
 	if lang := known(r.URL.Query().Get("lang")); lang != "" {
-		//nolint:gosec // Secure wherever the site is https; on http://localhost it would not be kept
-		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
-			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
 		return lang
 	}
-	if c, err := r.Cookie(languageCookie); err == nil {
+	if c, err := r.Cookie(languageCookie); err == nil && known(c.Value) != "" {
 		return known(c.Value)
 	}
-	return ""
+	return suggested(r.Header.Get("Accept-Language"))
 }
 
 func known(lang string) string {
@@ -169,6 +170,41 @@ func direction(lang string) string {
 		return "rtl"
 	}
 	return "ltr"
+}
+
+// errorView words the page that says what went wrong.
+func (s *Site) errorView(r *http.Request, status int) web.ErrorView {
+	lang := languageOf(r)
+	v := web.ErrorView{Status: status, Lang: lang, Dir: direction(lang)}
+	for _, phrase := range []struct {
+		key string
+		dst *string
+	}{{errorKey(status), &v.Title}, {errorKey(status) + ".text", &v.Text}, {"error.front", &v.Front}} {
+		*phrase.dst, _ = s.words.say(lang, phrase.key) // a test asks for every one
+	}
+	return v
+}
+
+// errorKey is what a status means to a reader.
+func errorKey(status int) string {
+	switch status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return "error.forbidden"
+	case http.StatusNotFound:
+		return "error.missing"
+	case http.StatusConflict:
+		return "error.conflict"
+	case http.StatusGone:
+		return "error.expired"
+	case http.StatusTooManyRequests:
+		return "error.limit"
+	case http.StatusServiceUnavailable:
+		return "error.away"
+	}
+	if status < http.StatusInternalServerError {
+		return "error.bad"
+	}
+	return "error.ours"
 }
 
 // tokenPage makes a page behind a signed link: kept by no cache and no search

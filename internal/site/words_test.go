@@ -56,7 +56,7 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 		}
 	}
 	return func(key string) bool {
-		prefix, _, _ := strings.Cut(key, ".") // "section.", "level." and "day." are put together in the templates
-		return said[key] || prefix == "section" || prefix == "level" || prefix == "day"
+		prefix, _, _ := strings.Cut(key, ".") // "section.", "level." and "day." are put together in the templates, "error." in errorView
+		return said[key] || prefix == "section" || prefix == "level" || prefix == "day" || prefix == "error"
 	}
 }

@@ -165,11 +165,7 @@ func (f *Floor) answerPage(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Method == http.MethodHead {
 		return
 	}
-	body, ok := f.errors[status]
-	if !ok {
-		body = f.errors[http.StatusInternalServerError]
-	}
-	_, _ = w.Write(body)
+	_, _ = w.Write(f.errorBody(r, status))
 }
 
 // silent logs our own faults and reports whether nothing can or need be

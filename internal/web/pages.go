@@ -10,16 +10,22 @@ import (
 	"strings"
 )
 
-// ErrorView is what the page "site/error" is rendered with, once per status
-// and at the start.
+// ErrorView is what the page "site/error" is rendered with.
 type ErrorView struct {
 	Status int
 	Title  string
 	Text   string
+	Front  string // the words of the link to the front page
+	Lang   string
+	Dir    string
 }
 
-// errorWords are the sentences of the error pages. Statuses without one are
-// shown as 500.
+// SpeakErrors lets view word the error pages, in the language of whoever asks.
+// Without it they are in English. To be called before anything is served.
+func (f *Floor) SpeakErrors(view func(r *http.Request, status int) ErrorView) { f.errorView = view }
+
+// errorWords are the sentences of the error pages where nobody words them
+// better. Statuses without one are shown as 500.
 func errorWords() map[int][2]string {
 	return map[int][2]string{
 		http.StatusBadRequest:            {"That did not work", "Something in what was sent could not be understood. Please go back and check it."},
@@ -38,7 +44,7 @@ func errorWords() map[int][2]string {
 }
 
 // plainError is the error page where Templates has none.
-const plainError = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
+const plainError = `<!doctype html><html lang="{{.Lang}}" dir="{{.Dir}}"><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
 	`<title>{{.Title}}</title><h1>{{.Title}}</h1><p>{{.Text}}</p></html>`
 
 // load parses the pages of every folder and renders the error pages.
@@ -116,19 +122,36 @@ func (f *Floor) parseFolder(dir string, base *template.Template, files []string)
 	return nil
 }
 
+// renderErrors renders every error page once, so that a broken one is found at
+// the start.
 func (f *Floor) renderErrors() error {
 	page, ok := f.pages["site/error"]
 	if !ok {
 		page = template.Must(template.New("layout.html").Parse(plainError))
 	}
+	f.errorPage = page
 	for status, words := range errorWords() {
 		var buf bytes.Buffer
-		if err := page.Execute(&buf, ErrorView{status, words[0], words[1]}); err != nil {
+		if err := page.Execute(&buf, ErrorView{status, words[0], words[1], "Go to the front page", "en", "ltr"}); err != nil {
 			return fmt.Errorf("error page %d: %w", status, err)
 		}
 		f.errors[status] = buf.Bytes()
 	}
 	return nil
+}
+
+// errorBody is the page for an error.
+func (f *Floor) errorBody(r *http.Request, status int) []byte {
+	if f.errorView != nil {
+		var buf bytes.Buffer
+		if err := f.errorPage.Execute(&buf, f.errorView(r, status)); err == nil { // it was executed at the start
+			return buf.Bytes()
+		}
+	}
+	if body, ok := f.errors[status]; ok {
+		return body
+	}
+	return f.errors[http.StatusInternalServerError]
 }
 
 // Pages names every page there is, for tests that execute each.

@@ -60,13 +60,16 @@ type Config struct {
 
 // Floor is the HTTP floor.
 type Floor struct {
-	config  Config
-	log     *slog.Logger
-	pages   map[string]*template.Template
-	assets  *assets
-	errors  map[int][]byte
-	origins *http.CrossOriginProtection
-	https   bool
+	config Config
+	log    *slog.Logger
+	pages  map[string]*template.Template
+	assets *assets
+	errors map[int][]byte // in English
+	// errorView words the error page, errorPage, for one request; nil: English.
+	errorView func(r *http.Request, status int) ErrorView
+	errorPage *template.Template
+	origins   *http.CrossOriginProtection
+	https     bool
 }
 
 // New parses every template and pre-renders the error pages, so that a broken
