@@ -175,6 +175,9 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 type explainer struct{}
 
 func (explainer) Explain(_ context.Context, a news.Alert, d news.Device) (Explanation, error) {
+	if a.ID == killedAlert {
+		return Explanation{Reason: "matched", Words: "It fits"}, nil
+	}
 	return Explanation{Got: true, Reason: "matched", Words: fmt.Sprintf("%s is followed by %s", a.Audience, d.ID)}, nil
 }
 
@@ -316,9 +319,27 @@ func TestSubscribeFormWithoutJavaScript(t *testing.T) {
 	if len(h.store.signups) != 1 {
 		t.Error("nothing stored")
 	}
-	w = h.form("/subscribe", "region=JP&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
+	wellFormed(t, "a place twice", h.do("GET", "/subscribe?region=JP-13&region=jp-13", "").Body.String())
+	// Without a script nobody told us of her clock: that of her place, not ours.
+	if page := h.do("GET", "/subscribe", "").Body.String(); !strings.Contains(page, `<option value="" selected>As in my places</option>`) {
+		t.Error("a zone is chosen that nobody chose")
+	}
+	for regions, zone := range map[string]string{"region=JP": "Asia/Tokyo", "region=035&region=ID": "Asia/Jakarta", "region=035": "UTC", "region=ID&region=JP&mute=ID": "Asia/Tokyo"} {
+		h.store.signups = map[string]news.DigestSignup{}
+		w := h.form("/subscribe", regions+"&timezone=&email=other%40b.example&hour=7&day=1")
+		for _, s := range h.store.signups {
+			if s.Wishes.Timezone != zone {
+				t.Errorf("%s: zone %s, want %s", regions, s.Wishes.Timezone, zone)
+			}
+		}
+		if w.Code != 202 || len(h.store.signups) != 1 {
+			t.Errorf("%s: %d", regions, w.Code)
+		}
+	}
+	w = h.form("/subscribe", "region=JP&timezone=&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
 	page := w.Body.String()
-	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" data-zone="Asia/Tokyo" checked`) || !strings.Contains(page, "<code>email</code>") {
+	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" data-zone="Asia/Tokyo" checked`) || !strings.Contains(page, "<code>email</code>") ||
+		!strings.Contains(page, `<option value="" selected>`) {
 		t.Errorf("%d %s", w.Code, page)
 	}
 	wellFormed(t, "subscribe again", page)
@@ -390,6 +411,10 @@ func TestWhy(t *testing.T) {
 	h.fill()
 	c := h.subscribe()
 	w := h.do("GET", "/why/"+sentAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{}), "")
+	missed := h.do("GET", "/why/"+killedAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{}), "").Body.String()
+	if !strings.Contains(missed, "was not sent to your device") || strings.Contains(missed, "It fits<") || !strings.Contains(missed, "you may have followed later") {
+		t.Errorf("not sent, and the rule says that it fits: %s", missed)
+	}
 	if w.Code != 200 || !strings.Contains(w.Body.String(), "is followed by "+c.ID) || w.Header().Get("Cache-Control") != "no-store" {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

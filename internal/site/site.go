@@ -82,6 +82,10 @@ type Explanation struct {
 	Words  string // that rule as a sentence, in English
 }
 
+// Missed reports that the rules fit and the device was not sent it all the
+// same: it came later, or could not be reached. "matched" is audience.Matched.
+func (e Explanation) Missed() bool { return !e.Got && e.Reason == "matched" }
+
 // The topics the site wakes.
 const (
 	topicDevices = "devices" // devices have changed

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 
 	"dateline/internal/news"
 	"dateline/internal/region"
@@ -32,12 +33,13 @@ type subscribeView struct {
 func (s *Site) subscribePage(w http.ResponseWriter, r *http.Request) error {
 	v := s.view(w, r)
 	wishes := defaultWishes()
-	wishes.Language = v.Lang
+	wishes.Language, wishes.Timezone = v.Lang, "" // a script fills in the browser's
 	for _, typed := range r.URL.Query()["region"] {
 		if code, ok := region.Canonical(typed); ok {
 			wishes.Preference.Regions = append(wishes.Preference.Regions, code)
 		}
 	}
+	wishes.Preference.Regions = canonical(wishes.Preference.Regions)
 	return s.Floor.Render(w, http.StatusOK, "site/subscribe", subscribeView{v, s.choices(v, wishes, nil)})
 }
 
@@ -67,7 +69,21 @@ func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {
 	var faults news.Problems
 	signup := news.DigestSignup{Wishes: defaultWishes(), Hour: defaultHour, Days: everyDay()}
 	s.parser.digest(formFields(values, &faults), &signup)
+	if values.Get("timezone") == "" {
+		signup.Wishes.Timezone = zoneOf(signup.Wishes.Preference)
+	}
 	return signup, faults.Err()
+}
+
+// zoneOf is the clock of a reader who did not name one: that of a place she
+// follows.
+func zoneOf(p news.Preference) string {
+	for _, code := range p.Regions {
+		if zone := region.Zone(code); zone != region.UTC && !slices.Contains(p.Muted, code) {
+			return zone
+		}
+	}
+	return region.UTC
 }
 
 // subscribeAgain shows the form as it was sent, with what is wrong.
@@ -76,6 +92,9 @@ func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url
 		return faults
 	}
 	v := s.view(w, r)
+	if values.Get("timezone") == "" {
+		signup.Wishes.Timezone = ""
+	}
 	c := s.choices(v, signup.Wishes, faults)
 	c.Email, c.Hour, c.Days, c.Weekly = values.Get("email"), signup.Hour, signup.Days, signup.Weekly
 	return s.Floor.Render(w, http.StatusBadRequest, "site/subscribe", subscribeView{v, c})
