@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/text/collate"
@@ -85,7 +86,7 @@ type choices struct {
 	Days    []int
 	Weekly  bool
 	Email   string
-	Faults  []news.Problem
+	Faults  []fault
 	lang    string
 	follows map[string]bool
 	mutes   map[string]bool
@@ -118,9 +119,42 @@ func (s *Site) choices(v view, w news.Wishes, faults error) choices {
 	}
 	var invalid *news.InvalidError
 	if errors.As(faults, &invalid) {
-		c.Faults = invalid.Problems
+		for _, p := range invalid.Problems {
+			c.Faults = append(c.Faults, faultOf(p))
+		}
 	}
 	return c
+}
+
+// fault is a fault of the form as its page says it: by the field's own label,
+// which leads there.
+type fault struct {
+	Field   string // of the API
+	Label   string // key of the words; "" for a fault of no field
+	At      string // id on the page
+	Message string // in English
+}
+
+func faultOf(p news.Problem) fault {
+	field, _, _ := strings.Cut(p.Path, "/")
+	f := fault{Field: field, Message: p.Message}
+	switch field {
+	case "email", "hour":
+		f.Label, f.At = "digest."+field, field
+	case "days":
+		f.Label, f.At = "digest.when", "day-1"
+	case "regions":
+		f.Label, f.At = "form.places", "places"
+	case "mutedRegions":
+		f.Label, f.At = "form.mute", "places"
+	case "level":
+		f.Label, f.At = "form.level", "levels"
+	case "quiet":
+		f.Label, f.At = "form.quiet", "hours"
+	case "sections", "language", "timezone", "cap":
+		f.Label, f.At = "form."+field, field
+	}
+	return f
 }
 
 func setOf(list []string) map[string]bool {

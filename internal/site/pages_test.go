@@ -338,7 +338,7 @@ func TestSubscribeFormWithoutJavaScript(t *testing.T) {
 	}
 	w = h.form("/subscribe", "region=JP&timezone=&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
 	page := w.Body.String()
-	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" data-zone="Asia/Tokyo" checked`) || !strings.Contains(page, "<code>email</code>") ||
+	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" data-zone="Asia/Tokyo" checked`) || !strings.Contains(page, `<a href="#email">Mail address</a>: Please give a mail address`) ||
 		!strings.Contains(page, `<option value="" selected>`) {
 		t.Errorf("%d %s", w.Code, page)
 	}
@@ -396,13 +396,26 @@ func TestBothDirectionsOnOnePage(t *testing.T) {
 		t.Error("an English alert on an Arabic page stands as Arabic")
 	}
 	faulty := h.do("POST", "/subscribe?lang=ar", "email=x", "Content-Type", "application/x-www-form-urlencoded").Body.String()
-	for _, want := range []string{"\u2068SNOWLAND s.r.o.\u2069", `<li lang="en" dir="ltr"><code>email</code>`} {
+	for _, want := range []string{"\u2068SNOWLAND s.r.o.\u2069", `<li><a href="#email">عنوان البريد</a>: اكتب`} {
 		if !strings.Contains(faulty, want) {
 			t.Errorf("/subscribe in Arabic lacks %q", want)
 		}
 	}
 	if en := h.do("GET", "/subscribe", "").Body.String(); strings.Contains(en, "\u2068") {
 		t.Error("marks of direction where none are needed")
+	}
+}
+
+// TestFaultsLeadToTheirFields: what the form can get wrong is named by the
+// field's own label, and the label leads to it.
+func TestFaultsLeadToTheirFields(t *testing.T) {
+	h := newHouse(t, nil)
+	page := h.do("GET", "/subscribe", "").Body.String()
+	for _, path := range []string{"email", "regions", "regions/1", "mutedRegions", "sections/0", "level", "language", "timezone", "quiet/from", "cap", "hour", "days"} {
+		f := faultOf(news.Problem{Path: path})
+		if _, err := h.site.words.say("ja", f.Label); err != nil || !strings.Contains(page, ` id="`+f.At+`"`) {
+			t.Errorf("%s: %+v leads nowhere (%v)", path, f, err)
+		}
 	}
 }
 
