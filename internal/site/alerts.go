@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"dateline/internal/link"
 	"dateline/internal/news"
@@ -26,16 +27,12 @@ type alertLine struct {
 
 // lines are the latest alerts that readers were sent.
 func (s *Site) lines(ctx context.Context, v view, limit int) ([]alertLine, error) {
-	states := []news.AlertState{news.AlertSending, news.AlertSent, news.AlertHeld, news.AlertCancelled, news.AlertKilled}
-	alerts, err := s.Store.Alerts(ctx, states, limit)
+	alerts, err := s.sent(ctx, limit)
 	if err != nil {
-		return nil, fmt.Errorf("site.lines: %w", err)
+		return nil, err
 	}
 	var lines []alertLine
 	for _, a := range alerts {
-		if a.Revision == 0 { // nothing of it was sent
-			continue
-		}
 		releases, err := s.Store.ReleasesOfAlert(ctx, a.ID)
 		if err != nil {
 			return nil, fmt.Errorf("site.lines(%s): %w", a.ID, err)
@@ -45,6 +42,27 @@ func (s *Site) lines(ctx context.Context, v view, limit int) ([]alertLine, error
 		}
 	}
 	return lines, nil
+}
+
+// deepest is how many alerts are looked at for the ones that were sent.
+const deepest = 2000
+
+// sent are the newest alerts of which something was sent. The states do not
+// tell: a draft that was dropped is cancelled, too.
+func (s *Site) sent(ctx context.Context, limit int) ([]news.Alert, error) {
+	states := []news.AlertState{news.AlertSending, news.AlertSent, news.AlertHeld, news.AlertCancelled, news.AlertKilled}
+	for look := 4 * limit; ; look *= 4 {
+		look = min(look, deepest)
+		alerts, err := s.Store.Alerts(ctx, states, look)
+		if err != nil {
+			return nil, fmt.Errorf("site.sent: %w", err)
+		}
+		whole := len(alerts) < look || look == deepest
+		alerts = slices.DeleteFunc(alerts, func(a news.Alert) bool { return a.Revision == 0 })
+		if whole || len(alerts) >= limit {
+			return alerts[:min(len(alerts), limit)], nil
+		}
+	}
 }
 
 func lineOf(v view, r news.Release) alertLine {

@@ -381,6 +381,22 @@ func TestArchiveShowsWhatWasSent(t *testing.T) {
 	}
 }
 
+// TestDraftsHideNoAlerts: what was thrown away before it was sent takes no
+// place on the list of what was.
+func TestDraftsHideNoAlerts(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	for i := range 120 {
+		dropped := news.Alert{ID: fmt.Sprint("dropped-", i), State: news.AlertCancelled}
+		h.store.alerts = append([]news.Alert{dropped}, h.store.alerts...)
+	}
+	for _, path := range []string{"/", "/alerts"} {
+		if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "Quake off Luzon: magnitude corrected") || strings.Contains(page, "dropped-") {
+			t.Errorf("%s does not show what was sent", path)
+		}
+	}
+}
+
 // TestBothDirectionsOnOnePage: on a page written from the right, what is in
 // another language keeps its own direction, full stops and all.
 func TestBothDirectionsOnOnePage(t *testing.T) {
