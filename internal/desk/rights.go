@@ -79,9 +79,10 @@ func mayRelease(by news.Person, policy news.Policy) error {
 
 // mayApprove adds, under two, that an editor must have written or submitted
 // what is approved: an approval of what only the system wrote would leave one
-// editor behind the alert, whoever releases it.
-func mayApprove(a *news.Alert, policy news.Policy) error {
-	if policy != news.PolicyTwo || isEditor(a.Author) || isEditor(a.Submitter) {
+// editor behind the alert, whoever releases it. The system's own approval is
+// refused by news.Approve, whoever wrote the alert.
+func mayApprove(by news.Person, a *news.Alert, policy news.Policy) error {
+	if by.System || policy != news.PolicyTwo || isEditor(a.Author) || isEditor(a.Submitter) {
 		return nil
 	}
 	return fmt.Errorf("%w: this level needs two editors; one must submit the alert before another approves it", news.ErrConflict)

@@ -61,7 +61,7 @@ func (d *Service) Approve(ctx context.Context, by news.Person, id, hash string) 
 		return View{}, err
 	}
 	return d.take(ctx, by, stepApprove, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
-		if err := mayApprove(a, policyOf(a.Level)); err != nil {
+		if err := mayApprove(by, a, policyOf(a.Level)); err != nil {
 			return news.AlertAction{}, err
 		}
 		return news.Approve(a, by, policyOf(a.Level), hash)

@@ -149,6 +149,7 @@ func TestTwoEditors(t *testing.T) {
 		{"author approves her own", []move{{stepDraft, ann}, {stepSubmit, ann}, {stepApprove, ann}}, news.ErrForbidden},
 		{"submitter approves", []move{{stepDraft, ann}, {stepSubmit, ben}, {stepApprove, ben}}, news.ErrForbidden},
 		{"admin key approves", []move{{stepDraft, ann}, {stepSubmit, ann}, {stepApprove, system}}, news.ErrForbidden},
+		{"admin key approves a system draft", []move{{stepDraft, system}, {stepApprove, system}}, news.ErrForbidden},
 		{"release without approval", []move{{stepDraft, ann}, {stepSubmit, ann}, {stepRelease, ben}}, news.ErrForbidden},
 		{"second editor approves, author releases", []move{{stepDraft, ann}, {stepSubmit, ann}, {stepApprove, ben}, {stepRelease, ann}}, nil},
 		{"approved unsubmitted by a second editor", []move{{stepDraft, ann}, {stepApprove, ben}, {stepRelease, ben}}, nil},
