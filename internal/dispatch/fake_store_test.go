@@ -57,10 +57,7 @@ func (m *memory) enter(ctx context.Context, call string, n ...int) (done func(*e
 	slow := m.slow
 	m.mu.Unlock()
 	if slow != nil {
-		select {
-		case <-time.After(slow(call, len(n))):
-		case <-ctx.Done():
-		}
+		wait(ctx, slow(call, len(n)))
 	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
@@ -77,7 +74,7 @@ func (m *memory) enter(ctx context.Context, call string, n ...int) (done func(*e
 	return func(err *error) {
 		m.mu.Unlock()
 		if slow != nil {
-			time.Sleep(slow("after "+call, len(n)))
+			wait(context.Background(), slow("after "+call, len(n)))
 		}
 		if after && *err == nil {
 			*err = errLost

@@ -103,9 +103,7 @@ func (u *uneven) Send(ctx context.Context, to push.Target, m push.Message) news.
 	if u.hang != "" && strings.HasSuffix(push.Origin(to.Endpoint), u.hang) {
 		takes = time.Hour
 	}
-	select {
-	case <-time.After(takes):
-	case <-ctx.Done():
+	if !wait(ctx, takes) {
 		r = news.Receipt{Outcome: news.Ambiguous, Reason: "cancelled"}
 	}
 	return r

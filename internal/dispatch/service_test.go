@@ -596,10 +596,7 @@ type hanging struct{ *service }
 
 func (h hanging) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
 	if push.Origin(to.Endpoint) == "https://hanging.example" {
-		select {
-		case <-time.After(10 * time.Second):
-		case <-ctx.Done():
-		}
+		wait(ctx, 10*time.Second)
 		return news.Receipt{Outcome: news.Ambiguous, Reason: "timeout"}
 	}
 	return h.service.Send(ctx, to, m)
