@@ -50,7 +50,7 @@ func TestWhatDidNotGoOutUsesUpNoCap(t *testing.T) {
 				w := wishes("JP")
 				w.Cap = 1
 				dev := d.devices(1, w)[0]
-				d.lasts = 5 * time.Minute
+				d.lasts = time.Minute
 				d.service.answer = func(push.Target, int) news.Receipt {
 					if how == "refused" {
 						return news.Receipt{Outcome: news.Refused, Status: 400}
@@ -63,7 +63,7 @@ func TestWhatDidNotGoOutUsesUpNoCap(t *testing.T) {
 				if how == "cancel" {
 					d.press("cancel", a.ID)
 				}
-				time.Sleep(6 * time.Minute)
+				time.Sleep(90 * time.Second)
 				d.service.behaves()
 				d.alert("story-2", news.LevelBulletin, "JP")
 				time.Sleep(3 * time.Second)

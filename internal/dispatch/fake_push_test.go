@@ -21,22 +21,35 @@ func decode(payload []byte) notification {
 
 // sent is one message that reached a fake push service.
 type sent struct {
-	endpoint string
-	payload  notification
-	at       time.Time
+	payload notification
+	at      time.Time
+}
+
+// arrived is one as it came. It is read when a test asks for it: most never are.
+type arrived struct {
+	body []byte
+	at   time.Time
+}
+
+func read(list []arrived) []sent {
+	out := make([]sent, 0, len(list))
+	for _, a := range list {
+		out = append(out, sent{decode(a.body), a.at})
+	}
+	return out
 }
 
 // service is a Sender that answers as told and remembers what it was sent.
 type service struct {
 	mu     sync.Mutex
-	sent   []sent
+	sent   map[string][]arrived // by endpoint
+	count  int
 	answer func(to push.Target, n int) news.Receipt // n: how often this endpoint was tried before
-	tried  map[string]int
 	takes  time.Duration
 	queue  time.Duration // the wait for a connection
 }
 
-func newService() *service { return &service{tried: map[string]int{}} }
+func newService() *service { return &service{sent: map[string][]arrived{}} }
 
 func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
 	wait(context.Background(), s.queue)
@@ -46,9 +59,9 @@ func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news
 		}
 	}
 	s.mu.Lock()
-	n := s.tried[to.Endpoint]
-	s.tried[to.Endpoint]++
-	s.sent = append(s.sent, sent{to.Endpoint, decode(m.Payload), time.Now()})
+	n := len(s.sent[to.Endpoint])
+	s.sent[to.Endpoint] = append(s.sent[to.Endpoint], arrived{m.Payload, time.Now()})
+	s.count++
 	answer := s.answer
 	s.mu.Unlock()
 	if !wait(ctx, s.takes) {
@@ -88,19 +101,28 @@ func (s *service) behaves() {
 func (s *service) to(endpoint string) []sent {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var out []sent
-	for _, m := range s.sent {
-		if m.endpoint == endpoint {
-			out = append(out, m)
+	return read(s.sent[endpoint])
+}
+
+// after lists the sends that started later than d after at.
+func (s *service) after(at time.Time, d time.Duration) []sent {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var late []arrived
+	for _, list := range s.sent {
+		for _, m := range list {
+			if m.at.Sub(at) > d {
+				late = append(late, m)
+			}
 		}
 	}
-	return out
+	return read(late)
 }
 
 func (s *service) total() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.sent)
+	return s.count
 }
 
 var testLinks = link.New([]byte("0123456789abcdef0123456789abcdef"))

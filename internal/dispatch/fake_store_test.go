@@ -186,12 +186,14 @@ func (m *memory) CellDevices(ctx context.Context, cells []int, after []int64, fn
 		return err
 	}
 	defer done(&err)
+	var from [news.Cells]*int64
 	for i, c := range cells {
-		for _, d := range m.devices {
-			if d.Cell == c && d.Change > after[i] {
-				if err := fn(d); err != nil {
-					return err
-				}
+		from[c] = &after[i]
+	}
+	for _, d := range m.devices {
+		if from[d.Cell] != nil && d.Change > *from[d.Cell] {
+			if err := fn(d); err != nil {
+				return err
 			}
 		}
 	}
@@ -249,8 +251,8 @@ func (m *memory) Ledger(ctx context.Context, ids []string, cells []int) (out []*
 	}
 	defer done(&err)
 	for _, id := range ids {
-		for c, row := range m.rows[id] {
-			if cells == nil || slices.Contains(cells, c) {
+		for _, c := range cells {
+			if row := m.rows[id][c]; row != nil {
 				out = append(out, cloneRow(row))
 			}
 		}
@@ -265,8 +267,8 @@ func (m *memory) HeldRows(ctx context.Context, cells []int) (out []*news.LedgerR
 	}
 	defer done(&err)
 	for _, byCell := range m.rows {
-		for c, row := range byCell {
-			if slices.Contains(cells, c) && !row.Held.IsEmpty() {
+		for _, c := range cells {
+			if row := byCell[c]; row != nil && !row.Held.IsEmpty() {
 				out = append(out, cloneRow(row))
 			}
 		}
@@ -274,8 +276,7 @@ func (m *memory) HeldRows(ctx context.Context, cells []int) (out []*news.LedgerR
 	return out, nil
 }
 
-// SettleRelease closes a release once all 256 rows exist and are settled; a
-// stopped one with the rows there are.
+// SettleRelease closes a release once all 256 rows exist and are settled.
 func (m *memory) SettleRelease(ctx context.Context, id string) (over bool, err error) {
 	done, err := m.enter(ctx, "SettleRelease")
 	if err != nil {
@@ -288,7 +289,7 @@ func (m *memory) SettleRelease(ctx context.Context, id string) (over bool, err e
 		return false, news.ErrNotFound
 	case m.settled[id]:
 		return true, nil
-	case r.State == news.ReleaseHeld, len(m.rows[id]) < news.Cells && r.State != news.ReleaseStopped:
+	case r.State == news.ReleaseHeld, len(m.rows[id]) < news.Cells:
 		return false, nil
 	}
 	for _, row := range m.rows[id] {
@@ -444,4 +445,17 @@ func (m *memory) counts(id string) news.Counts {
 		c.Add(row.Counts())
 	}
 	return c
+}
+
+// settledRows is how many of a release's rows are settled.
+func (m *memory) settledRows(id string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n := 0
+	for _, row := range m.rows[id] {
+		if row.Settled {
+			n++
+		}
+	}
+	return n
 }

@@ -21,6 +21,9 @@ type leases struct {
 	lost  []int // not dropped by the conductor yet
 	until time.Time
 	asked bool // the store has answered at least once
+	// held is what list gives, until cells come or go: it is asked for at every
+	// step. nil: to be made anew.
+	held *holding
 }
 
 // tenure is the time during which one cell is ours without a break.
@@ -44,6 +47,7 @@ func (l *leases) update(ours []news.Lease, until time.Time) {
 		if fence, ok := named[cell]; !ok || fence != t.fence {
 			l.lost = append(l.lost, cell)
 			delete(l.cells, cell)
+			l.held = nil
 		}
 	}
 	l.take(ours)
@@ -78,7 +82,7 @@ func (l *leases) fence(cell int) (int64, bool) {
 }
 
 // holding is the cells of one moment that were ours and loaded, ascending, with
-// the fences they were held under.
+// the fences they were held under. Nobody changes one.
 type holding struct {
 	cells  []int
 	fences map[int]int64
@@ -87,15 +91,17 @@ type holding struct {
 func (l *leases) list() holding {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	h := holding{fences: map[int]int64{}}
-	for c, t := range l.cells {
-		if t.loaded {
-			h.cells = append(h.cells, c)
-			h.fences[c] = t.fence
+	if l.held == nil {
+		l.held = &holding{fences: map[int]int64{}}
+		for c, t := range l.cells {
+			if t.loaded {
+				l.held.cells = append(l.held.cells, c)
+				l.held.fences[c] = t.fence
+			}
 		}
+		slices.Sort(l.held.cells)
 	}
-	slices.Sort(h.cells)
-	return h
+	return *l.held
 }
 
 // fresh is the cells to be loaded, with their fences.
@@ -119,6 +125,7 @@ func (l *leases) loaded(cells map[int]int64) {
 	for c, fence := range cells {
 		if t := l.cells[c]; t != nil && t.fence == fence {
 			t.loaded = true
+			l.held = nil
 		}
 	}
 }

@@ -219,7 +219,7 @@ func TestRetriesUntilAccepted(t *testing.T) {
 func TestWhatIsNotAcceptedByTheDeadlineExpires(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		d.lasts = 20 * time.Minute
+		d.lasts = 5 * time.Minute // the longest wait between two attempts is 64 s
 		d.devices(10, wishes("JP"))
 		d.service.answer = func(push.Target, int) news.Receipt { return news.Receipt{Outcome: news.Retry, Status: 503} }
 		_, stop := d.dispatcher("one")
@@ -269,13 +269,9 @@ func TestHoldStopsStartsAndResumeGoesOn(t *testing.T) {
 		if held == 2000 {
 			t.Fatal("everything went in spite of the hold")
 		}
-		d.service.mu.Lock()
-		for _, m := range d.service.sent {
-			if m.at.Sub(pressed) > 500*time.Millisecond {
-				t.Fatalf("a send started %s after the hold", m.at.Sub(pressed))
-			}
+		if late := d.service.after(pressed, 500*time.Millisecond); len(late) > 0 {
+			t.Fatalf("a send started %s after the hold", late[0].at.Sub(pressed))
 		}
-		d.service.mu.Unlock()
 		d.change(a.ID, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) { return news.Resume(a, editor) })
 		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
 		stop()
@@ -385,13 +381,9 @@ func TestADatabaseThatIsDownPausesAndLosesNothing(t *testing.T) {
 		d.store.mu.Unlock()
 		cut := time.Now()
 		time.Sleep(time.Minute)
-		d.service.mu.Lock()
-		for _, m := range d.service.sent {
-			if m.at.Sub(cut) > 500*time.Millisecond {
-				t.Fatalf("a send started %s after the database went away", m.at.Sub(cut))
-			}
+		if late := d.service.after(cut, 500*time.Millisecond); len(late) > 0 {
+			t.Fatalf("a send started %s after the database went away", late[0].at.Sub(cut))
 		}
-		d.service.mu.Unlock()
 		d.store.mu.Lock()
 		d.store.down = false
 		d.store.mu.Unlock()
@@ -621,12 +613,8 @@ func TestWithoutALeaseNothingStarts(t *testing.T) {
 		taken := time.Now()
 		time.Sleep(20 * time.Second)
 		stop()
-		d.service.mu.Lock()
-		defer d.service.mu.Unlock()
-		for _, m := range d.service.sent {
-			if m.at.Sub(taken) > 4*time.Second { // two thirds of the lease of 6 s
-				t.Fatalf("a send started %s after the cells were lost", m.at.Sub(taken))
-			}
+		if late := d.service.after(taken, 4*time.Second); len(late) > 0 { // two thirds of the lease of 6 s
+			t.Fatalf("a send started %s after the cells were lost", late[0].at.Sub(taken))
 		}
 	})
 }
@@ -651,12 +639,8 @@ func TestLeavingAndMutingStopSendsAfterThePlan(t *testing.T) {
 		}
 		d.until("over", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
 		stop()
-		d.service.mu.Lock()
-		defer d.service.mu.Unlock()
-		for _, m := range d.service.sent {
-			if m.at.Sub(left) > time.Second {
-				t.Fatalf("a send started %s after its reader had left", m.at.Sub(left))
-			}
+		if late := d.service.after(left, time.Second); len(late) > 0 {
+			t.Fatalf("a send started %s after its reader had left", late[0].at.Sub(left))
 		}
 	})
 }

@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -24,19 +25,6 @@ func (m *memory) slowOnce(call string, d time.Duration) (began *atomic.Bool) {
 		return 0
 	}
 	return began
-}
-
-// after lists the sends that started later than d after at.
-func (s *service) after(at time.Time, d time.Duration) []sent {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var late []sent
-	for _, m := range s.sent {
-		if m.at.Sub(at) > d {
-			late = append(late, m)
-		}
-	}
-	return late
 }
 
 func TestAStopDuringThePlanStartsNothing(t *testing.T) {
@@ -189,8 +177,8 @@ func (h half) ReleasesOfStory(ctx context.Context, uri string) ([]news.Release, 
 }
 
 // Two processes share the cells. One has read that a release is under way, and
-// is slow; meanwhile the release is stopped, and the other process, whose cells
-// are done, closes it.
+// is slow; meanwhile the release is stopped, and the other process is done with
+// its cells.
 func TestAStopReachesAProcessThatHadNotPlanned(t *testing.T) {
 	for _, step := range []string{"cancel", "kill", "correct"} {
 		t.Run(step, func(t *testing.T) {
@@ -198,6 +186,7 @@ func TestAStopReachesAProcessThatHadNotPlanned(t *testing.T) {
 				d := newDesk(t)
 				devices := d.devices(512, wishes("JP"))
 				gate, reached := make(chan struct{}), make(chan struct{}, 100)
+				open := sync.OnceFunc(func() { close(gate) })
 				_, stopOne := d.dispatcherOn(half{memory: d.store}, "one")
 				_, stopTwo := d.dispatcherOn(half{memory: d.store, read: func() {
 					select {
@@ -206,19 +195,18 @@ func TestAStopReachesAProcessThatHadNotPlanned(t *testing.T) {
 					}
 					<-gate
 				}}, "two")
-				d.service.behaves()
+				t.Cleanup(open) // also when the test has failed, or the dispatcher could not be stopped
 				a := d.alert("story-1", news.LevelBulletin, "JP")
 				<-reached
 				d.until("the fast half", time.Minute, func() bool { return d.service.total() == 256 })
 				d.press(step, a.ID)
 				pressed := time.Now()
 				first := d.releases(news.ReleaseAlert)[0].ID
-				d.until("closed by the fast half", time.Minute, func() bool {
-					d.store.mu.Lock()
-					defer d.store.mu.Unlock()
-					return d.store.settled[first]
-				})
-				close(gate)
+				time.Sleep(time.Second)
+				if n := d.store.settledRows(first); n != news.Cells/2 {
+					t.Fatalf("%d rows are settled, want those of the fast half", n)
+				}
+				open()
 				time.Sleep(10 * time.Second)
 				stopOne()
 				stopTwo()
