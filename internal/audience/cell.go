@@ -216,11 +216,13 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 }
 
 // Owner is what the cap needs of a device: whose it is, where her day begins
-// and ends, and how many alerts a day she wants (0: no cap).
+// and ends, how many alerts a day she wants (0: no cap), and whether she wants
+// no exception for a flash.
 type Owner struct {
 	SubscriberID string
 	Zone         *time.Location
 	Cap          int
+	FlashHeld    bool
 }
 
 // Owner tells whose device a number is, whatever its state.
@@ -231,8 +233,26 @@ func (c *Cell) Owner(number uint32) (o Owner, ok bool) {
 	if !ok {
 		return Owner{}, false
 	}
-	_, zone := c.interned.clock(p.clocks[i])
-	return Owner{SubscriberID: p.record(i).subscriber(), Zone: zone, Cap: int(p.caps[i])}, true
+	clock, zone := c.interned.clock(p.clocks[i])
+	return Owner{SubscriberID: p.record(i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}, true
+}
+
+// Asleep reports whether now falls into the quiet hours of a number's reader and,
+// if so, when they end; false also when there is no such device. It uses the zone
+// in memory: to read one takes longer than everything else about a device, and
+// in the morning a million are asked for.
+func (c *Cell) Asleep(number uint32, now time.Time) (until time.Time, quiet bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	p, i, ok := c.at(number)
+	if !ok {
+		return time.Time{}, false
+	}
+	clock, zone := c.interned.clock(p.clocks[i])
+	if clock.quiet == 0 {
+		return time.Time{}, false
+	}
+	return quietUntil(*clock.quiet.unpack(), zone, now)
 }
 
 // Stopped is the last look before a planned send: the reason for which a
@@ -322,6 +342,9 @@ func packQuiet(q *news.Quiet) quiet {
 	}
 	return packed
 }
+
+// flashHeld: there are quiet hours, and a flash does not pass.
+func (q quiet) flashHeld() bool { return q != 0 && q&quietFlash == 0 }
 
 func (q quiet) unpack() *news.Quiet {
 	if q == 0 {

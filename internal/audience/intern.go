@@ -145,6 +145,17 @@ func (in *interned) clock(id uint32) (clock, *time.Location) {
 	return c, in.zones[c.zone]
 }
 
+// zone is zoneOf, from memory where some device has the zone.
+func (in *interned) zone(name string) *time.Location {
+	in.mu.RLock()
+	zone := in.zones[name]
+	in.mu.RUnlock()
+	if zone == nil {
+		zone = zoneOf(name)
+	}
+	return zone
+}
+
 func (in *interned) distinct() int {
 	in.mu.RLock()
 	defer in.mu.RUnlock()

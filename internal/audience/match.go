@@ -90,15 +90,15 @@ func (a *Audience) NewMatcher(q Query) *Matcher {
 // by the same functions. sentToday is how many alerts that count for the cap
 // went to its subscriber on her local day.
 func (m *Matcher) Judge(d news.Device, sentToday int) Verdict {
-	return judge(m.query, m.aim, d, sentToday)
+	return judge(m.query, m.aim, d, sentToday, m.interned.zone)
 }
 
 // Judge is Matcher.Judge for those who hold no cells.
 func Judge(q Query, d news.Device, sentToday int) Verdict {
-	return judge(q, aimOf(q), d, sentToday)
+	return judge(q, aimOf(q), d, sentToday, zoneOf)
 }
 
-func judge(q Query, a *aim, d news.Device, sentToday int) Verdict {
+func judge(q Query, a *aim, d news.Device, sentToday int, zone func(string) *time.Location) Verdict {
 	w := d.Wishes
 	v := Verdict{Language: news.PickLanguage(w.Language, q.Languages, q.Language), Via: via(w.Preference, a)}
 	if c := stateCode(stateOf(d.State)); c != codeNone {
@@ -111,7 +111,10 @@ func judge(q Query, a *aim, d news.Device, sentToday int) Verdict {
 		v.Reason = c.reason()
 		return v
 	}
-	until, _ := QuietUntil(w, q.Now)
+	var until time.Time
+	if w.Quiet != nil {
+		until, _ = quietUntil(*w.Quiet, zone(w.Timezone), q.Now)
+	}
 	c := decide(&q, &person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages),
 		mutedStory: slices.Contains(w.MutedStories, q.StoryURI), pausedUntil: w.PausedUntil,
 		quarantined: d.State == news.DeviceQuarantined, flashHeld: w.Quiet != nil && !w.Quiet.Flash, quietUntil: until, cap: w.Cap},
@@ -276,7 +279,7 @@ func (m *Matcher) asleep(id uint32) asleep {
 	c := m.interned.clockList[id]
 	a := asleep{known: true}
 	if q := c.quiet.unpack(); q != nil {
-		a.flashHeld = !q.Flash
+		a.flashHeld = c.quiet.flashHeld()
 		a.until, _ = quietUntil(*q, m.interned.zones[c.zone], m.query.Now)
 	}
 	return a

@@ -8,18 +8,10 @@ import (
 
 const day = 24 * 60 // minutes of a clock's day; a real day may have 23 or 25 hours
 
-// QuietUntil reports whether now falls into the reader's quiet hours and, if
-// so, the first instant at which it no longer does. Quiet hours are read off
-// the reader's own clock: where that is put forward over their end, they end
-// with the jump; where it is put back into them, they begin again. An unknown
-// time zone counts as UTC.
-func QuietUntil(w news.Wishes, now time.Time) (until time.Time, quiet bool) {
-	if w.Quiet == nil {
-		return time.Time{}, false
-	}
-	return quietUntil(*w.Quiet, zoneOf(w.Timezone), now)
-}
-
+// quietUntil reports whether now falls into quiet hours and, if so, the first
+// instant at which it no longer does. They are read off the reader's own clock:
+// where that is put forward over their end, they end with the jump; where it is
+// put back into them, they begin again.
 func quietUntil(q news.Quiet, zone *time.Location, now time.Time) (time.Time, bool) {
 	from, to := wrap(q.From), wrap(q.To)
 	if !within(from, to, secondOfDay(now.In(zone))) {
@@ -60,7 +52,7 @@ func secondOfDay(local time.Time) int {
 // wrap brings a minute from outside the day into it.
 func wrap(minute int) int { return ((minute % day) + day) % day }
 
-// zoneOf loads a zone by its IANA name.
+// zoneOf loads a zone by its IANA name; an unknown one counts as UTC.
 func zoneOf(name string) *time.Location {
 	zone, err := time.LoadLocation(name)
 	if err != nil || name == "Local" { // Local is this machine's zone: nobody's wish

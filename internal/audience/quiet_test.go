@@ -106,3 +106,24 @@ func TestQuietUntilProperty(t *testing.T) {
 		}
 	})
 }
+
+// A million sleepers are asked for in a morning: their zone is not read anew.
+func TestAsleepReadsNoZone(t *testing.T) {
+	c := audience.New().Cell(3)
+	c.Put(news.Device{Cell: 3, Number: 7, State: news.DeviceActive, Wishes: news.Wishes{Timezone: "Asia/Tokyo",
+		Quiet: &news.Quiet{From: 22 * 60, To: 7 * 60}}})
+	night := time.Date(2024, 2, 6, 18, 0, 0, 0, time.UTC)
+	until, quiet := c.Asleep(7, night)
+	if want := time.Date(2024, 2, 6, 22, 0, 0, 0, time.UTC); !quiet || !until.Equal(want) {
+		t.Errorf("asleep %t until %s, want until %s", quiet, until, want)
+	}
+	if _, quiet := c.Asleep(7, until); quiet {
+		t.Error("asleep after the end of her quiet hours")
+	}
+	if _, quiet := c.Asleep(8, night); quiet {
+		t.Error("a device that does not exist is asleep")
+	}
+	if n := testing.AllocsPerRun(100, func() { c.Asleep(7, night) }); n > 0 {
+		t.Errorf("%.0f allocations a device", n)
+	}
+}

@@ -159,36 +159,32 @@ func capped(row *news.LedgerRow) *news.Numbers {
 
 // countCaps notes a release against the cap of each of the numbers, at the
 // instant that `at` gives.
-func (s *Service) countCaps(r *news.Release, cell int, numbers *news.Numbers, at func(*news.Release, news.Wishes) time.Time) {
+func (s *Service) countCaps(r *news.Release, cell int, numbers *news.Numbers, at func(r *news.Release, c *audience.Cell, n uint32) time.Time) {
 	c := s.audience.Cell(cell)
 	for it := numbers.Iterator(); it.HasNext(); {
 		n := it.Next()
-		o, ok := c.Owner(n)
-		if !ok || o.Cap == 0 {
-			continue
-		}
-		if d, ok := c.Device(n); ok && countsForCap(r.Level, d.Wishes) {
-			s.caps.note(o, r.ID, news.DeviceRef{Cell: cell, Number: n}, at(r, d.Wishes))
+		if o, ok := c.Owner(n); ok && countsForCap(r.Level, o) {
+			s.caps.note(o, r.ID, news.DeviceRef{Cell: cell, Number: n}, at(r, c, n))
 		}
 	}
 }
 
 // releasedAt is when a release counts for whoever gets it at once.
-func releasedAt(r *news.Release, _ news.Wishes) time.Time { return r.ReleasedAt }
+func releasedAt(r *news.Release, _ *audience.Cell, _ uint32) time.Time { return r.ReleasedAt }
 
 // wokenAt is when it counts for one who may have slept then: it was held until
 // the end of her quiet hours.
-func wokenAt(r *news.Release, w news.Wishes) time.Time {
-	if until, quiet := audience.QuietUntil(w, r.ReleasedAt); quiet {
+func wokenAt(r *news.Release, c *audience.Cell, n uint32) time.Time {
+	if until, quiet := c.Asleep(n, r.ReleasedAt); quiet {
 		return until
 	}
 	return r.ReleasedAt
 }
 
-// countsForCap: a flash passes the cap, and does not use it up, unless the
-// reader asked for no exception.
-func countsForCap(l news.Level, w news.Wishes) bool {
-	return l != news.LevelFlash || (w.Quiet != nil && !w.Quiet.Flash)
+// countsForCap: she has one; and a flash passes it, and does not use it up,
+// unless she asked for no exception.
+func countsForCap(l news.Level, o audience.Owner) bool {
+	return o.Cap > 0 && (l != news.LevelFlash || o.FlashHeld)
 }
 
 // uncount takes a number back that will not be sent the release: it uses up

@@ -159,11 +159,10 @@ func (s *Service) asleep(waiting *news.Numbers, cell int, r *news.Release, now t
 	c := s.audience.Cell(cell)
 	for it := waiting.Iterator(); it.HasNext(); {
 		n := it.Next()
-		d, ok := c.Device(n)
-		if !ok || (r.Level == news.LevelFlash && (d.Wishes.Quiet == nil || d.Wishes.Quiet.Flash)) {
+		if _, quiet := c.Asleep(n, now); !quiet {
 			continue
 		}
-		if _, quiet := audience.QuietUntil(d.Wishes, now); quiet {
+		if o, _ := c.Owner(n); r.Level != news.LevelFlash || o.FlashHeld {
 			held.Add(n)
 		}
 	}

@@ -35,18 +35,33 @@ func (n nap) over(now time.Time, change int64) bool {
 	return !n.until.After(now) || change != n.change && now.Sub(n.looked) >= lookAgain
 }
 
-// wakeSleepers looks at every device with held alerts whose quiet hours are
-// over, judges them anew, and lets at most one push go.
+// wokenAtOnce is how many sleepers are looked at before answers are written
+// again: where a night ends for a million at once, that takes many seconds.
+const wokenAtOnce = 4_096
+
+// morning is one look at sleepers.
+type morning struct {
+	now      time.Time
+	matchers map[*run]*audience.Matcher // one a run: what it prepares is the same for all
+}
+
+// wakeSleepers looks at devices with held alerts whose quiet hours are over,
+// judges them anew, and lets at most one push go. It goes on at the next step
+// when there are many.
 func (s *Service) wakeSleepers(now time.Time) {
+	m := morning{now: now, matchers: map[*run]*audience.Matcher{}}
+	seen := 0
 	for _, cell := range s.book.sleepingCells(now) {
-		next := nap{until: now.Add(24 * time.Hour), change: s.audience.Cell(cell).Change(), looked: now}
+		if seen >= wokenAtOnce {
+			signal(s.poke)
+			return
+		}
+		c := s.audience.Cell(cell)
+		next := nap{until: now.Add(24 * time.Hour), change: c.Change(), looked: now}
 		for _, sl := range s.book.sleepers(cell) {
-			d, ok := s.audience.Cell(cell).Device(sl.ref.Number)
-			if !ok {
-				continue
-			}
-			if until, quiet := audience.QuietUntil(d.Wishes, now); !quiet {
-				s.wake(sl, d, now)
+			seen++
+			if until, quiet := c.Asleep(sl.ref.Number, now); !quiet {
+				s.wake(sl, m)
 			} else if until.Before(next.until) {
 				next.until = until
 			}
@@ -57,13 +72,18 @@ func (s *Service) wakeSleepers(now time.Time) {
 
 // wake decides for one device: the weightiest survivor is sent, what was too
 // late is expired, the rest is cancelled (and so left to the digest).
-func (s *Service) wake(sl sleeper, d news.Device, now time.Time) {
+func (s *Service) wake(sl sleeper, m morning) {
+	c := s.audience.Cell(sl.ref.Cell)
+	d, ok := c.Device(sl.ref.Number)
+	if !ok {
+		return
+	}
 	var survivors []*run
 	for _, r := range sl.runs {
 		switch {
-		case !lateUntil(&r.release, d.Wishes, now).After(now):
+		case !lateUntil(&r.release, c, sl.ref.Number, m.now).After(m.now):
 			s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Expired })
-		case !s.stillWanted(r, d, now):
+		case !s.stillWanted(r, d, m):
 			s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Cancelled })
 		default:
 			survivors = append(survivors, r)
@@ -84,16 +104,16 @@ func (s *Service) wake(sl sleeper, d news.Device, now time.Time) {
 		}
 		s.book.settleHeld(r, sl.ref, func(row *news.LedgerRow) *news.Numbers { return row.Cancelled })
 	}
-	s.book.letGo(first, sl.ref, letGo{more: len(others), until: lateUntil(&first.release, d.Wishes, now)})
-	if o, ok := s.audience.Cell(d.Cell).Owner(d.Number); ok && o.Cap > 0 && countsForCap(first.release.Level, d.Wishes) {
-		s.caps.note(o, first.release.ID, sl.ref, now)
+	s.book.letGo(first, sl.ref, letGo{more: len(others), until: lateUntil(&first.release, c, sl.ref.Number, m.now)})
+	if o, ok := c.Owner(sl.ref.Number); ok && countsForCap(first.release.Level, o) {
+		s.caps.note(o, first.release.ID, sl.ref, m.now)
 	}
 }
 
 // lateUntil is until when a release that was held for a reader may be sent to
 // her.
-func lateUntil(r *news.Release, w news.Wishes, now time.Time) time.Time {
-	ended, quiet := audience.QuietUntil(w, r.ReleasedAt)
+func lateUntil(r *news.Release, c *audience.Cell, number uint32, now time.Time) time.Time {
+	ended, quiet := c.Asleep(number, r.ReleasedAt)
 	if !quiet { // she changed her quiet hours meanwhile: they are over now
 		ended = now
 	}
@@ -102,14 +122,16 @@ func lateUntil(r *news.Release, w news.Wishes, now time.Time) time.Time {
 
 // stillWanted judges a held alert again, at the end of the quiet hours. What is
 // held of a correction goes instead of the original, and is judged like it.
-func (s *Service) stillWanted(r *run, d news.Device, now time.Time) bool {
+func (s *Service) stillWanted(r *run, d news.Device, m morning) bool {
 	if s.book.overtaken(r, news.DeviceRef{Cell: d.Cell, Number: d.Number}) {
 		return false
 	}
-	q := r.query
-	q.Now = now
-	verdict := s.audience.NewMatcher(q).Judge(d, s.caps.today(d.SubscriberID, now))
-	return verdict.Reason == audience.Matched
+	if m.matchers[r] == nil {
+		q := r.query
+		q.Now = m.now
+		m.matchers[r] = s.audience.NewMatcher(q)
+	}
+	return m.matchers[r].Judge(d, s.caps.today(d.SubscriberID, m.now)).Reason == audience.Matched
 }
 
 // sleepingCells is the cells in which somebody may have to be woken.
@@ -211,11 +233,7 @@ func (b *book) lateAgain(c *cellRun) {
 	}
 	for it := c.row.Ambiguous.Iterator(); it.HasNext(); {
 		n := it.Next()
-		d, ok := b.audience.Cell(c.row.Cell).Device(n)
-		if !ok {
-			continue
-		}
-		if ended, quiet := audience.QuietUntil(d.Wishes, c.run.release.ReleasedAt); quiet {
+		if ended, quiet := b.audience.Cell(c.row.Cell).Asleep(n, c.run.release.ReleasedAt); quiet {
 			c.late[n] = letGo{until: ended.Add(afterQuiet)}
 		}
 	}

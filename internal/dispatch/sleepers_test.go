@@ -200,18 +200,21 @@ func TestTheMorningPushCountsDistinctStories(t *testing.T) {
 	})
 }
 
-// A million readers sleep: the minutes of the night must cost little.
-func BenchmarkANightWithSleepers(b *testing.B) {
+// night is a dispatcher with so many cells full of readers who sleep from ten to
+// seven in Tokyo, and an alert of half past six that is held for all of them.
+func night(cells, perCell int) (s *Service, r *run, released time.Time) {
 	d := &desk{store: newMemory(), service: newService()}
-	s := New(Config{Store: d.store, Sender: d.service, Links: testLinks, Holder: "one"})
-	night := time.Date(2024, 2, 7, 1, 0, 0, 0, time.UTC)
-	r := &run{release: news.Release{ID: "r", ReleasedAt: night}, state: news.ReleaseSent, cells: map[int]*cellRun{}, payload: newPayloads(&news.Release{}, "", false)}
+	s = New(Config{Store: d.store, Sender: d.service, Links: testLinks, Holder: "one"})
+	released = time.Date(2024, 2, 6, 21, 30, 0, 0, time.UTC)
+	r = &run{release: news.Release{ID: "r", StoryURI: "story-1", Level: news.LevelBulletin, Audience: "JP", Language: "en", ReleasedAt: released},
+		state: news.ReleaseSent, cells: map[int]*cellRun{}, payload: newPayloads(&news.Release{}, "", false)}
+	r.query = s.query(r.release)
 	s.book.runs["r"] = r
 	w := wishes("JP")
-	w.Timezone, w.Quiet = "UTC", &news.Quiet{From: 22 * 60, To: 7 * 60}
-	for cell := range news.Cells {
+	w.Quiet = &news.Quiet{From: 22 * 60, To: 7 * 60}
+	for cell := range cells {
 		row := news.NewLedgerRow("r", cell)
-		for n := range uint32(1_000_000 / news.Cells) {
+		for n := range uint32(perCell) {
 			s.audience.Cell(cell).Put(news.Device{Cell: cell, Number: n, State: news.DeviceActive, Wishes: w, Push: news.PushSubscription{Endpoint: fmt.Sprintf("%s/%d", origin, n)}})
 			row.Planned.Add(n)
 			row.Held.Add(n)
@@ -219,9 +222,51 @@ func BenchmarkANightWithSleepers(b *testing.B) {
 		row.Settled = true
 		s.book.adopt(r, row, 0, true)
 	}
+	return s, r, released
+}
+
+// awake is how many were let go.
+func (r *run) awake() int {
+	n := 0
+	for _, c := range r.cells {
+		n += len(c.late)
+	}
+	return n
+}
+
+// Where a night ends for many at once, answers are written between.
+func TestAMorningIsWokenInParts(t *testing.T) {
+	s, r, released := night(10, 1500)
+	seven := released.Add(30 * time.Minute)
+	for before := 0; before < 15_000; before = r.awake() {
+		s.wakeSleepers(seven)
+		if n := r.awake() - before; n == 0 || n >= wokenAtOnce+1500 {
+			t.Fatalf("%d were woken at once", n)
+		}
+		if len(s.poke) == 0 && r.awake() < 15_000 {
+			t.Fatal("nobody looks at the others")
+		}
+		for len(s.poke) > 0 {
+			<-s.poke
+		}
+	}
+}
+
+// A million readers sleep: the minutes of the night must cost little.
+func BenchmarkANightWithSleepers(b *testing.B) {
+	s, _, released := night(news.Cells, 1_000_000/news.Cells)
 	minute := 0
 	for b.Loop() {
-		s.wakeSleepers(night.Add(time.Duration(minute%300) * time.Minute))
+		s.wakeSleepers(released.Add(time.Duration(minute%29) * time.Minute))
 		minute++
+	}
+}
+
+func BenchmarkAMorning(b *testing.B) {
+	s, r, released := night(1, wokenAtOnce)
+	for b.Loop() {
+		clear(r.cells[0].late)
+		clear(s.book.naps)
+		s.wakeSleepers(released.Add(30 * time.Minute))
 	}
 }
