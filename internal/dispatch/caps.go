@@ -81,8 +81,10 @@ func (b *capBook) knows(release string) bool {
 	return b.releases[release] != 0
 }
 
-// today counts the releases of the local day that `now` is in.
-func (b *capBook) today(subscriber string, now time.Time) int {
+// today counts the releases of the local day that `now` is in, without the one
+// that is being judged: it may have gone to another of her devices, and then is
+// no further alert.
+func (b *capBook) today(subscriber, judged string, now time.Time) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	e := b.sent[subscriber]
@@ -92,13 +94,13 @@ func (b *capBook) today(subscriber string, now time.Time) int {
 	y, m, d := now.In(e.zone).Date()
 	from := time.Date(y, m, d, 0, 0, 0, 0, e.zone).Unix()
 	to := time.Date(y, m, d+1, 0, 0, 0, 0, e.zone).Unix()
-	var counted []uint32
+	counted := []uint32{b.releases[judged]}
 	for _, n := range e.notes {
 		if n.at >= from && n.at < to && !slices.Contains(counted, n.release) {
 			counted = append(counted, n.release)
 		}
 	}
-	return len(counted)
+	return len(counted) - 1
 }
 
 // prune forgets, once an hour, what is nobody's today any more.

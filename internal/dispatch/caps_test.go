@@ -23,16 +23,16 @@ func TestCapBook(t *testing.T) {
 	b.note(kim, "r1", phone, noon)   // said twice: a cell that moved away and back
 	b.note(kim, "r1", desktop, noon) // her other device
 	b.note(kim, "r2", phone, noon.Add(-12*time.Hour-time.Second))
-	if n := b.today("kim", noon); n != 1 {
+	if n := b.today("kim", "r0", noon); n != 1 {
 		t.Errorf("%d today, want 1: r2 was yesterday", n)
 	}
 	b.drop("kim", "r1", phone)
-	if n := b.today("kim", noon); n != 1 {
+	if n := b.today("kim", "r0", noon); n != 1 {
 		t.Errorf("%d today, want 1: the desktop got it", n)
 	}
 	b.drop("kim", "r1", desktop)
 	b.drop("lee", "r1", desktop)
-	if n := b.today("kim", noon); n != 0 {
+	if n := b.today("kim", "r0", noon); n != 0 {
 		t.Errorf("%d today, want none", n)
 	}
 	b.prune(noon.Add(40 * time.Hour))
@@ -99,4 +99,33 @@ func TestTheMorningPushCountsForItsDay(t *testing.T) {
 			t.Errorf("got %d messages", len(got))
 		}
 	})
+}
+
+// An alert counts once for a reader, however many devices she has: it goes to
+// all of them, in whichever cells they are, awake or asleep.
+func TestTheCapCountsAlertsAndNotDevices(t *testing.T) {
+	for name, quiet := range map[string]*news.Quiet{"awake": nil, "asleep": {From: 22 * 60, To: 9*60 + 2}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				d := newDesk(t)
+				w := wishes("JP")
+				w.Cap, w.Quiet = 1, quiet
+				devices := d.devices(3, w)
+				for _, dev := range devices {
+					d.store.changeDevice(news.DeviceRef{Cell: dev.Cell, Number: dev.Number}, func(x *news.Device) { x.SubscriberID = "kim" })
+				}
+				_, stop := d.dispatcher("one")
+				d.alert("story-1", news.LevelBulletin, "JP")
+				time.Sleep(3 * time.Minute)
+				d.alert("story-2", news.LevelBulletin, "JP") // one too many
+				time.Sleep(5 * time.Second)
+				stop()
+				for _, dev := range devices {
+					if got := d.service.to(dev.Push.Endpoint); len(got) != 1 || got[0].payload.Notification.Title != "First story-1" {
+						t.Errorf("a device got %d messages, want the first alert", len(got))
+					}
+				}
+			})
+		})
+	}
 }

@@ -46,7 +46,7 @@ func (s *Service) planAlert(r *run, cells []int, h holding) {
 	q.Now = s.cfg.Now()
 	matcher := s.audience.NewMatcher(q)
 	for _, cell := range cells {
-		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(q.Now), s.book.alreadySent(r, cell))
+		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(r.release.ID, q.Now), s.book.alreadySent(r, cell))
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned, row.Held, row.Quarantined = p.Planned, p.Held, p.Quarantined
 		s.countCaps(&r.release, cell, roaring.AndNot(p.Planned, p.Held), releasedAt)
@@ -54,9 +54,9 @@ func (s *Service) planAlert(r *run, cells []int, h holding) {
 	}
 }
 
-// sentToday gives the matcher a reader's alerts of her local day.
-func (s *Service) sentToday(now time.Time) func(string) int {
-	return func(subscriber string) int { return s.caps.today(subscriber, now) }
+// sentToday gives the matcher a reader's other alerts of her local day.
+func (s *Service) sentToday(judged string, now time.Time) func(string) int {
+	return func(subscriber string) int { return s.caps.today(subscriber, judged, now) }
 }
 
 // newer reports whether something newer about the story was sent to the number,
