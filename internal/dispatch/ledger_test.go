@@ -11,6 +11,7 @@ import (
 	"github.com/RoaringBitmap/roaring/v2"
 	"pgregory.net/rapid"
 
+	"dateline/internal/audience"
 	"dateline/internal/news"
 	"dateline/internal/push"
 )
@@ -304,4 +305,46 @@ func TestAHoldDoesNotCountAsTroubleOfTheService(t *testing.T) {
 		}
 		stop()
 	})
+}
+
+// The clocks of the processes that released an alert and its correction differ:
+// the correction still goes to everybody, instead of the alert or after it.
+func TestACorrectionThatSeemsOlderThanItsAlert(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.devices(300, wishes("JP"))
+		a := d.alert("story-1", news.LevelBulletin, "JP")
+		d.correct(a.ID, "Corrected")
+		d.store.releases[0].ReleasedAt = d.store.releases[1].ReleasedAt.Add(3 * time.Second)
+		_, stop := d.dispatcher("one")
+		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
+		stop()
+		if c := d.balanced(d.releases(news.ReleaseCorrection)[0].ID); c.Accepted != 300 {
+			t.Errorf("counts of the correction %+v", c)
+		}
+	})
+}
+
+// A repair waits until the book has what it repairs.
+func TestARepairIsNotOpenedAlone(t *testing.T) {
+	b := New(Config{}).book
+	alert := news.Release{ID: "r1", AlertID: "a", StoryURI: "s", Revision: 1, Kind: news.ReleaseAlert, State: news.ReleaseSending}
+	kill := news.Release{ID: "r2", AlertID: "a", StoryURI: "s", Revision: 2, Kind: news.ReleaseKill, State: news.ReleaseSending}
+	story := []news.Release{alert, kill}
+	open := func() {
+		for _, r := range story {
+			b.open(r, story, newPayloads(&r, "", false), audience.Query{})
+		}
+	}
+	b.active = []news.Release{kill}
+	if open(); b.has("r1") || b.has("r2") {
+		t.Error("a repair was opened without the alert, of whose state nothing is known")
+	}
+	if missing := b.missing(); len(missing) != 1 {
+		t.Errorf("missing %v: the repair is not looked for again", missing)
+	}
+	story[0].State = news.ReleaseStopped
+	if open(); !b.has("r1") || !b.has("r2") {
+		t.Error("not opened")
+	}
 }

@@ -120,6 +120,9 @@ func (s *Service) planRepair(r *run, cells []int, h holding) {
 	now := s.cfg.Now()
 	patient := now.Sub(r.release.ReleasedAt) < inFlightPatience
 	for _, cell := range cells {
+		if !s.book.planned(r, cell) {
+			continue
+		}
 		reached, waiting, inFlight := s.book.repairSets(r, cell)
 		if patient && inFlight {
 			continue
@@ -129,6 +132,20 @@ func (s *Service) planRepair(r *run, cells []int, h holding) {
 		row.Held = s.asleep(waiting, cell, &r.release, now)
 		s.book.adopt(r, row, h.fences[cell], false).instead = waiting
 	}
+}
+
+// planned reports whether everything that r repairs has its row in the cell: only
+// then is it known who was sent it. They are planned in the order of the clocks
+// that released them, which may differ from that of the revisions.
+func (b *book) planned(r *run, cell int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.stories[r.release.StoryURI] {
+		if repairs(&r.release, &e.release) && e.cells[cell] == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // repairSets is DESIGN 3's rule: reached were sent an earlier revision of the

@@ -103,7 +103,8 @@ func (b *book) missing() []string {
 // open adds a run for a release that was just read from the store, with all
 // others about its story. What the permit loop has learnt since goes before: of
 // a release that was under way when it was read and is not listed now, nothing
-// is known, and it is left out until it is listed.
+// is known, and it is left out until it is listed. So is a repair of what the
+// book lacks: its readers are taken from there.
 func (b *book) open(r news.Release, story []news.Release, p *payloads, q audience.Query) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,6 +119,11 @@ func (b *book) open(r news.Release, story []news.Release, p *payloads, q audienc
 	}
 	if !listed && (state == news.ReleaseSending || state == news.ReleaseHeld) {
 		return
+	}
+	for i := range story {
+		if repairs(&r, &story[i]) && b.runs[story[i].ID] == nil {
+			return
+		}
 	}
 	fresh := &run{release: r, state: state, cells: map[int]*cellRun{}, replacedBy: map[string]bool{}, payload: p, query: q}
 	for _, known := range [][]news.Release{story, b.active} {
