@@ -70,7 +70,7 @@ func (d dialing) transport(exempt bool) (*http.Transport, error) {
 	return t, nil
 }
 
-// lane is one push service's origin: its token, its connections, its health.
+// lane is one push service's origin: its token and its connections.
 // Lanes share nothing, so a slow or broken one holds up nobody else.
 type lane struct {
 	origin    string
@@ -79,7 +79,6 @@ type lane struct {
 	transport *http.Transport
 	log       *slog.Logger
 	token     token
-	health    health
 	used      atomic.Int64 // unix seconds of the last send
 
 	waiting atomic.Int32 // len(waiters), readable without the lock

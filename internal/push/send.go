@@ -58,9 +58,7 @@ func (s *Sender) Send(ctx context.Context, t Target, m Message) news.Receipt {
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	r := s.exchange(ctx, cancel, l, request(u, auth, m), &body{data: payload, permit: m.Permit})
-	r.SlowOrigin = l.health.judge(r, s.now())
-	return r
+	return s.exchange(ctx, cancel, l, request(u, auth, m), &body{data: payload, permit: m.Permit})
 }
 
 func refused(reason string) news.Receipt {
