@@ -72,3 +72,18 @@ func TestAWallIsProbedByOne(t *testing.T) {
 		t.Error("the probe was refused, and the next follows at once")
 	}
 }
+
+// A worker of a lane that was forgotten, and had been handed a task just before,
+// does not make the process forget the lane that took its place.
+func TestARetiredLaneRetiresNoOther(t *testing.T) {
+	l := newLanes(New(Config{}))
+	old := l.lane(origin)
+	l.retire(old)
+	fresh := l.lane(origin)
+	if l.retire(old); l.lane(origin) != fresh {
+		t.Error("a service has two lanes: twice the workers, and half of what is known of its health")
+	}
+	if l.retire(fresh); l.lane(origin) == fresh {
+		t.Error("the lane is not forgotten")
+	}
+}

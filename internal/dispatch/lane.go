@@ -71,10 +71,12 @@ func (l *lanes) hire() bool {
 
 // retire forgets a lane that has nothing to do and nothing to remember: origins
 // are strangers' words, and there can be many.
-func (l *lanes) retire(name string) {
+func (l *lanes) retire(old *lane) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.byName, name)
+	if l.byName[old.origin] == old { // else it was handed a task when it had been forgotten already
+		delete(l.byName, old.origin)
+	}
 }
 
 // lane is one push service.
@@ -133,7 +135,7 @@ func (l *lane) take() (t task, pause time.Duration, ok bool) {
 	w, queued := l.first()
 	if !queued || l.active > l.health.workers(l.lanes.service.cfg.LaneWorkers) || l.lanes.isClosed() {
 		if l.active--; l.active == 0 && !queued && l.health.clean(time.Now()) {
-			l.lanes.retire(l.origin)
+			l.lanes.retire(l)
 		}
 		return task{}, 0, false
 	}
