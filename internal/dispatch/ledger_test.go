@@ -163,6 +163,32 @@ func TestManySmallServicesDoNotStarveALargeOne(t *testing.T) {
 	})
 }
 
+// Services that were fast, and have all they may have open, begin to hang one
+// after the other: the write-ahead keeps to its bound, and none keeps the next
+// from going on.
+func TestOpenNumbersKeepToTheirBound(t *testing.T) {
+	l := loads{byOrigin: map[string]*load{}}
+	for i := range 10 {
+		o := fmt.Sprintf("https://push%d.example", i)
+		for range 10 { // it has nothing to do, and more waits: its window grows
+			n := l.room(map[string]int{o: 1_000_000})[o]
+			l.begin(o, n)
+			for range n {
+				l.end(o, true)
+			}
+			l.committed(l.unsafe())
+			l.of(o).more = true
+		}
+		n := l.room(map[string]int{o: 1_000_000})[o]
+		if n < dry {
+			t.Fatalf("service %d may open %d numbers beside those that hang", i, n)
+		}
+		if l.begin(o, n); l.working > maxOpen+i*dry {
+			t.Fatalf("%d numbers are open", l.working)
+		}
+	}
+}
+
 func TestShares(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		total := rapid.IntRange(0, 1000).Draw(t, "total")

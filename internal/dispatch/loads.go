@@ -11,6 +11,7 @@ const (
 	maxOpen     = 20_000 // devices of a process opened without a committed answer
 	blockSize   = 4_096  // numbers opened at once in a cell
 	firstWindow = 512    // numbers a push service has open at first
+	mostWindow  = 5_000  // and at last: a quarter of maxOpen, as there are four large ones
 	dry         = 64     // fewer than this under way leave workers idle
 	commitAfter = 2_048  // answers that are written without waiting for the next tick
 )
@@ -87,7 +88,7 @@ func (l *loads) room(waiting map[string]int) map[string]int {
 	}
 	for origin, load := range l.byOrigin {
 		if load.more && load.working < dry {
-			load.window = min(2*load.window, maxOpen) // the refill came too late: workers had nothing to do
+			load.window = min(2*load.window, mostWindow) // the refill came too late: workers had nothing to do
 		}
 		load.more = false
 		if n := load.working + waiting[origin]; n > 0 {
@@ -96,9 +97,13 @@ func (l *loads) room(waiting map[string]int) map[string]int {
 			delete(l.byOrigin, origin)
 		}
 	}
-	free := shares(want, maxOpen)
-	for origin := range free {
-		free[origin] -= l.of(origin).working
+	free, left := shares(want, maxOpen), maxOpen-l.working
+	for origin, share := range free {
+		// What others have open beyond their share by now can't be taken back: it
+		// is waited for, but for what keeps the workers busy.
+		working := l.of(origin).working
+		free[origin] = min(share-working, max(left, dry-working))
+		left -= max(0, free[origin])
 	}
 	return free
 }
