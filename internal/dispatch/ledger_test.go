@@ -115,7 +115,7 @@ func (u *uneven) Send(ctx context.Context, to push.Target, m push.Message) news.
 func TestWhatWasNotTakenIsNotInDoubt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		const devices = 3000
+		const devices = 1500
 		d.devices(devices, wishes("JP"))
 		d.service.answer = func(to push.Target, n int) news.Receipt {
 			if n > 5 {
@@ -147,17 +147,18 @@ func TestWhatWasNotTakenIsNotInDoubt(t *testing.T) {
 func TestManySmallServicesDoNotStarveALargeOne(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		for i := range 3000 {
+		const small = 1500
+		for i := range small {
 			d.store.addDevice(i%news.Cells, wishes("JP"), fmt.Sprintf("https://n%d.hanging.example/x", i))
 		}
-		healthy := d.devices(15_000, wishes("JP"))
-		d.service.takes = 50 * time.Millisecond // 64 at a time: 12 s for all
+		healthy := d.devices(6000, wishes("JP"))
+		d.service.takes = 50 * time.Millisecond // 64 at a time: 5 s for all
 		_, stop := d.dispatcherWith(&uneven{service: d.service, hang: ".hanging.example"}, "one")
 		begun := time.Now()
 		d.alert("story-1", news.LevelBulletin, "JP")
-		d.until("the healthy service", time.Minute, func() bool { return d.service.total() >= len(healthy)+3000 })
-		if took := time.Since(begun); took > 16*time.Second {
-			t.Errorf("the healthy service took %s beside 3000 that hang", took)
+		d.until("the healthy service", time.Minute, func() bool { return d.service.total() >= len(healthy)+small })
+		if took := time.Since(begun); took > 7*time.Second {
+			t.Errorf("the healthy service took %s beside %d that hang", took, small)
 		}
 		stop()
 	})

@@ -398,7 +398,7 @@ func TestADatabaseThatIsDownPausesAndLosesNothing(t *testing.T) {
 func TestAfterACrashNobodyIsWithoutTheAlert(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		devices := d.devices(3000, wishes("JP"))
+		devices := d.devices(1500, wishes("JP"))
 		d.service.takes = 400 * time.Millisecond
 		// The crash: from one moment on nothing of the first process reaches the
 		// store or the services any more.
@@ -409,7 +409,7 @@ func TestAfterACrashNobodyIsWithoutTheAlert(t *testing.T) {
 		go func() { over <- first.Run(ctx) }()
 		<-first.Ready()
 		a := d.alert("story-1", news.LevelBulletin, "JP")
-		d.until("some are out", time.Minute, func() bool { return d.service.total() > 1000 })
+		d.until("some are out", time.Minute, func() bool { return d.service.total() > 500 })
 		dead.cut.Store(true)
 		cancel()
 		_ = <-over

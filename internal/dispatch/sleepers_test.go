@@ -26,7 +26,7 @@ func TestARestartInTheMorningLosesNobody(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
 				d.lasts = time.Minute
-				devices := d.devices(1500, asleep(3))
+				devices := d.devices(800, asleep(3))
 				d.service.takes = 2 * time.Second
 				d.service.answer = func(_ push.Target, n int) news.Receipt {
 					if n == 0 {
@@ -49,7 +49,7 @@ func TestARestartInTheMorningLosesNobody(t *testing.T) {
 					return c.Held+c.Pending+c.Ambiguous == 0
 				})
 				stop()
-				if c := d.balanced(first); c.Accepted != 1500 {
+				if c := d.balanced(first); c.Accepted != 800 {
 					t.Errorf("counts %+v", c)
 				}
 				for _, dev := range devices {
