@@ -45,7 +45,7 @@ func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
 		return cancelled
 	case !c.deadline(n).After(now):
 		return expired
-	case b.audience.Cell(c.row.Cell).Stopped(n, r.release.StoryURI, now, c.repairs(n)) != "":
+	case b.audience.Cell(c.row.Cell).Stopped(n, r.release.StoryURI, now, b.repairs(c, n)) != "":
 		return cancelled
 	case overtaking:
 		return waits
@@ -53,10 +53,23 @@ func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
 	return goes
 }
 
-// repairs reports whether the number has, or may have, what the run repairs.
-func (c *cellRun) repairs(n uint32) bool {
-	_, late := c.late[n]
-	return c.run.release.Repair() && !late && !c.instead.Contains(n)
+// repairs reports whether the number has, or may have, what the run repairs. If
+// not, a correction goes to it instead: there is nothing wrong in its hands, and
+// its reader may pause or mute it. b.mu is held.
+func (b *book) repairs(c *cellRun, n uint32) bool {
+	if !c.run.release.Repair() {
+		return false
+	}
+	for _, x := range b.stories[c.run.release.StoryURI] {
+		e := x.cells[c.row.Cell]
+		if e == nil || !repairs(&c.run.release, &x.release) {
+			continue
+		}
+		if e.row.Accepted.Contains(n) || e.row.Ambiguous.Contains(n) || e.inFlight[n] {
+			return true
+		}
+	}
+	return false
 }
 
 // deadline is until when a number may be sent.

@@ -81,9 +81,6 @@ type cellRun struct {
 	// held in the row until they are opened, and are again when they were not
 	// taken: after a crash they are judged anew.
 	late map[uint32]letGo
-	// instead are those a correction goes to instead of what it corrects: they
-	// have nothing wrong in their hands, and may pause or mute it.
-	instead *news.Numbers
 }
 
 // letGo is what a number held in quiet hours is sent under.
@@ -129,12 +126,12 @@ func (b *book) ordered() []*run {
 // adopt puts a row under the run. Numbers found opened without an answer were
 // perhaps sent before a crash: they become ambiguous and are sent again. A
 // correction that has its row takes over who waited for what it replaces.
-func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) *cellRun {
+func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	row.Fence = fence
 	c := &cellRun{run: r, row: row, dirty: !found, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
-		tries: map[uint32]int{}, late: map[uint32]letGo{}, instead: roaring.New()}
+		tries: map[uint32]int{}, late: map[uint32]letGo{}}
 	if found {
 		lost := row.Pending()
 		lost.And(row.Opened)
@@ -155,7 +152,6 @@ func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) *cell
 	for _, x := range b.stories[r.release.StoryURI] {
 		b.stopIn(x, row.Cell)
 	}
-	return c
 }
 
 // arrange fills todo with everything of the row that is still to be sent.

@@ -246,6 +246,30 @@ func TestACorrectionGoesInsteadOnlyToThoseWhoWaited(t *testing.T) {
 	})
 }
 
+// Who gets a correction instead of its alert may pause or mute it, also after a
+// restart.
+func TestAfterARestartACorrectionStillGoesInstead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		dev := d.devices(1, wishes("JP"))[0]
+		d.service.answer = func(push.Target, int) news.Receipt { return news.Receipt{Outcome: news.Retry, Status: 503} }
+		_, stop := d.dispatcher("one")
+		a := d.alert("story-1", news.LevelBulletin, "JP")
+		d.until("tried", time.Minute, func() bool { return d.service.total() == 1 })
+		d.correct(a.ID, "Corrected")
+		d.until("tried again", time.Minute, func() bool { return d.service.total() == 2 })
+		stop()
+		d.store.changeDevice(news.DeviceRef{Cell: dev.Cell, Number: dev.Number}, func(x *news.Device) { x.Wishes.PausedUntil = time.Now().Add(time.Hour) })
+		d.service.behaves()
+		_, stop = d.dispatcher("two")
+		d.until("over", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
+		stop()
+		if n := d.service.total(); n != 2 {
+			t.Error("a reader who had paused, and had not got the alert, got its correction")
+		}
+	})
+}
+
 // Requests of a cell are in flight when the correction comes; others of it are
 // queued, or wait for a retry. All of these get the correction instead.
 func TestACorrectionTakesOverWhoIsQueued(t *testing.T) {

@@ -130,7 +130,7 @@ func (s *Service) planRepair(r *run, cells []int, h holding) {
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned = roaring.Or(reached, waiting)
 		row.Held = s.asleep(waiting, cell, &r.release, now)
-		s.book.adopt(r, row, h.fences[cell], false).instead = waiting
+		s.book.adopt(r, row, h.fences[cell], false)
 	}
 }
 

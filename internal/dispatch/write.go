@@ -77,7 +77,7 @@ func (b *book) prepare() *write {
 	room := b.loads.room(b.waiting())
 	for _, r := range b.ordered() {
 		for _, c := range r.cells {
-			if !c.ours(b.held) {
+			if !c.dirty && len(c.todo) == 0 || !c.ours(b.held) {
 				continue
 			}
 			opened := b.openBlock(c, room)
