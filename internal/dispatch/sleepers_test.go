@@ -26,7 +26,7 @@ func TestARestartInTheMorningLosesNobody(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
 				d.lasts = time.Minute
-				devices := d.devices(800, asleep(3))
+				devices := d.devices(800, asleep(2))
 				d.service.takes = 2 * time.Second
 				d.service.answer = func(_ push.Target, n int) news.Receipt {
 					if n == 0 {
