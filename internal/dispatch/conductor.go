@@ -178,13 +178,8 @@ func (s *Service) settle(ctx context.Context) error {
 		switch {
 		case e != nil:
 			err = errors.Join(err, fmt.Errorf("settle release %s: %w", r.release.ID, e))
-			continue
-		case !done:
-			continue // other processes have cells to finish
-		}
-		s.book.closed(r)
-		if s.cfg.Settled != nil {
-			s.cfg.Settled(r.release)
+		case done: // else other processes have cells to finish
+			s.book.closed(r)
 		}
 	}
 	s.book.forget()

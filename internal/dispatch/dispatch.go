@@ -94,10 +94,8 @@ type Config struct {
 	Terms news.ReleaseTerms
 	// OnWake subscribes to wake-ups from other processes; nil: polling alone.
 	OnWake func(topic string, fn func()) (cancel func(), err error)
-	// Settled is told of every release that has reached everybody it could.
-	Settled func(news.Release)
-	Logger  *slog.Logger
-	Now     func() time.Time
+	Logger *slog.Logger
+	Now    func() time.Time
 
 	LeaseTTL     time.Duration // default 6 s
 	CommitEvery  time.Duration // default 250 ms; DESIGN 8 allows 500 ms
