@@ -126,8 +126,8 @@ func TestWhatWasNotTakenIsNotInDoubt(t *testing.T) {
 		_, stop := d.dispatcher("one")
 		a := d.alert("story-1", news.LevelBulletin, "JP")
 		id := d.releases(news.ReleaseAlert)[0].ID
-		for range 600 { // a minute
-			time.Sleep(100 * time.Millisecond)
+		for range 240 { // a minute
+			time.Sleep(250 * time.Millisecond)
 			if n := d.store.inDoubt(id); n > firstWindow+64 {
 				t.Fatalf("%d numbers count as perhaps sent, all were refused", n)
 			}
