@@ -1,9 +1,9 @@
 # Lists the packages whose only failure is that the race detector itself broke
 # down (input: go test -json). ThreadSanitizer's "CHECK failed" is a fault of
-# its own book-keeping, seen on a machine with more threads than cores
-# (tsan_rtl.cpp:346, about once in ten runs of internal/dispatch); a data race
-# reads "WARNING: DATA RACE" instead. A package with a failed test is not listed,
-# and nothing is when any other package failed.
+# its own book-keeping (golang/go#78156: timers of a synctest bubble that are
+# due when they are made); a data race reads "WARNING: DATA RACE" instead. A
+# package with a failed test is not listed, and nothing is when any other
+# package failed.
 function get(name,   i, rest) {
 	i = index($0, "\"" name "\":\"")
 	if (!i) return ""
