@@ -17,7 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 
-	sends, commits, fenced, devices, preferences, stories, digests, lag, unacked *prometheus.Desc
+	sends, commits, fenced, services, devices, preferences, stories, digests, lag, unacked *prometheus.Desc
 }
 
 func newMetrics(a *App) *metrics {
@@ -30,6 +30,7 @@ func newMetrics(a *App) *metrics {
 		sends:       desc("push_answers_total", "Answers of push services since the start.", "outcome"),
 		commits:     desc("ledger_commits_total", "Ledger transactions since the start."),
 		fenced:      desc("ledger_fenced_total", "Ledger writes refused because a cell had moved."),
+		services:    desc("push_services", "Push services that throttle us, are down, or refuse our key.", "standing"),
 		devices:     desc("devices", "Devices of the cells held here.", "state"),
 		preferences: desc("preferences", "Distinct preferences of the cells held here."),
 		stories:     desc("stories_total", "Story events handled since the start.", "result"),
@@ -52,7 +53,7 @@ func (m *metrics) observe(pattern string, status int, took time.Duration) {
 
 // Describe is part of prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.sends, m.commits, m.fenced, m.devices, m.preferences, m.stories, m.digests, m.lag, m.unacked} {
+	for _, d := range []*prometheus.Desc{m.sends, m.commits, m.fenced, m.services, m.devices, m.preferences, m.stories, m.digests, m.lag, m.unacked} {
 		ch <- d
 	}
 }
@@ -73,6 +74,9 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(m.sends, f.Ambiguous.Load(), "ambiguous")
 	counter(m.commits, f.Commits.Load())
 	counter(m.fenced, f.Fenced.Load())
+	for standing, n := range m.app.dispatch.Standings() {
+		gauge(m.services, float64(n), standing)
+	}
 	size := m.app.dispatch.Audience().Size()
 	gauge(m.devices, float64(size.Active), "active")
 	gauge(m.devices, float64(size.Gone), "gone")

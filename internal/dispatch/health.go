@@ -39,6 +39,27 @@ func (h *health) workers(most int) int {
 	return max(1, most>>h.halvings)
 }
 
+// Standings of a push service, for the log and the metrics.
+const (
+	standingWell     = "well"
+	standingSlow     = "throttling"
+	standingDown     = "down"
+	standingRefusing = "refusing"
+)
+
+// standing is the health in a word.
+func (h *health) standing() string {
+	switch {
+	case h.wall:
+		return standingRefusing
+	case h.failures >= failuresToOpen:
+		return standingDown
+	case h.halvings > 0:
+		return standingSlow
+	}
+	return standingWell
+}
+
 // pause is how long nothing may start.
 func (h *health) pause(now time.Time) time.Duration { return max(0, h.until.Sub(now)) }
 
@@ -54,7 +75,9 @@ func (h *health) note(r news.Receipt, now time.Time) {
 	}
 	switch {
 	case r.Outcome == news.Accepted, r.Outcome == news.Gone:
-		h.failures, h.wall = 0, false
+		if h.failures = 0; h.wall { // the probe came through: what was refused before counts no more
+			*h = health{until: h.until, halvings: h.halvings}
+		}
 	case r.Status == 429, r.Status == 406: // 406 is how WNS throttles
 		h.throttled++
 		h.asked = max(h.asked, r.After)
@@ -62,11 +85,11 @@ func (h *health) note(r news.Receipt, now time.Time) {
 		if h.failures++; h.failures >= failuresToOpen {
 			h.until = now.Add(probeEvery)
 		}
+	case ourKey(r) && h.wall: // a probe, or what was in flight when the wall was seen
+		h.until = now.Add(refusedPause)
+		return
 	case ourKey(r):
 		h.refused++
-		if h.wall {
-			h.until = now.Add(refusedPause)
-		}
 	}
 	if h.seen++; h.seen >= judgedAnswers {
 		h.judge(now)

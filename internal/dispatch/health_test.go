@@ -24,19 +24,20 @@ func TestHealth(t *testing.T) {
 		workers int
 		pause   time.Duration
 	}{
-		"fresh":                      {nil, 64, 0},
-		"nineteen failures":          {[]answers{{19, down}}, 64, 0},
-		"down":                       {[]answers{{10, down}, {10, silent}}, 1, probeEvery},
-		"back":                       {[]answers{{30, down}, {1, ok}}, 64, probeEvery},
-		"our own stops":              {[]answers{{500, ours}}, 64, 0},
-		"a few 429s":                 {[]answers{{20, slow}, {80, ok}}, 64, 0},
-		"many 429s, a good one last": {[]answers{{21, slow}, {79, ok}}, 32, 30 * time.Second},
-		"429s for long":              {[]answers{{2000, slow}}, 1, 30 * time.Second},
-		"and over":                   {[]answers{{100, slow}, {100, ok}}, 64, 30 * time.Second},
-		"a wall":                     {[]answers{{100, wrong}}, 1, refusedPause},
-		"Apple's wall":               {[]answers{{100, apple}}, 1, refusedPause},
-		"the wall falls":             {[]answers{{100, wrong}, {1, ok}}, 64, refusedPause},
-		"half are wrong":             {[]answers{{50, wrong}, {50, ok}}, 64, 0},
+		"fresh":                             {nil, 64, 0},
+		"nineteen failures":                 {[]answers{{19, down}}, 64, 0},
+		"down":                              {[]answers{{10, down}, {10, silent}}, 1, probeEvery},
+		"back":                              {[]answers{{30, down}, {1, ok}}, 64, probeEvery},
+		"our own stops":                     {[]answers{{500, ours}}, 64, 0},
+		"a few 429s":                        {[]answers{{20, slow}, {80, ok}}, 64, 0},
+		"many 429s, a good one last":        {[]answers{{21, slow}, {79, ok}}, 32, 30 * time.Second},
+		"429s for long":                     {[]answers{{2000, slow}}, 1, 30 * time.Second},
+		"and over":                          {[]answers{{100, slow}, {100, ok}}, 64, 30 * time.Second},
+		"a wall":                            {[]answers{{100, wrong}}, 1, refusedPause},
+		"Apple's wall":                      {[]answers{{100, apple}}, 1, refusedPause},
+		"the wall falls":                    {[]answers{{100, wrong}, {1, ok}}, 64, refusedPause},
+		"what was in flight counts no more": {[]answers{{163, wrong}, {1, ok}, {40, wrong}, {60, ok}}, 64, refusedPause},
+		"half are wrong":                    {[]answers{{50, wrong}, {50, ok}}, 64, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			now := time.Now()
@@ -85,5 +86,30 @@ func TestARetiredLaneRetiresNoOther(t *testing.T) {
 	}
 	if l.retire(fresh); l.lane(origin) == fresh {
 		t.Error("the lane is not forgotten")
+	}
+}
+
+// What was in flight when a wall was seen must not build it up again once a
+// probe has come through.
+func TestAWallThatFellStaysDown(t *testing.T) {
+	wrong := news.Receipt{Outcome: news.Refused, Status: 403, Reason: "vapid"}
+	ok := news.Receipt{Outcome: news.Accepted, Status: 201}
+	now := time.Now()
+	var h health
+	for range 163 {
+		h.note(wrong, now)
+	}
+	if h.standing() != standingRefusing {
+		t.Fatalf("163 refusals leave it %s", h.standing())
+	}
+	now = now.Add(refusedPause)
+	for range 500 {
+		if h.pause(now) > 0 {
+			t.Fatal("it pauses again although everything is accepted")
+		}
+		h.note(ok, now)
+	}
+	if h.standing() != standingWell {
+		t.Errorf("it is %s", h.standing())
 	}
 }

@@ -2,6 +2,8 @@ package dispatch
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -187,10 +189,45 @@ func (l *lane) rest(pause time.Duration) {
 	}
 }
 
+// note takes a receipt into account and says so when the push service stands
+// differently now: an operator must hear of it from us, not from readers.
 func (l *lane) note(r news.Receipt) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
+	before := l.health.standing()
 	l.health.note(r, time.Now())
+	now := l.health.standing()
+	l.mu.Unlock()
+	if before == now {
+		return
+	}
+	log := l.lanes.service.log.With("service", l.origin, "status", r.Status)
+	switch now {
+	case standingRefusing:
+		log.Error("a push service refuses our key or our clock: sends to it wait, one looks every minute; nobody is deleted", "reason", r.Reason)
+	case standingDown:
+		log.Warn("a push service does not answer or is failing: sends to it wait, one looks every 5 s")
+	case standingSlow:
+		log.Warn("a push service asks us to slow down: sends to it are fewer at once")
+	default:
+		log.Info("a push service is well again")
+	}
+}
+
+// Standings counts the push services there is something to say of: "throttling",
+// "down" (failing or silent) and "refusing" (401/403 all over: our key or clock).
+func (s *Service) Standings() map[string]int {
+	s.lanes.mu.Lock() // never with a lane's: its workers take that one first
+	all := slices.Collect(maps.Values(s.lanes.byName))
+	s.lanes.mu.Unlock()
+	n := map[string]int{standingSlow: 0, standingDown: 0, standingRefusing: 0}
+	for _, l := range all {
+		l.mu.Lock()
+		if w := l.health.standing(); w != standingWell {
+			n[w]++
+		}
+		l.mu.Unlock()
+	}
+	return n
 }
 
 // attempt makes one send: asks the book, sends, records, and asks for a write
