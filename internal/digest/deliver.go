@@ -41,9 +41,16 @@ func (s *Service) deliver(ctx context.Context, shelves *shelves, j job) (outcome
 	mail := news.DigestMail{MailboxID: box.ID, LocalDate: j.edition.LocalDate, EditionAt: j.edition.At, State: news.DigestClaimed,
 		MessageID: s.messageID("digest", box.ID, j.edition.LocalDate)}
 	if now.After(j.edition.Deadline()) {
-		mail.State, mail.UpdatedAt = news.DigestExpired, now
-		_, err := s.Store.ClaimDigest(ctx, mail) // finishes it at once
-		return skipped, err
+		return skipped, s.expire(ctx, mail)
+	}
+	if now.Before(j.edition.At) { // asked for ahead: with nothing to say its date is not spent
+		selection, err := s.choose(ctx, shelves, j)
+		switch {
+		case err != nil:
+			return failed, err
+		case selection.Empty():
+			return empty, nil
+		}
 	}
 	if _, shut := s.lanes.closed(box.Address, now); shut {
 		return deferred, nil // unclaimed: it keeps its turn
@@ -53,6 +60,13 @@ func (s *Service) deliver(ctx context.Context, shelves *shelves, j job) (outcome
 		return skipped, err
 	}
 	return s.send(ctx, shelves, c, j)
+}
+
+// expire ends an edition that is not to go any more.
+func (s *Service) expire(ctx context.Context, mail news.DigestMail) error {
+	mail.State, mail.NextAt, mail.UpdatedAt = news.DigestExpired, time.Time{}, s.now()
+	_, err := s.Store.ClaimDigest(ctx, mail) // finishes it at once
+	return err
 }
 
 // send fills, composes and sends a mail that is claimed.

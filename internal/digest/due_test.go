@@ -111,3 +111,56 @@ func TestT96OldEditionsExpire(t *testing.T) {
 		t.Error("an edition of days ago got a row")
 	}
 }
+
+// Of a reader's editions only the newest due one goes (DESIGN 9): one that was
+// put off is expired as soon as a newer one is due, or has gone.
+func TestNewerEditionExpiresDeferred(t *testing.T) {
+	const tomorrow = "2026-02-07"
+	greylisted := func(t *testing.T) *house {
+		h := newHouse(t, simulate.MailOptions{Answer: bad("rcpt", func(s simulate.MailStep) bool { return s.Try == 1 },
+			simulate.MailAnswer{Code: 451, Enhanced: [3]int{4, 7, 1}, Text: "come back later"})})
+		h.store.put(story("a"))
+		h.store.join(box("r1"))
+		wantFigures(t, h.run(t), news.DigestFigures{Due: 1, Deferred: 1})
+		return h
+	}
+	fresh := func(h *house) {
+		h.store.put(story("b", func(s *news.Story) { s.StoredAt, s.Created = h.clock.now(), h.clock.now() }))
+	}
+	t.Run("a newer one has gone", func(t *testing.T) {
+		h := greylisted(t)
+		f, err := h.RunAt(t.Context(), now().Add(24*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFigures(t, f, news.DigestFigures{Due: 1, Sent: 1})
+		h.clock.add(6 * time.Minute)
+		fresh(h)
+		wantFigures(t, h.run(t), news.DigestFigures{})
+		if got := h.store.mail(t, "r1", today).State; got != news.DigestExpired {
+			t.Errorf("today's edition is %s after tomorrow's", got)
+		}
+	})
+	t.Run("a newer one is due", func(t *testing.T) {
+		h := greylisted(t)
+		h.clock.add(24 * time.Hour)
+		fresh(h)
+		wantFigures(t, h.run(t), news.DigestFigures{Due: 1, Sent: 1})
+		if old, young := h.store.mail(t, "r1", today).State, h.store.mail(t, "r1", tomorrow).State; old != news.DigestExpired || young != news.DigestSent {
+			t.Errorf("the old edition is %s, the new one %s", old, young)
+		}
+	})
+	t.Run("and her hour has changed", func(t *testing.T) {
+		h := greylisted(t)
+		h.clock.add(17 * time.Hour) // midnight: the old edition could still go
+		h.store.join(box("r1", func(b *news.Mailbox) { b.Hour = 0 }))
+		fresh(h)
+		wantFigures(t, h.run(t), news.DigestFigures{Due: 1, Sent: 1})
+		h.clock.add(time.Minute)
+		fresh(h)
+		wantFigures(t, h.run(t), news.DigestFigures{})
+		if h.server.Taken() != 1 {
+			t.Errorf("%d mails", h.server.Taken())
+		}
+	})
+}

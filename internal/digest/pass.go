@@ -131,7 +131,7 @@ func (w *walker) again(ctx context.Context) error {
 		return fmt.Errorf("digest: deferred mails: %w", err)
 	}
 	for _, m := range mails {
-		j, ok, err := s.deferredJob(ctx, m)
+		j, ok, err := s.deferredJob(ctx, m, w.pass.at)
 		if err != nil {
 			return err
 		}
@@ -146,28 +146,58 @@ func (w *walker) again(ctx context.Context) error {
 	return nil
 }
 
-// deferredJob is a deferred mail as a job, with the reader as she is now.
-func (s *Service) deferredJob(ctx context.Context, m news.DigestMail) (job, bool, error) {
+// deferredJob is what a deferred mail stands for: itself, with the reader as
+// she is now, or her newer edition that is due by now. Of several only the
+// newest goes (DESIGN 9); the one that was put off is expired then, and also
+// when a newer one has gone already.
+func (s *Service) deferredJob(ctx context.Context, m news.DigestMail, at time.Time) (job, bool, error) {
 	box, err := s.Store.Mailbox(ctx, m.MailboxID)
-	if err != nil || box.State != news.MailboxActive {
+	if err != nil || box.State != news.MailboxActive || paused(&box, s.now()) {
 		return job{}, false, ignoreGone(err)
 	}
-	history, err := s.Store.Digests(ctx, m.MailboxID)
+	reader, err := s.readerOf(ctx, box)
 	if err != nil {
-		return job{}, false, fmt.Errorf("digest: earlier mails of %s: %w", m.MailboxID, err)
+		return job{}, false, err
 	}
+	edition, attempts := Edition{At: m.EditionAt, LocalDate: m.LocalDate, Weekly: box.Weekly}, m.Attempts
+	if newest, due := s.newest(&box, at); due && newest.LocalDate > max(m.LocalDate, reader.LastDate) {
+		edition, attempts = newest, 0
+	}
+	if edition.LocalDate != m.LocalDate || m.LocalDate < reader.LastDate {
+		if err := s.expire(ctx, m); err != nil || edition.LocalDate == m.LocalDate {
+			return job{}, false, err
+		}
+	}
+	jobs := []job{{reader: reader, edition: edition, attempts: attempts}}
+	if err := s.addPushed(ctx, jobs); err != nil {
+		return job{}, false, err
+	}
+	return jobs[0], true, nil
+}
+
+// readerOf is a mailbox with what its last digest considered.
+func (s *Service) readerOf(ctx context.Context, box news.Mailbox) (news.DigestReader, error) {
 	reader := news.DigestReader{Mailbox: box}
+	history, err := s.Store.Digests(ctx, box.ID)
+	if err != nil {
+		return reader, fmt.Errorf("digest: earlier mails of %s: %w", box.ID, err)
+	}
 	for _, past := range history {
 		if past.State == news.DigestSent || past.State == news.DigestUnknown || past.State == news.DigestEmpty {
 			reader.LastUntil, reader.LastDate = past.StoriesUntil, past.LocalDate
 			break
 		}
 	}
-	jobs := []job{{reader: reader, edition: Edition{At: m.EditionAt, LocalDate: m.LocalDate, Weekly: box.Weekly}, attempts: m.Attempts}}
-	if err := s.addPushed(ctx, jobs); err != nil {
-		return job{}, false, err
+	return reader, nil
+}
+
+// newest is the mailbox's newest edition at an instant.
+func (s *Service) newest(box *news.Mailbox, at time.Time) (Edition, bool) {
+	zone, err := s.zones.load(box.Wishes.Timezone)
+	if err != nil { // the scan says so
+		return Edition{}, false
 	}
-	return jobs[0], !paused(&box, s.now()), nil
+	return scheduleOf(box, zone).Newest(at)
 }
 
 func paused(m *news.Mailbox, now time.Time) bool { return m.Wishes.PausedUntil.After(now) }
@@ -222,13 +252,9 @@ func (w *walker) due(page []news.DigestReader) []job {
 	var out []job
 	now := w.service.now()
 	for _, r := range page {
-		zone, err := w.service.zones.load(r.Mailbox.Wishes.Timezone)
-		if err != nil || paused(&r.Mailbox, now) {
-			continue
-		}
-		e, ok := scheduleOf(&r.Mailbox, zone).Newest(w.pass.at)
+		e, ok := w.service.newest(&r.Mailbox, w.pass.at)
 		switch {
-		case !ok || w.handed[r.Mailbox.ID] || e.LocalDate <= r.LastDate, // also after she moved west: one mail a date
+		case !ok || paused(&r.Mailbox, now) || w.handed[r.Mailbox.ID] || e.LocalDate <= r.LastDate, // also after she moved west: one mail a date
 			now.Sub(e.At) > forgotten,
 			e.At.Before(r.Mailbox.CreatedAt) && (w.pass.fresh || now.After(e.Deadline())):
 			continue

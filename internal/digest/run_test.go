@@ -53,6 +53,27 @@ func TestRunAtAhead(t *testing.T) {
 	}
 }
 
+// An edition that is asked for before its hour and has nothing to say is not
+// over: what comes until its hour is still to be told.
+func TestRunAtAheadLeavesEmptyEditionsOpen(t *testing.T) {
+	h := newHouse(t, simulate.MailOptions{})
+	h.clock.at = now().Add(-5 * time.Hour)
+	h.store.join(box("r1"))
+	for range 2 {
+		f, err := h.RunAt(t.Context(), now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantFigures(t, f, news.DigestFigures{Due: 1, Empty: 1})
+	}
+	h.store.put(story("overnight", func(s *news.Story) { s.StoredAt, s.Created = h.clock.now(), h.clock.now() }))
+	h.clock.at = now().Add(time.Minute)
+	wantFigures(t, h.run(t), news.DigestFigures{Due: 1, Sent: 1})
+	if got := h.store.mail(t, "r1", today); got.State != news.DigestSent {
+		t.Errorf("the edition is %s", got.State)
+	}
+}
+
 // blocking holds every answer to the dot back until it is released.
 func blocking(t *testing.T) (simulate.MailOptions, chan struct{}, chan struct{}) {
 	t.Helper()
