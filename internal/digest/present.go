@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
@@ -162,8 +163,17 @@ func pictureOf(image *news.Image, width int) *imageView {
 // dateline opens a story, in the language the story is told in; the dash that
 // ends it is the templates' (there may be nothing to follow it).
 func dateline(story *news.Story, lang string) string {
-	return strings.TrimRight(region.Dateline(placeOf(story), story.Created, lang), " —")
+	line := strings.TrimRight(region.Dateline(placeOf(story), story.Created, lang), " —")
+	place, rest, found := strings.Cut(line, "،")
+	if last, _ := utf8.DecodeLastRuneInString(place); found && unicode.Is(unicode.Latin, last) {
+		// After a place in Latin letters the day would be set on its far side.
+		line = place + rightToLeftMark + "،" + rest
+	}
+	return line
 }
+
+// rightToLeftMark is invisible; what follows it takes the line's direction.
+const rightToLeftMark = "\u200f"
 
 // placeOf is the place of a story's dateline: its first country or part of
 // one, else its first place.

@@ -285,6 +285,23 @@ func TestRenderOncePerContent(t *testing.T) {
 	}
 }
 
+// Where the line is written from the right, a place in Latin letters would pull
+// the day after it to its own side ("28 DUBAI" for "DUBAI، 28", UAX #9, W7).
+func TestDatelineKeepsItsOrder(t *testing.T) {
+	at := time.Date(2026, 11, 28, 1, 3, 0, 0, time.UTC)
+	for _, c := range []struct{ place, lang, want string }{
+		{"AE-DU", "ar", "DUBAI\u200f، 28 نوفمبر، 05:03 GST"},
+		{"AE-DU", "fa", "DUBAI\u200f، 28 نوامبر، 05:03 GST"},
+		{"JP", "ar", "طوكيو، 28 نوفمبر، 10:03 JST"},
+		{"AE-DU", "en", "DUBAI, 28 Nov, 05:03 GST"},
+	} {
+		s := story("a", func(s *news.Story) { s.Regions, s.Created = []string{c.place}, at })
+		if got := dateline(&s, c.lang); got != c.want {
+			t.Errorf("%s: %q, want %q", c.lang, got, c.want)
+		}
+	}
+}
+
 func TestClip(t *testing.T) {
 	for _, test := range []struct {
 		text string
