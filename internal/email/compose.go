@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"mime/quotedprintable"
 	netmail "net/mail"
+	"net/url"
 	"strings"
 	"time"
 
@@ -31,7 +32,7 @@ type List struct {
 	ID          string // RFC 2919: "digest.news.example"
 	Name        string // shown beside it: "Daily digest"
 	Unsubscribe string // https URL of the one-click door (RFC 8058)
-	Mailto      string // address that takes a leave by mail; "" for none
+	Mailto      string // address whose reader takes a leave by mail; "" for none
 	FeedbackID  string // Gmail's: "edition:region:digest:sender", no reader in it
 	Help        string // https URL of the manage page
 }
@@ -82,8 +83,10 @@ func (mail *Mail) headers() map[string]string {
 		h["List-Unsubscribe"] = "<" + l.Unsubscribe + ">"
 		h["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
 	}
-	if l.Mailto != "" {
-		h["List-Unsubscribe"] += ", <mailto:" + l.Mailto + "?subject=unsubscribe>"
+	if l.Unsubscribe != "" && l.Mailto != "" {
+		// The link goes along: whoever reads that mailbox can't look an address up,
+		// but can press.
+		h["List-Unsubscribe"] += ", <mailto:" + l.Mailto + "?subject=unsubscribe&body=" + url.QueryEscape(l.Unsubscribe) + ">"
 	}
 	if l.Help != "" {
 		h["List-Help"] = "<" + l.Help + ">"

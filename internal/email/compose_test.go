@@ -88,7 +88,8 @@ func TestComposeHeadersReadBack(t *testing.T) {
 		t.Errorf("subject %q, %v", subject, err)
 	}
 	for name, value := range map[string]string{
-		"List-Unsubscribe":      "<" + want.List.Unsubscribe + ">, <mailto:digest@news.example?subject=unsubscribe>",
+		"List-Unsubscribe": "<" + want.List.Unsubscribe + ">, <mailto:digest@news.example?subject=unsubscribe&body=https%3A%2F%2Fnews.example%2Funsubscribe%2F" +
+			strings.Repeat("t", 46) + ">",
 		"List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
 		"List-Id":               "Dateline digest <digest.news.example>",
 		"Auto-Submitted":        "auto-generated",

@@ -91,9 +91,12 @@ func receiptOf(reply string, err error) news.Receipt {
 	}
 	var step *stepError
 	if !errors.As(err, &step) {
-		return ReceiptFor(StepConnect, 0, "")
+		return ReceiptFor(StepConnect, 0, err.Error())
 	}
 	code, text := step.answer()
+	if code == 0 {
+		text = step.err.Error() // nobody answered: what happened instead
+	}
 	return ReceiptFor(step.step, code, text)
 }
 

@@ -84,6 +84,30 @@ func TestSendAccepted(t *testing.T) {
 	}
 }
 
+// Without an answer of the server the receipt says what happened instead:
+// whoever reads "tls" or "connection" alone knows nothing to mend.
+func TestReceiptSaysWhatFailed(t *testing.T) {
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := tcp.Addr().String()
+	_ = tcp.Close()
+	m := newMailer(t, "smtp://"+nobody, nil)
+	got := m.Send(t.Context(), m.Address(), reader, compose(t, m, "one"), nil)
+	check(t, got, news.Retry, ReasonConnection)
+	if !strings.Contains(got.Detail, "refused") {
+		t.Errorf("nobody listens: %+v", got)
+	}
+	s := startServer(t, simulate.MailOptions{})
+	m = newMailer(t, s.URL(), func(c *Config) { c.RequireTLS = true })
+	got = m.Send(t.Context(), m.Address(), reader, compose(t, m, "two"), nil)
+	check(t, got, news.Retry, ReasonTLS)
+	if !strings.Contains(got.Detail, "STARTTLS") {
+		t.Errorf("no STARTTLS: %+v", got)
+	}
+}
+
 // T51: 421 wherever it may come; the reader is never to blame.
 func TestT51ServerSays421(t *testing.T) {
 	for _, verb := range []string{"connect", "mail", "rcpt", "dot"} {
