@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"dateline/internal/email"
 	"dateline/internal/intake"
@@ -123,8 +124,8 @@ func Load(getenv func(string) string) (Config, error) {
 		DKIMKey:      r.secret("DATELINE_DKIM_KEY"),
 		DKIMSelector: r.text("DATELINE_DKIM_SELECTOR", "dateline"),
 		Publisher: Publisher{
-			Name: r.text("DATELINE_PUBLISHER_NAME", "Dateline"),
-			ID:   r.text("DATELINE_PUBLISHER_ID", ""), Address: r.lines("DATELINE_PUBLISHER_ADDRESS"),
+			Name: r.line("DATELINE_PUBLISHER_NAME", "Dateline"),
+			ID:   r.line("DATELINE_PUBLISHER_ID", ""), Address: r.lines("DATELINE_PUBLISHER_ADDRESS"),
 		},
 		MailFrom: r.mailFrom(),
 		LogLevel: r.logLevel(),
@@ -141,6 +142,15 @@ func (r *reader) text(name, otherwise string) string {
 		return v
 	}
 	return otherwise
+}
+
+// line is a setting that stands in the header of every mail, or beside it.
+func (r *reader) line(name, otherwise string) string {
+	v := r.text(name, otherwise)
+	if strings.ContainsFunc(v, unicode.IsControl) {
+		r.problems.Add(name, "must be one line, without control characters")
+	}
+	return v
 }
 
 // secret is a setting that may also be in a file named by NAME_FILE.
@@ -251,8 +261,12 @@ func (r *reader) listener(name, otherwise string) string {
 	if v == "" {
 		return ""
 	}
-	if _, port, err := net.SplitHostPort(v); err != nil || port == "" {
-		r.problems.Add(name, "must be host:port or :port, not %q", v)
+	_, port, err := net.SplitHostPort(v)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		r.problems.Add(name, "must be host:port or :port with a port from 0 to 65535, not %q", v)
 	}
 	return v
 }
@@ -274,7 +288,16 @@ func (r *reader) databaseURL() string {
 	if v != "" && !strings.HasPrefix(v, "postgres://") && !strings.HasPrefix(v, "postgresql://") {
 		r.problems.Add("DATABASE_URL", "must begin with postgres:// or postgresql://; leave it empty for SQLite in the data folder")
 	}
+	r.readable("DATABASE_URL", v)
 	return v
+}
+
+// readable notes a URL that can't be read. The error of url.Parse is not shown:
+// it quotes the URL, password and all.
+func (r *reader) readable(name, text string) {
+	if _, err := url.Parse(text); err != nil {
+		r.problems.Add(name, "can't be read as a URL: characters such as %% @ : / in the password are written %%25 %%40 %%3A %%2F")
+	}
 }
 
 func (r *reader) natsURL() string {
@@ -284,6 +307,7 @@ func (r *reader) natsURL() string {
 		if scheme != "" && !slices.Contains([]string{"nats", "tls", "ws", "wss"}, scheme) {
 			r.problems.Add("NATS_URL", "must be nats://… or tls://… addresses, separated by commas")
 		}
+		r.readable("NATS_URL", strings.TrimSpace(part))
 	}
 	return v
 }
@@ -417,6 +441,7 @@ func (r *reader) together(c *Config) {
 // refused by mailbox providers and by law.
 func (r *reader) mailNeeds(c *Config) {
 	r.problems.Take("DATELINE_MAIL_FROM", email.CheckFrom(c.MailFrom.String()))
+	r.problems.Take("DATELINE_DKIM_SELECTOR", email.CheckSelector(c.DKIMSelector))
 	if c.DKIMKey != "" {
 		_, err := email.ParseDKIMKey(c.DKIMKey)
 		r.problems.Take("DATELINE_DKIM_KEY", err)

@@ -24,6 +24,7 @@ type examination struct {
 	cfg      *Config
 	out      io.Writer
 	bad      int
+	faulty   map[string]bool // settings that can't be used; said once, and not tried
 	resolver *net.Resolver
 }
 
@@ -43,8 +44,7 @@ func Doctor(ctx context.Context, cfg Config, loadErr error, out io.Writer) error
 	e.configuration(loadErr)
 	e.unknown(os.Environ())
 	e.placeholders()
-	keys, haveKeys := e.keys()
-	if haveKeys {
+	if keys, whole := e.keys(); whole {
 		e.database(ctx, keys)
 		e.push(ctx, keys)
 	}
@@ -57,6 +57,7 @@ func Doctor(ctx context.Context, cfg Config, loadErr error, out io.Writer) error
 }
 
 func (e *examination) configuration(err error) {
+	e.faulty = map[string]bool{}
 	var invalid *news.InvalidError
 	switch {
 	case err == nil:
@@ -64,6 +65,7 @@ func (e *examination) configuration(err error) {
 	case errors.As(err, &invalid):
 		for _, p := range invalid.Problems {
 			e.say("bad", "configuration", "%s %s", p.Path, p.Message)
+			e.faulty[strings.TrimSuffix(p.Path, "_FILE")] = true
 		}
 	default:
 		e.say("bad", "configuration", "%v", err)
@@ -109,28 +111,38 @@ func (e *examination) placeholderSender() bool {
 	return strings.HasSuffix(e.cfg.MailFrom.Address, "@dateline.example")
 }
 
-// keys reads the keys without making any.
-func (e *examination) keys() (Keys, bool) {
-	missing := 0
+// keys reads the keys without making any. They are whole when all but the admin
+// key are there: any start may make that one.
+func (e *examination) keys() (keys Keys, whole bool) {
+	texts, absent := e.cfg.keyTexts(), 0
+	whole = true
 	for _, k := range keyFiles() {
-		if e.cfg.keyTexts()[k.variable] != "" {
+		if e.faulty[k.variable] { // said already
+			whole = false
 			continue
 		}
-		path := filepath.Join(e.cfg.Data, k.file)
-		info, err := os.Stat(path)
+		if texts[k.variable] != "" {
+			continue
+		}
+		text, err := e.keyFile(filepath.Join(e.cfg.Data, k.file))
 		switch {
 		case errors.Is(err, os.ErrNotExist):
-			missing++
-		case err == nil && info.Mode().Perm()&0o077 != 0:
-			e.say("bad", "keys", "%s can be read by others; run: chmod 600 %s", path, path)
+			absent++
+			whole = whole && k.variable == adminKey
+		case err != nil:
+			e.say("bad", "keys", "%s: %v", k.variable, err)
+			whole = false
 		}
+		texts[k.variable] = text
 	}
-	if missing > 0 {
-		e.say("note", "keys", "%d of 4 are not there yet: the first `dateline serve` makes them in %s", missing, e.cfg.Data)
+	if absent > 0 {
+		e.say("note", "keys", "%d of 4 are not there yet: the first `dateline serve` makes them in %s", absent, e.cfg.Data)
+	}
+	if !whole {
 		return Keys{}, false
 	}
-	keys, err := LoadKeys(e.cfg)
-	if err != nil {
+	keys, problems := parseKeys(texts)
+	if err := problems.Err(); err != nil {
 		e.say("bad", "keys", "%v", err)
 		return Keys{}, false
 	}
@@ -138,7 +150,26 @@ func (e *examination) keys() (Keys, bool) {
 	return keys, true
 }
 
+// keyFile reads a key's file, and says so when others can.
+func (e *examination) keyFile(path string) (string, error) {
+	raw, err := os.ReadFile(filepath.Clean(path))
+	if err != nil {
+		return "", err
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 {
+		e.say("bad", "keys", "%s can be read by others; run: chmod 600 %s", path, path)
+	}
+	text := strings.TrimSpace(string(raw))
+	if text == "" {
+		return "", fmt.Errorf("%s is empty; restore it from the backup", path)
+	}
+	return text, nil
+}
+
 func (e *examination) database(ctx context.Context, keys Keys) {
+	if e.faulty["DATABASE_URL"] {
+		return
+	}
 	if e.cfg.embedded() {
 		if _, err := os.Stat(filepath.Join(e.cfg.Data, databaseFile)); errors.Is(err, os.ErrNotExist) {
 			e.say("note", "database", "is not there yet: the first `dateline serve` makes it")
@@ -204,6 +235,9 @@ func (e *examination) lookUp(ctx context.Context, hosts []string) (unknown []str
 }
 
 func (e *examination) nats(ctx context.Context) {
+	if e.faulty["NATS_URL"] {
+		return
+	}
 	address, err := natsURL(e.cfg)
 	if err != nil {
 		e.say("note", "NATS", "embedded; it runs inside `dateline serve`, which is not running on %s", e.cfg.Data)
@@ -230,6 +264,9 @@ func (e *examination) nats(ctx context.Context) {
 
 // mail reaches the server and looks up what mailbox providers look up.
 func (e *examination) mail(ctx context.Context) {
+	if e.faulty["SMTP_URL"] {
+		return
+	}
 	if e.cfg.SMTPURL == "" {
 		e.say("note", "mail", "no SMTP_URL: mails stay in the outbox inside the program, readers get none")
 		return

@@ -33,12 +33,15 @@ type keyFile struct {
 	fresh    func() (string, error)
 }
 
+// adminKey is the one key that no stored data depend on.
+const adminKey = "DATELINE_ADMIN_KEY"
+
 func keyFiles() []keyFile {
 	return []keyFile{
 		{"DATELINE_VAPID_KEY", "vapid.key", freshVAPID},
 		{"DATELINE_LINK_KEY", "link.key", fresh32},
 		{"DATELINE_SEAL_KEY", "seal.key", fresh32},
-		{"DATELINE_ADMIN_KEY", "admin.key", fresh32},
+		{adminKey, "admin.key", fresh32},
 	}
 }
 

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -104,13 +106,31 @@ func natsURL(cfg *Config) (string, error) {
 	if cfg.NATSURL != "" {
 		return cfg.NATSURL, nil
 	}
+	noneRuns := fmt.Errorf("no dateline is running on the data folder %s: start `dateline serve`, or set NATS_URL or DATELINE_DATA", cfg.Data)
 	path := filepath.Join(cfg.Data, "nats.url")
 	raw, err := os.ReadFile(filepath.Clean(path))
 	if errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("no dateline is running on the data folder %s: start `dateline serve`, or set NATS_URL or DATELINE_DATA", cfg.Data)
+		return "", noneRuns
 	}
 	if err != nil {
 		return "", fmt.Errorf("the address of the embedded NATS: %w", err)
 	}
-	return strings.TrimSpace(string(raw)), nil
+	address := strings.TrimSpace(string(raw))
+	if !answers(address) { // left by one that was killed
+		return "", noneRuns
+	}
+	return address, nil
+}
+
+// answers reports whether somebody listens at a URL of this machine.
+func answers(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	conn, err := net.DialTimeout("tcp", u.Host, time.Second)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
 }

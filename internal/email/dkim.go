@@ -53,9 +53,14 @@ func checkDKIM(key crypto.Signer, selector string) error {
 	if err := checkKey(key); err != nil {
 		return err
 	}
+	return CheckSelector(selector)
+}
+
+// CheckSelector says what is wrong with a DKIM selector, nil if nothing.
+func CheckSelector(selector string) error {
 	for label := range strings.SplitSeq(selector, ".") {
 		if !isLabel(strings.ToLower(label)) {
-			return fmt.Errorf("the DKIM selector %q is not the name of a DNS record", selector)
+			return fmt.Errorf("the DKIM selector %q is not the name of a DNS record, such as \"dateline\" or \"news.2026\"", selector)
 		}
 	}
 	return nil
