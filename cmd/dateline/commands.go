@@ -100,7 +100,7 @@ type demoCommand struct {
 	Once    bool   `help:"Exit after the account: 0 when everybody who should have got the alert did, and nobody else."`
 	Devices int    `help:"Simulated phones." default:"10000"`
 	Readers int    `help:"Simulated digest readers." default:"500"`
-	Listen  string `help:"Listen address." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Listen  string `help:"Listen address (127.0.0.1:8080)." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
 }
 
 func (demoCommand) Help() string {
@@ -134,6 +134,11 @@ func (c publishCommand) Run(s *surroundings) error {
 
 type doctorCommand struct{}
 
+func (doctorCommand) Help() string {
+	return "It runs the checks of a start and those that need the network, and changes nothing. Lines that begin with MEND are " +
+		"faults (the exit code is then 1), notes are worth a look: something is at its default, or not there yet."
+}
+
 func (doctorCommand) Run(s *surroundings) error {
 	cfg, err := s.config(nil)
 	return app.Doctor(s.ctx, cfg, err, os.Stdout)
@@ -146,6 +151,11 @@ type alertCommand struct {
 	Resume alertResumeCommand `cmd:"" help:"Undo a hold. An alert held during its countdown waits to be released again."`
 	Cancel alertCancelCommand `cmd:"" help:"End an alert; what went out stays."`
 	Kill   alertKillCommand   `cmd:"" help:"End an alert and retract it from everybody who was sent it."`
+}
+
+func (alertCommand) Help() string {
+	return "It works on the database, with the rights of the system, whether or not a dateline serves it; every dispatcher " +
+		"sees the step within half a second. `dateline alert list` names the IDs."
 }
 
 type alertListCommand struct{}
@@ -207,7 +217,7 @@ type editorCommand struct {
 
 type editorAddCommand struct {
 	Name string `arg:"" help:"Name."`
-	Role string `help:"reporter (drafts), editor (drafts, approves others', releases, holds, kills, corrects), chief (also runs digests)." placeholder:"reporter|editor|chief" enum:"reporter,editor,chief" required:""`
+	Role string `help:"reporter (sends stories, drafts), editor (and approves others', releases, holds, kills, corrects, runs digests), chief (the same)." placeholder:"reporter|editor|chief" enum:"reporter,editor,chief" required:""`
 }
 
 func (c editorAddCommand) Run(s *surroundings) error {
@@ -274,6 +284,12 @@ func (s *surroundings) importing(file, what string, do func(app.Import, context.
 
 type keysCommand struct{}
 
+func (keysCommand) Help() string {
+	return "For a deployment with DATABASE_URL, where every process needs the same keys: `(umask 077; dateline keys > keys.env)`, once, and " +
+		"`set -a; . ./keys.env; set +a` before each start. Keep a copy apart from the database: without the seal key its " +
+		"addresses can't be read, without the VAPID key every device has to subscribe again. Nothing is stored by this command."
+}
+
 func (keysCommand) Run(*surroundings) error {
 	lines, err := app.FreshKeys()
 	if err != nil {
@@ -284,6 +300,11 @@ func (keysCommand) Run(*surroundings) error {
 }
 
 type migrateCommand struct{}
+
+func (migrateCommand) Help() string {
+	return "`dateline serve` does the same at its start. By itself it is for an upgrade in steps: the version before this one " +
+		"works on the new schema, too. Back up first."
+}
 
 func (migrateCommand) Run(s *surroundings) error {
 	cfg, err := s.config(nil)
