@@ -5,16 +5,19 @@ lint_version=2.15.0
 logs=$(mktemp -d "${TMPDIR:-/tmp}/dateline-ci.XXXXXX")
 not_run_file=$logs/not-run
 results=()
-failed=0
+failed=() # the steps that did, by name
+failures=() # for each of them a file with the end of what it said
+failed_tests=$logs/failed-tests
 began=$SECONDS
 : >"$not_run_file"
+: >"$failed_tests"
 gobin=$(go env GOBIN)
 export PATH="${gobin:-$(go env GOPATH)/bin}:$PATH"
 
 # step NAME COMMAND… runs one step, with its wall time. A failure is remembered,
 # so that one run shows them all.
 step() {
-	local name=$1 start=$SECONDS status=0
+	local name=$1 start=$SECONDS status=0 log=$logs/step-${#results[@]}.log
 	shift
 	printf '\n== %s\n' "$name"
 	# In a subshell that is not part of a condition, or set -e would not hold.
@@ -22,34 +25,47 @@ step() {
 	(
 		set -e
 		"$@"
-	)
-	status=$?
+	) 2>&1 | tee "$log"
+	status=${PIPESTATUS[0]}
 	set -e
 	local word=ok
 	if ((status != 0)); then
 		word=FAILED
-		failed=1
+		failed+=("$name")
+		[ -s "$log.failures" ] || tail -n 40 "$log" >"$log.failures"
+		failures+=("$log.failures")
 	fi
 	results+=("$(printf '%-7s %5d s  %s' "$word" $((SECONDS - start)) "$name")")
 }
 
 not_run() { printf '%s\n' "$*" >>"$not_run_file"; }
 
-# summary prints every step and what was not run, and is the exit status.
+# summary prints every step and what was not run, and is the exit status. What
+# failed comes last, shortened, the names at the very end: of a long log often
+# the end alone is shown.
 summary() {
+	printf '\n== NOT RUN\n'
+	sort -u "$not_run_file" | sed 's/^/- /'
+	local i
+	for i in "${!failed[@]}"; do
+		printf '\n== FAILED: %s (the end of it)\n' "${failed[i]}"
+		cat "${failures[i]}"
+	done
 	printf '\n== summary\n'
 	printf '%s\n' "${results[@]}"
 	printf '%-7s %5d s  %s\n' total $((SECONDS - began)) "logs in $logs"
-	printf '\n== NOT RUN\n'
-	sort -u "$not_run_file" | sed 's/^/- /'
-	return "$failed"
+	sort -u "$failed_tests" | sed -n '1,60s/^/FAILED  /p'
+	((${#failed[@]} == 0))
 }
 
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
-	else
+	elif command -v sudo >/dev/null; then
 		sudo -n "$@"
+	else
+		echo "packages have to be installed: run this as root, or install sudo" >&2
+		return 1
 	fi
 }
 
@@ -135,6 +151,9 @@ run_tests() {
 	if ((status != 0)); then
 		cat "$log.err"
 		awk -f .ci/failures.awk "$log" "$log"
+		awk -f .ci/failures.awk -v lines=40 -v tests=12 "$log" "$log" >"$logs/step-${#results[@]}.log.failures"
+		tail -n 20 "$log.err" >>"$logs/step-${#results[@]}.log.failures"
+		awk -f .ci/failures.awk -v lines=1 "$log" "$log" | sed -n 's/^-- //p' >>"$failed_tests"
 	fi
 	return "$status"
 }
