@@ -148,7 +148,7 @@ func folded(line string, width int, indent string) string {
 		if len(runes) <= width || at < 0 {
 			return strings.Join(append(out, line), "\n")
 		}
-		out, line = append(out, string(runes[:at])), indent+string(runes[at+1:])
+		out, line = append(out, strings.TrimRight(string(runes[:at]), " ")), indent+string(runes[at+1:])
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,7 +26,10 @@ type examination struct {
 	out      io.Writer
 	bad      int
 	faulty   map[string]bool // settings that can't be used; said once, and not tried
-	resolver *net.Resolver
+	resolver interface {
+		LookupHost(ctx context.Context, host string) ([]string, error)
+		LookupTXT(ctx context.Context, name string) ([]string, error)
+	}
 }
 
 func (e *examination) say(grade, what, words string, args ...any) {
@@ -291,14 +295,40 @@ func (e *examination) mail(ctx context.Context) {
 	e.record(ctx, "SPF", domain, "v=spf1")
 	e.record(ctx, "DMARC", "_dmarc."+domain, "v=DMARC1")
 	if e.cfg.DKIMKey != "" {
-		e.record(ctx, "DKIM", e.cfg.DKIMSelector+"._domainkey."+domain, "p=")
+		e.dkim(ctx, e.cfg.DKIMSelector+"._domainkey."+domain)
 	}
 }
 
-func (e *examination) record(ctx context.Context, what, name, mark string) {
+// dkim looks for our key in the DNS: a record that holds another one is as bad
+// as none, every signature fails.
+func (e *examination) dkim(ctx context.Context, name string) {
+	key, err := email.ParseDKIMKey(e.cfg.DKIMKey)
+	if err != nil {
+		return // said with the configuration
+	}
+	texts, err := e.lookTXT(ctx, name)
+	switch {
+	case slices.ContainsFunc(texts, func(text string) bool { return email.FitsDKIMRecord(key, text) }):
+		e.say("ok", "DKIM", "%s holds our key", name)
+		return
+	case err != nil:
+		e.say("bad", "DKIM", "no TXT record at %s could be read (%v): no signature can be checked", name, err)
+	default:
+		e.say("bad", "DKIM", "the TXT record at %s does not hold our key: every signature fails", name)
+	}
+	if record, err := email.DKIMRecord(key); err == nil {
+		e.say("note", "DKIM", "the record to publish at %s: %s", name, record)
+	}
+}
+
+func (e *examination) lookTXT(ctx context.Context, name string) ([]string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	texts, err := e.resolver.LookupTXT(ctx, name)
+	return e.resolver.LookupTXT(ctx, name)
+}
+
+func (e *examination) record(ctx context.Context, what, name, mark string) {
+	texts, err := e.lookTXT(ctx, name)
 	for _, t := range texts {
 		if strings.Contains(t, mark) {
 			e.say("ok", what, "%s", name)

@@ -199,6 +199,10 @@ func TestDKIMVerifiesAndCoversTheListHeaders(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
+		other := testKeys(t)[name]
+		if !FitsDKIMRecord(parsed, record) || FitsDKIMRecord(other, record) || FitsDKIMRecord(parsed, "v=DKIM1; p=") {
+			t.Errorf("%s: the record %q is taken for another's, or another's for it", name, record)
+		}
 		m := newMailer(t, "smtp://127.0.0.1:25", func(c *Config) { c.DKIMKey, c.DKIMSelector = parsed, "d2026" })
 		raw, err := m.Compose(sampleMail())
 		if err != nil {

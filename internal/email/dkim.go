@@ -66,7 +66,33 @@ func CheckSelector(selector string) error {
 	return nil
 }
 
-// DKIMRecord is the TXT record that belongs to a key, for doctor to compare.
+// FitsDKIMRecord reports whether a TXT record publishes the key: in p=, as RFC
+// 6376, 3.6.1 and RFC 8463, 4 have it (RSA keys also come bare, in PKCS 1).
+func FitsDKIMRecord(key crypto.Signer, text string) bool {
+	for tag := range strings.SplitSeq(text, ";") {
+		name, value, _ := strings.Cut(tag, "=")
+		if strings.TrimSpace(name) != "p" {
+			continue
+		}
+		der, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(value), ""))
+		if err != nil {
+			return false
+		}
+		switch public := key.Public().(type) {
+		case ed25519.PublicKey:
+			return public.Equal(ed25519.PublicKey(der))
+		case *rsa.PublicKey:
+			if published, err := x509.ParsePKIXPublicKey(der); err == nil {
+				return public.Equal(published)
+			}
+			published, err := x509.ParsePKCS1PublicKey(der)
+			return err == nil && public.Equal(published)
+		}
+	}
+	return false
+}
+
+// DKIMRecord is the TXT record that belongs to a key.
 func DKIMRecord(key crypto.Signer) (string, error) {
 	switch k := key.Public().(type) {
 	case *rsa.PublicKey:

@@ -141,9 +141,6 @@ func (m *Mailer) Address() string { return m.from.Address }
 // signature.
 func (m *Mailer) Domain() string { return m.domain }
 
-// Signs reports whether mails are signed with DKIM.
-func (m *Mailer) Signs() bool { return m.config.DKIMKey != nil }
-
 // Close ends the idle connections. Sends under way finish; later ones connect
 // anew.
 func (m *Mailer) Close() error {
