@@ -242,7 +242,7 @@ func (e *examination) nats(ctx context.Context) {
 	if e.faulty["NATS_URL"] {
 		return
 	}
-	address, err := natsURL(e.cfg)
+	address, err := natsURL(ctx, e.cfg)
 	if err != nil {
 		e.say("note", "NATS", "embedded; it runs inside `dateline serve`, which is not running on %s", e.cfg.Data)
 		return

@@ -50,7 +50,7 @@ func withDesk(ctx context.Context, cfg *Config, do func(*desk.Service, desk.News
 	}
 	defer s.Close() //nolint:errcheck // what was written is committed
 	c := desk.Config{Store: s, BaseURL: cfg.BaseURL, StoryHosts: cfg.StoryHosts, Hold: cfg.Hold, NewID: newID}
-	if url, err := natsURL(cfg); err == nil {
+	if url, err := natsURL(ctx, cfg); err == nil {
 		// A wake-up is a courtesy: without it the others look within 250 ms.
 		reach, cancel := context.WithTimeout(ctx, time.Second)
 		if b, err := bus.Open(reach, bus.Config{URL: url, Logger: discard(), Patience: time.Second}); err == nil {

@@ -52,7 +52,7 @@ func Publish(ctx context.Context, cfg *Config, files []string, stdin io.Reader, 
 	if err := problems.Err(); err != nil {
 		return fmt.Errorf("nothing was published: %w", err)
 	}
-	url, err := natsURL(cfg)
+	url, err := natsURL(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -102,7 +102,7 @@ func storiesIn(name string, stdin io.Reader) ([][]byte, error) {
 }
 
 // natsURL is NATS_URL, else what the running process wrote for us.
-func natsURL(cfg *Config) (string, error) {
+func natsURL(ctx context.Context, cfg *Config) (string, error) {
 	if cfg.NATSURL != "" {
 		return cfg.NATSURL, nil
 	}
@@ -116,19 +116,20 @@ func natsURL(cfg *Config) (string, error) {
 		return "", fmt.Errorf("the address of the embedded NATS: %w", err)
 	}
 	address := strings.TrimSpace(string(raw))
-	if !answers(address) { // left by one that was killed
+	if !answers(ctx, address) { // left by one that was killed
 		return "", noneRuns
 	}
 	return address, nil
 }
 
 // answers reports whether somebody listens at a URL of this machine.
-func answers(address string) bool {
+func answers(ctx context.Context, address string) bool {
 	u, err := url.Parse(address)
 	if err != nil {
 		return false
 	}
-	conn, err := net.DialTimeout("tcp", u.Host, time.Second)
+	dialer := net.Dialer{Timeout: time.Second}
+	conn, err := dialer.DialContext(ctx, "tcp", u.Host)
 	if err != nil {
 		return false
 	}

@@ -141,16 +141,18 @@ func (s *Service) editions(ctx context.Context) error {
 	ticker := time.NewTicker(s.Tick)
 	defer ticker.Stop()
 	var last, full time.Time // the newest instant scanned; the last full scan
+	owed := true             // a full scan, until one has ended well
 	for {
 		now := s.now()
 		p := pass{at: now, from: last, fresh: true}
-		if now.Sub(full) >= fullScan || s.lanes.reopened(now) {
+		owed = s.lanes.reopened(now) || owed || now.Sub(full) >= fullScan
+		if owed {
 			p.from = time.Time{}
 		}
 		if err := s.tick(ctx, p); err != nil && ctx.Err() == nil {
 			s.log.ErrorContext(ctx, "digests", "error", err)
-		} else if last = now; p.from.IsZero() {
-			full = now
+		} else if last = now; owed {
+			full, owed = now, false
 		}
 		select {
 		case <-ticker.C:

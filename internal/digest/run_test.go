@@ -217,6 +217,7 @@ type postbox struct {
 	sent  []time.Time
 	to    []string
 	delay time.Duration
+	away  int // attempts that find no server
 }
 
 func (p *postbox) Compose(m email.Mail) ([]byte, error) { return []byte(m.Text), nil }
@@ -224,6 +225,13 @@ func (p *postbox) Address() string                      { return "digest@news.ex
 func (p *postbox) Domain() string                       { return "news.example" }
 
 func (p *postbox) Send(ctx context.Context, _, to string, _ []byte, beforeDot func() error) news.Receipt {
+	p.mu.Lock()
+	away := p.away > 0
+	p.away--
+	p.mu.Unlock()
+	if away {
+		return news.Receipt{Outcome: news.Retry, Reason: email.ReasonConnection, SlowOrigin: true}
+	}
 	if beforeDot != nil {
 		if err := beforeDot(); err != nil {
 			return news.Receipt{Outcome: news.Retry, Reason: email.ReasonAborted}
@@ -321,6 +329,34 @@ func recoverLocked(m *memory) (int, int, error) {
 	m.mu.Unlock()
 	defer m.mu.Lock()
 	return m.RecoverDigests(context.Background(), time.Now())
+}
+
+// A mail server that comes back while the store is away: those who were passed
+// over are looked at as soon as both are there.
+func TestLoopRemembersWhomItPassedOver(t *testing.T) {
+	const readers = 12
+	bubble(t, func(m *memory, out *postbox) {
+		for i := range readers {
+			m.join(box(fmt.Sprintf("r%02d", i), func(b *news.Mailbox) { b.Hour, b.Wishes.Timezone, b.CreatedAt = 1, "UTC", time.Now() }))
+		}
+		m.put(story("a", func(s *news.Story) { s.StoredAt, s.Created = time.Now(), time.Now() }))
+		out.away = faultsToClose
+	}, func(m *memory, out *postbox) {
+		fail := func(err error) {
+			defer m.lock()()
+			m.fail = err
+		}
+		time.Sleep(time.Hour + time.Minute)
+		fail(errTest)
+		time.Sleep(10 * time.Minute)
+		fail(nil)
+		time.Sleep(time.Minute)
+		out.mu.Lock()
+		defer out.mu.Unlock()
+		if len(out.sent) != readers {
+			t.Errorf("%d mails to %d readers", len(out.sent), readers)
+		}
+	})
 }
 
 func TestLoopGoesOnAfterFaults(t *testing.T) {
