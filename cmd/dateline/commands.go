@@ -18,7 +18,7 @@ import (
 
 // commandLine is every command with its flags; the help texts are the manual.
 type commandLine struct {
-	Data string `help:"Data folder (DATELINE_DATA)." placeholder:"DIR"`
+	Data string `help:"Data folder (DATELINE_DATA; ./data)." placeholder:"DIR"`
 
 	Serve   serveCommand   `cmd:"" help:"Run: pages, API, intake, dispatch, digests."`
 	Demo    demoCommand    `cmd:"" help:"Show everything at work, with simulated phones and mailboxes; needs no set-up."`

@@ -86,7 +86,12 @@ func work(ctx context.Context, command *kong.Context, cli *commandLine) int {
 func report(err error) int {
 	var invalid *news.InvalidError
 	if errors.As(err, &invalid) && len(invalid.Problems) > 1 {
-		fmt.Fprintf(os.Stderr, "dateline: %d things need mending:\n", len(invalid.Problems))
+		// What a command says before its faults: "nothing was published: ".
+		what, found := strings.CutSuffix(err.Error(), invalid.Error())
+		if !found {
+			what = ""
+		}
+		fmt.Fprintf(os.Stderr, "dateline: %s%d things need mending:\n", what, len(invalid.Problems))
 		for _, p := range invalid.Problems {
 			fmt.Fprintf(os.Stderr, "  %s: %s\n", p.Path, p.Message)
 		}

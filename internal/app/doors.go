@@ -18,13 +18,13 @@ import (
 // the start, and ":0" has its number when the base URL is made.
 func (a *App) openDoors(context.Context) error {
 	var err error
-	listen := func(name, addr string) net.Listener {
+	listen := func(name, flag, addr string) net.Listener {
 		if addr == "" || err != nil {
 			return nil
 		}
 		var l net.Listener
 		if l, err = net.Listen("tcp", addr); err != nil {
-			err = fmt.Errorf("%s: %w; another program may use the port", name, err)
+			err = fmt.Errorf("%w: is there another program on the port? %s chooses another", err, flag)
 			return nil
 		}
 		a.onClose(name, func() error {
@@ -35,10 +35,10 @@ func (a *App) openDoors(context.Context) error {
 		})
 		return l
 	}
-	a.public = listen("DATELINE_LISTEN", a.cfg.Listen)
-	a.ops = listen("DATELINE_OPS_LISTEN", a.cfg.OpsListen)
+	a.public = listen("DATELINE_LISTEN", "--listen (or DATELINE_LISTEN)", a.cfg.Listen)
+	a.ops = listen("DATELINE_OPS_LISTEN", "--ops-listen (or DATELINE_OPS_LISTEN)", a.cfg.OpsListen)
 	if a.cfg.Has(RoleDesk) {
-		a.deskDoor = listen("DATELINE_DESK_LISTEN", a.cfg.DeskListen)
+		a.deskDoor = listen("DATELINE_DESK_LISTEN", "DATELINE_DESK_LISTEN", a.cfg.DeskListen)
 	}
 	return err
 }

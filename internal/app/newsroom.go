@@ -135,6 +135,9 @@ func StepAlert(ctx context.Context, cfg *Config, step AlertStep, id, reason stri
 		default:
 			v, err = d.Alert(ctx, id)
 		}
+		if errors.Is(err, news.ErrNotFound) {
+			return fmt.Errorf("there is no alert %s; `dateline alert list` names the newest: %w", id, news.ErrNotFound)
+		}
 		if err != nil {
 			return err
 		}
