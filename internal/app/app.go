@@ -237,6 +237,7 @@ func (a *App) openMailer(context.Context) error {
 			return fmt.Errorf("the outbox inside the program: %w", err)
 		}
 		a.outbox = out
+		a.log.Warn("no SMTP_URL: mails stay in an outbox inside the program, readers get none", "component", "app")
 		a.onClose("outbox", out.Close)
 		url = out.URL()
 	}
