@@ -63,9 +63,10 @@ type Group struct {
 	Stories []*news.Story
 }
 
-// Alerted is a story she was alerted to, and which is therefore only named.
+// Alerted is an alert she got about a story, which is therefore left out.
 type Alerted struct {
-	Story     *news.Story
+	AlertID   string
+	At        time.Time
 	Corrected bool
 }
 
@@ -233,8 +234,8 @@ func group(stories []*news.Story, chosen []string) []Group {
 	return out
 }
 
-// alerted names what her devices were sent since her last edition and still
-// stands, the newest first. What was retracted is not named again.
+// alerted lists what her devices were sent since her last edition and still
+// stands, the newest first. What was retracted is not among it.
 func (s *Shelf) alerted(q Query) []Alerted {
 	pushed := slices.Clone(q.Pushed)
 	slices.SortStableFunc(pushed, func(a, b news.Pushed) int { return b.At.Compare(a.At) })
@@ -244,7 +245,7 @@ func (s *Shelf) alerted(q Query) []Alerted {
 		if story == nil || story.Status != news.Usable || story.Embargoed(s.now) || p.Kind == news.ReleaseKill || !p.At.After(q.Since) {
 			continue
 		}
-		if out = append(out, Alerted{story, p.Kind == news.ReleaseCorrection}); len(out) == maxAlerted {
+		if out = append(out, Alerted{p.AlertID, p.At, p.Kind == news.ReleaseCorrection}); len(out) == maxAlerted {
 			break
 		}
 	}

@@ -138,8 +138,8 @@ func TestChooseNamesWhatWasPushed(t *testing.T) {
 		story("killed", func(s *news.Story) { s.Status = news.Canceled })}
 	since := now().Add(-24 * time.Hour)
 	pushed := []news.Pushed{
-		{StoryURI: "pushed", Kind: news.ReleaseAlert, At: now().Add(-2 * time.Hour)},
-		{StoryURI: "corrected", Kind: news.ReleaseCorrection, At: now().Add(-time.Hour)},
+		{StoryURI: "pushed", AlertID: "of pushed", Kind: news.ReleaseAlert, At: now().Add(-2 * time.Hour)},
+		{StoryURI: "corrected", AlertID: "of corrected", Kind: news.ReleaseCorrection, At: now().Add(-time.Hour)},
 		{StoryURI: "retracted", Kind: news.ReleaseKill, At: now().Add(-time.Hour)},
 		{StoryURI: "killed", Kind: news.ReleaseAlert, At: now().Add(-time.Hour)},
 		{StoryURI: "before", Kind: news.ReleaseAlert, At: since.Add(-time.Hour)},
@@ -149,7 +149,7 @@ func TestChooseNamesWhatWasPushed(t *testing.T) {
 	if diff := cmp.Diff([]string{"a"}, got.URIs()); diff != "" {
 		t.Error(diff)
 	}
-	if len(got.Alerted) != 2 || got.Alerted[0].Story.URI != "corrected" || !got.Alerted[0].Corrected || got.Alerted[1].Story.URI != "pushed" {
+	if len(got.Alerted) != 2 || got.Alerted[0].AlertID != "of corrected" || !got.Alerted[0].Corrected || got.Alerted[1].AlertID != "of pushed" {
 		t.Errorf("alerted: %+v", got.Alerted)
 	}
 }

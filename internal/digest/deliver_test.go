@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -346,7 +347,7 @@ func TestUpdatedStoryIsNotCarriedTwice(t *testing.T) {
 func TestPushedStoriesAreLeftOut(t *testing.T) {
 	h := newHouse(t, simulate.MailOptions{})
 	h.store.put(story("a"), story("pushed"))
-	h.store.pushed["s1"] = []news.Pushed{{StoryURI: "pushed", Kind: news.ReleaseAlert, At: now().Add(-time.Hour)}}
+	h.store.pushed["s1"] = []news.Pushed{{StoryURI: "pushed", AlertID: "a-1", Kind: news.ReleaseAlert, At: now().Add(-time.Hour)}}
 	h.store.join(box("joined", func(b *news.Mailbox) { b.SubscriberID = "s1" }), box("alone"))
 	wantFigures(t, h.run(t), news.DigestFigures{Due: 2, Sent: 2})
 	if got := h.store.mail(t, "joined", today).Stories; len(got) != 1 || got[0] != "a" {
@@ -356,8 +357,21 @@ func TestPushedStoriesAreLeftOut(t *testing.T) {
 		t.Errorf("alone: %v", got)
 	}
 	text, _, err := h.server.To("joined@mail.example")[0].Parts()
-	if err != nil || !strings.Contains(text, "You were already alerted to") {
+	if err != nil || !strings.Contains(text, "You were already alerted to:\r\n* 06:00\r\n  https://alerts.news.example/alerts/a-1") {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+// An alert that an editor killed takes its story out of the mails not sent yet,
+// until a newer version tells it anew.
+func TestStoriesOfKilledAlertsAreLeftOut(t *testing.T) {
+	h := newHouse(t, simulate.MailOptions{})
+	h.store.put(story("a"), story("forged", func(s *news.Story) { s.Version = 2 }), story("mended", func(s *news.Story) { s.Version = 3 }))
+	h.store.killed = map[string]int64{"forged": 2, "mended": 2}
+	h.store.join(box("r1"))
+	wantFigures(t, h.run(t), news.DigestFigures{Due: 1, Sent: 1})
+	if got := h.store.mail(t, "r1", today).Stories; len(got) != 2 || slices.Contains(got, "forged") {
+		t.Errorf("carried %v", got)
 	}
 }
 

@@ -63,6 +63,9 @@ type Readers interface {
 type Stories interface {
 	RecentStories(ctx context.Context, f news.StoryFilter) ([]news.Story, error)
 	PushedTo(ctx context.Context, subscriberIDs []string, since time.Time) (map[string][]news.Pushed, error)
+	// Retracted lists the stories whose alert was killed, with the highest
+	// version that was there then.
+	Retracted(ctx context.Context, since time.Time) (map[string]int64, error)
 }
 
 // Signups are the double opt-ins that wait for their mail.
@@ -142,7 +145,7 @@ func New(c Config) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("digest.New: %w", err)
 	}
-	renderer, err := NewRenderer(c.Templates, words, c.Publisher)
+	renderer, err := NewRenderer(c.Templates, words, c.Publisher, c.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("digest.New: %w", err)
 	}

@@ -28,6 +28,7 @@ type memory struct {
 	now       func() time.Time
 	boxes     map[string]news.Mailbox
 	stories   map[string]news.Story
+	killed    map[string]int64
 	pushed    map[string][]news.Pushed
 	mails     map[[2]string]news.DigestMail
 	signups   map[string]news.DigestSignup
@@ -208,6 +209,11 @@ func (m *memory) RecentStories(context.Context, news.StoryFilter) ([]news.Story,
 		out = append(out, s)
 	}
 	return out, m.fail
+}
+
+func (m *memory) Retracted(context.Context, time.Time) (map[string]int64, error) {
+	defer m.lock()()
+	return m.killed, m.fail
 }
 
 func (m *memory) PushedTo(context.Context, []string, time.Time) (map[string][]news.Pushed, error) {

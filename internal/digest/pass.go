@@ -311,6 +311,11 @@ func (s *shelves) current(ctx context.Context) (*Shelf, error) {
 	if err != nil {
 		return nil, fmt.Errorf("digest: stories: %w", err)
 	}
+	killed, err := s.store.Retracted(ctx, now.Add(-weeklyWindow-EditionLife))
+	if err != nil {
+		return nil, fmt.Errorf("digest: retracted stories: %w", err)
+	}
+	stories = slices.DeleteFunc(stories, func(story news.Story) bool { return story.Version <= killed[story.URI] })
 	s.shelf, s.read = NewShelf(stories, now), time.Now()
 	return s.shelf, nil
 }

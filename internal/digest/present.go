@@ -52,9 +52,11 @@ type mailView struct {
 	Start, End  string // of a line: left and right, or the reverse
 }
 
+// alertedView is an alert by its time and a link to its page. Its headline is
+// left out: she has read it.
 type alertedView struct {
-	Headline, URL, Lang, Dir string
-	Corrected                bool
+	At, URL   string
+	Corrected bool
 }
 
 type groupView struct {
@@ -99,8 +101,7 @@ func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mai
 		v.Date = words.Date(date)
 	}
 	for _, a := range s.Alerted {
-		text, lang := a.Story.TextIn(w.Language)
-		v.Alerted = append(v.Alerted, alertedView{clip(text.Headline, maxHeadline), a.Story.URL, lang, email.Dir(lang), a.Corrected})
+		v.Alerted = append(v.Alerted, alertedView{clockIn(w, a.At), r.baseURL + "/alerts/" + a.AlertID, a.Corrected})
 	}
 	for _, g := range s.Groups {
 		v.Groups = append(v.Groups, r.presentGroup(words, w, g, limit))
@@ -158,6 +159,15 @@ func pictureOf(image *news.Image, width int) *imageView {
 		height = min(max(height, width/4), width*5/4)
 	}
 	return &imageView{URL: image.URL, Alt: clip(image.Alt, maxAlt), Width: width, Height: height, Cell: width + 16}
+}
+
+// clockIn is a time by the reader's clock.
+func clockIn(w news.Wishes, t time.Time) string {
+	zone, err := time.LoadLocation(w.Timezone)
+	if err != nil {
+		zone = time.UTC
+	}
+	return t.In(zone).Format("15:04")
 }
 
 // dateline opens a story, in the language the story is told in; the dash that

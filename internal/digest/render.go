@@ -30,6 +30,7 @@ const maxRendered = 500
 type Renderer struct {
 	words     *email.Words
 	publisher email.Publisher
+	baseURL   string
 	html      *htmltemplate.Template
 	text      *texttemplate.Template
 
@@ -47,7 +48,7 @@ type Links struct {
 }
 
 // NewRenderer parses email/digest.html and email/digest.txt.
-func NewRenderer(templates fs.FS, words *email.Words, publisher email.Publisher) (*Renderer, error) {
+func NewRenderer(templates fs.FS, words *email.Words, publisher email.Publisher, baseURL string) (*Renderer, error) {
 	html, err := htmltemplate.ParseFS(templates, "email/digest.html")
 	if err != nil {
 		return nil, fmt.Errorf("digest.NewRenderer: %w", err)
@@ -56,7 +57,7 @@ func NewRenderer(templates fs.FS, words *email.Words, publisher email.Publisher)
 	if err != nil {
 		return nil, fmt.Errorf("digest.NewRenderer: %w", err)
 	}
-	return &Renderer{words: words, publisher: publisher, html: html, text: text, cache: map[string]*Rendered{}}, nil
+	return &Renderer{words: words, publisher: publisher, baseURL: baseURL, html: html, text: text, cache: map[string]*Rendered{}}, nil
 }
 
 // Render writes a selection for everybody who gets it.
@@ -91,7 +92,7 @@ func (r *Renderer) Render(e Edition, w news.Wishes, s Selection) (*Rendered, err
 // does so at the start.
 func (r *Renderer) try() error {
 	story := &news.Story{Headline: "x", URL: "https://news.example/", Kind: "analysis", Regions: []string{"JP"}}
-	selection := Selection{Groups: []Group{{Stories: []*news.Story{story}}}, Alerted: []Alerted{{Story: story}}}
+	selection := Selection{Groups: []Group{{Stories: []*news.Story{story}}}, Alerted: []Alerted{{AlertID: "x"}}}
 	for _, l := range r.words.Languages() {
 		if _, err := r.execute(r.present(Edition{LocalDate: "2026-01-01"}, news.Wishes{Language: l}, selection, 60)); err != nil {
 			return err
@@ -120,7 +121,7 @@ func (r *Renderer) execute(view mailView) (*Rendered, error) {
 }
 
 // key is equal for mails that read the same: language, date, the stories in
-// order and version, what the reader was alerted to, and what the footer says
+// order and version, what the reader was alerted to and when, and what the footer says
 // she follows.
 func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 	var b strings.Builder
@@ -135,7 +136,7 @@ func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 		}
 	}
 	for _, a := range s.Alerted {
-		b.WriteString("!" + a.Story.URI + "\n" + strconv.FormatInt(a.Story.Version, 10) + strconv.FormatBool(a.Corrected) + "\n")
+		b.WriteString("!" + a.AlertID + "\n" + clockIn(w, a.At) + strconv.FormatBool(a.Corrected) + "\n")
 	}
 	return b.String()
 }

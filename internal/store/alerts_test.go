@@ -284,3 +284,64 @@ func TestPolicies(t *testing.T) {
 		}
 	})
 }
+
+// What an editor killed is not told in a digest, by its versions of that time.
+func TestRetracted(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
+		ctx := context.Background()
+		ids := map[string]string{}
+		raise := func(name string) {
+			c.add(time.Minute)
+			storeVersion(t, s, "https://news.example/"+name, 1)
+			a := alert("https://news.example/" + name)
+			a.CreatedAt = c.Now()
+			must(t, s.CreateAlert(ctx, a, news.AuditEntry{By: "mira", Action: "draft"}))
+			ids[name] = a.ID
+		}
+		change := func(name string, state news.AlertState, kind news.ReleaseKind) {
+			_, err := s.ChangeAlert(ctx, ids[name], func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+				a.State = state
+				if kind == "" {
+					return news.AlertAction{Audit: "step", By: "mira"}, nil
+				}
+				r := release(*a, kind)
+				r.ReleasedAt, a.ReleasedAt = c.Now(), c.Now()
+				return news.AlertAction{Release: r, Audit: "step", By: "mira"}, nil
+			})
+			must(t, err)
+		}
+		for _, name := range []string{"sent", "killed", "killed late", "countdown", "again", "old"} {
+			raise(name)
+		}
+		for _, name := range []string{"sent", "killed", "killed late", "again"} {
+			change(name, news.AlertSent, news.ReleaseAlert)
+		}
+		storeVersion(t, s, "https://news.example/killed late", 2)
+		c.add(time.Minute)
+		for _, name := range []string{"killed", "killed late", "again"} {
+			change(name, news.AlertKilled, news.ReleaseKill)
+		}
+		change("countdown", news.AlertKilled, "")
+		c.add(time.Minute)
+		storeVersion(t, s, "https://news.example/killed", 2) // told anew: only version 1 is out
+		raise("again")
+		change("again", news.AlertSent, news.ReleaseAlert)
+		got, err := s.Retracted(ctx, begin)
+		must(t, err)
+		want := map[string]int64{"https://news.example/killed": 1, "https://news.example/killed late": 2, "https://news.example/countdown": 1}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Error(diff)
+		}
+		if got, err := s.Retracted(ctx, c.Now().Add(time.Hour)); err != nil || len(got) != 0 {
+			t.Errorf("long ago: %v, %v", got, err)
+		}
+	})
+}
+
+// storeVersion stores a version; one that is there already is left.
+func storeVersion(t *testing.T, s *store.Store, uri string, version int64) {
+	t.Helper()
+	if _, _, err := s.StoreStory(context.Background(), story(uri, version), noEffects); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -97,3 +97,25 @@ func putPushed(list []news.Pushed, p news.Pushed) []news.Pushed {
 	}
 	return append(list, p)
 }
+
+// Retracted lists the stories whose alert an editor or the newsroom's system
+// killed, with the highest version that was there then: what is told of them
+// must be newer. An alert of the story that was released after the killed one
+// was raised makes it news again. Alerts raised before since are left out.
+func (s *Store) Retracted(ctx context.Context, since time.Time) (map[string]int64, error) {
+	var rows []struct {
+		URI     string `db:"uri"`
+		Version int64  `db:"version"`
+	}
+	err := s.read().sel(ctx, &rows, `SELECT s.uri, MAX(s.version) AS version FROM alerts a JOIN stories s ON s.uri = a.story_uri
+		LEFT JOIN releases k ON k.alert_id = a.id AND k.kind = ?
+		WHERE a.state = ? AND a.created_at >= ? AND (s.version <= a.story_version OR s.stored_at <= k.released_at)
+		AND NOT EXISTS (SELECT 1 FROM alerts b WHERE b.story_uri = a.story_uri AND b.created_at > a.created_at
+			AND b.released_at IS NOT NULL AND b.state <> ?)
+		GROUP BY s.uri`, string(news.ReleaseKill), string(news.AlertKilled), micro(since), string(news.AlertKilled))
+	out := make(map[string]int64, len(rows))
+	for _, r := range rows {
+		out[r.URI] = r.Version
+	}
+	return out, s.fail(err, "Retracted", "")
+}
