@@ -65,11 +65,13 @@ type Editor struct {
 	CreatedAt time.Time
 }
 
-// AuditEntry is one line of the audit trail.
+// AuditEntry is one line of the audit trail. Seq and Hash are the store's.
 type AuditEntry struct {
+	Seq     int64
 	At      time.Time
 	By      string
 	Action  string
 	Subject string // "alert/ID", "apikey/ID", "policy"
 	Detail  string
+	Hash    string // over this line and the hash of the one before
 }

@@ -124,6 +124,21 @@ func (s *Store) AlertsOfStory(ctx context.Context, uri string) ([]news.Alert, er
 	return out, s.fail(err, "AlertsOfStory", uri)
 }
 
+// AlertsOfStories lists the alerts of several stories, by URI, newest first.
+func (s *Store) AlertsOfStories(ctx context.Context, uris []string) (map[string][]news.Alert, error) {
+	out := map[string][]news.Alert{}
+	for _, some := range chunks(uris, 500) {
+		alerts, err := alertsWhere(ctx, s.read(), "story_uri IN (?)", 0, some)
+		if err != nil {
+			return nil, s.fail(err, "AlertsOfStories", "")
+		}
+		for _, a := range alerts {
+			out[a.StoryURI] = append(out[a.StoryURI], a)
+		}
+	}
+	return out, nil
+}
+
 // Alerts lists alerts in the given states (none: all), newest first; limit 0: all.
 func (s *Store) Alerts(ctx context.Context, states []news.AlertState, limit int) ([]news.Alert, error) {
 	if len(states) == 0 {

@@ -10,38 +10,6 @@ import (
 	"dateline/internal/news"
 )
 
-// audit appends one line; an empty At is now.
-func (s *Store) audit(ctx context.Context, c conn, e news.AuditEntry) error {
-	when := micro(e.At)
-	if when.IsZero() {
-		when = s.now()
-	}
-	return c.exec(ctx, "INSERT INTO audit (id, at, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?, ?)",
-		newID(), when, plain(e.By), plain(e.Action), plain(e.Subject), plain(e.Detail))
-}
-
-// AppendAudit adds a line to the audit trail.
-func (s *Store) AppendAudit(ctx context.Context, e news.AuditEntry) error {
-	return s.fail(s.audit(ctx, s.write(), e), "AppendAudit", e.Subject)
-}
-
-// Audit lists the newest lines of the audit trail, newest first.
-func (s *Store) Audit(ctx context.Context, limit int) ([]news.AuditEntry, error) {
-	var rows []struct {
-		At      stamp  `db:"at"`
-		Actor   string `db:"actor"`
-		Action  string `db:"action"`
-		Subject string `db:"subject"`
-		Detail  string `db:"detail"`
-	}
-	err := s.read().sel(ctx, &rows, "SELECT at, actor, action, subject, detail FROM audit ORDER BY at DESC, id DESC LIMIT ?", limit)
-	out := make([]news.AuditEntry, len(rows))
-	for i, r := range rows {
-		out[i] = news.AuditEntry{At: r.At.Time, By: r.Actor, Action: r.Action, Subject: r.Subject, Detail: r.Detail}
-	}
-	return out, s.fail(err, "Audit", "")
-}
-
 // Policies is who must agree, by level: as set, else news.DefaultPolicies.
 func (s *Store) Policies(ctx context.Context) (news.Policies, error) {
 	var rows []struct {
@@ -146,6 +114,43 @@ func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey) error {
 		err = fmt.Errorf("%w: this key exists", news.ErrConflict)
 	}
 	return s.fail(err, "AddAPIKey", k.Editor)
+}
+
+// RemoveEditor takes a person out of the newsroom: keys, sessions, account and
+// invitation end with it. What she did stays in the audit trail.
+// news.ErrNotFound when there is no such editor.
+func (s *Store) RemoveEditor(ctx context.Context, name string) error {
+	err := s.inTx(ctx, func(c conn) error {
+		for _, table := range []string{"api_keys", "sessions", "accounts", "invitations"} {
+			if err := c.exec(ctx, "DELETE FROM "+table+" WHERE editor = ?", name); err != nil {
+				return err
+			}
+		}
+		n, err := c.count(ctx, "DELETE FROM editors WHERE name = ?", name)
+		if err == nil && n == 0 {
+			err = sql.ErrNoRows
+		}
+		if err != nil {
+			return err
+		}
+		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "editor remove", Subject: "editor/" + name})
+	})
+	return s.fail(err, "RemoveEditor", name)
+}
+
+// RevokeAPIKey ends a key by its id; news.ErrNotFound when there is none.
+func (s *Store) RevokeAPIKey(ctx context.Context, id string) error {
+	err := s.inTx(ctx, func(c conn) error {
+		n, err := c.count(ctx, "DELETE FROM api_keys WHERE id = ?", id)
+		if err == nil && n == 0 {
+			err = sql.ErrNoRows
+		}
+		if err != nil {
+			return err
+		}
+		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "apikey revoke", Subject: "apikey/" + id})
+	})
+	return s.fail(err, "RevokeAPIKey", id)
 }
 
 // APIKey is the person a key acts as, by the key's hex SHA-256. A key that is

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"dateline/internal/news"
 )
@@ -137,6 +138,22 @@ func (s *Store) RecentStories(ctx context.Context, f news.StoryFilter) ([]news.S
 		return nil, s.fail(err, "RecentStories", "")
 	}
 	return convert(rows, storyRow.story), nil
+}
+
+// NewestStored lists newest versions, the latest stored first.
+func (s *Store) NewestStored(ctx context.Context, limit int) ([]news.Story, error) {
+	var rows []storyRow
+	err := s.read().sel(ctx, &rows, "SELECT "+prefixed("s", storyColumns)+newest+"ORDER BY s.stored_at DESC LIMIT ?", limit)
+	return convert(rows, storyRow.story), s.fail(err, "NewestStored", "")
+}
+
+// StoredSince lists every version stored after an instant, the first stored
+// first. Times of storing grow in the order of commits: whoever asks from the
+// last one she got misses none.
+func (s *Store) StoredSince(ctx context.Context, after time.Time, limit int) ([]news.Story, error) {
+	var rows []storyRow
+	err := s.read().sel(ctx, &rows, "SELECT "+storyColumns+" FROM stories WHERE stored_at > ? ORDER BY stored_at LIMIT ?", micro(after), limit)
+	return convert(rows, storyRow.story), s.fail(err, "StoredSince", "")
 }
 
 // convert maps rows to values.

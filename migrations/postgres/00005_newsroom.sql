@@ -24,16 +24,33 @@ CREATE TABLE api_keys (
 );
 CREATE UNIQUE INDEX api_keys_hash ON api_keys (hash);
 
--- Appended to, never changed.
+-- Appended to, never changed. hash: hex SHA-256 over the line and the hash of
+-- the line before it, so that a line that was changed or taken out is found
+-- (`dateline doctor` looks); audit_head tells when the last ones are gone.
 CREATE TABLE audit (
-    id      TEXT NOT NULL PRIMARY KEY,
+    seq     BIGINT NOT NULL PRIMARY KEY,
     at      TIMESTAMPTZ NOT NULL,
     actor   TEXT NOT NULL,
     action  TEXT NOT NULL,
     subject TEXT NOT NULL,
-    detail  TEXT NOT NULL
+    detail  TEXT NOT NULL,
+    hash    TEXT NOT NULL
 );
-CREATE INDEX audit_by_time ON audit (at, id);
+CREATE TABLE audit_head (
+    id   BIGINT NOT NULL PRIMARY KEY,
+    seq  BIGINT NOT NULL,
+    hash TEXT NOT NULL
+);
+INSERT INTO audit_head (id, seq, hash) VALUES (1, 0, '');
+
+-- +goose StatementBegin
+CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'the audit trail is appended to, never changed';
+END $$;
+-- +goose StatementEnd
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE OR DELETE ON audit FOR EACH ROW EXECUTE FUNCTION audit_stays();
+CREATE TRIGGER audit_is_not_cut BEFORE TRUNCATE ON audit FOR EACH STATEMENT EXECUTE FUNCTION audit_stays();
 
 -- One line a key the program must hold: a process without it, or with
 -- another one, refuses to start.
@@ -45,7 +62,9 @@ CREATE TABLE fingerprints (
 
 -- +goose Down
 DROP TABLE fingerprints;
+DROP TABLE audit_head;
 DROP TABLE audit;
+DROP FUNCTION audit_stays;
 DROP TABLE api_keys;
 DROP TABLE editors;
 DROP TABLE policies;
