@@ -163,6 +163,19 @@ func (f *Floor) Pages() []string {
 	return names
 }
 
+// Part executes one named block of a page, for what a live page is sent.
+func (f *Floor) Part(name, part string, data any) (string, error) {
+	page, ok := f.pages[name]
+	if !ok {
+		return "", fmt.Errorf("web.Part(%s): there is no such page", name)
+	}
+	var buf strings.Builder
+	if err := page.ExecuteTemplate(&buf, part, data); err != nil {
+		return "", fmt.Errorf("web.Part(%s, %s): %w", name, part, err)
+	}
+	return buf.String(), nil
+}
+
 // Render executes the page into a buffer and writes it when it is whole. A
 // page's Cache-Control is no-cache unless the handler has set another.
 func (f *Floor) Render(w http.ResponseWriter, status int, name string, data any) error {
