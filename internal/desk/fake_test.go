@@ -25,7 +25,8 @@ type memory struct {
 	audit    []news.AuditEntry
 	editors  []news.Editor
 	keys     []news.APIKey
-	broken   error // every read of releases fails with it
+	invited  map[string]string // hash -> editor
+	broken   error             // every read of releases fails with it
 }
 
 func newMemory(stories ...news.Story) *memory {
@@ -160,6 +161,11 @@ func (m *memory) Editors(context.Context) ([]news.Editor, error) { return m.edit
 
 func (m *memory) AddAPIKey(_ context.Context, k news.APIKey) error {
 	m.keys = append(m.keys, k)
+	return nil
+}
+
+func (m *memory) Invite(_ context.Context, editor, hash string, _ time.Time) error {
+	m.invited = map[string]string{hash: editor}
 	return nil
 }
 

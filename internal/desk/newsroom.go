@@ -24,6 +24,7 @@ type Newsroom interface {
 	AddEditor(ctx context.Context, e news.Editor) error
 	Editors(ctx context.Context) ([]news.Editor, error)
 	AddAPIKey(ctx context.Context, k news.APIKey) error
+	Invite(ctx context.Context, editor, hash string, expires time.Time) error
 }
 
 const (
@@ -57,6 +58,16 @@ func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role,
 		return news.Editor{}, fmt.Errorf("desk: add editor %s: %w", name, err)
 	}
 	return e, nil
+}
+
+// Invite opens an editor's invitation to the desk's pages and returns the path
+// of its page, this once: the store has a hash. An earlier invitation is void.
+func Invite(ctx context.Context, store Newsroom, name string, now time.Time) (path string, until time.Time, err error) {
+	token, until := rand.Text(), now.Add(inviteFor)
+	if err := store.Invite(ctx, name, web.HashKey(token), until); err != nil {
+		return "", until, fmt.Errorf("desk: invite %s: %w", name, err)
+	}
+	return "/desk/join/" + token, until, nil
 }
 
 // editorName is a name as it is kept, or what is wrong with it.

@@ -1,0 +1,99 @@
+package desk
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"dateline/internal/news"
+)
+
+// pile is an Aside in memory.
+type pile struct {
+	letters   []news.DeadLetter
+	conflicts []news.StoryConflictRecord
+	trail     []news.AuditEntry
+}
+
+func (p *pile) DeadLetters(context.Context, int) ([]news.DeadLetter, error) { return p.letters, nil }
+func (p *pile) StoryConflicts(context.Context, int) ([]news.StoryConflictRecord, error) {
+	return p.conflicts, nil
+}
+
+func (p *pile) Audit(context.Context, int) ([]news.AuditEntry, error) { return p.trail, nil }
+
+func TestTheAuditTrailIsShown(t *testing.T) {
+	l := newLobby(t)
+	if body := page(t, l, "/desk/audit"); !strings.Contains(body, "Nobody has done anything yet") {
+		t.Error("an empty trail says nothing")
+	}
+	l.pile.trail = []news.AuditEntry{{Seq: 7, At: noon, By: "Ann <b>", Action: "kill", Subject: "alert/1", Detail: "wrong \"place\""}}
+	body := page(t, l, "/desk/audit")
+	for _, want := range []string{"<td>7</td>", "23 Nov 12:00:00 UTC", "Ann &lt;b&gt;", "<code>alert/1</code>", "wrong &#34;place&#34;"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the trail lacks %q", want)
+		}
+	}
+}
+
+func TestWhatIsSetAside(t *testing.T) {
+	l := newLobby(t)
+	if body := page(t, l, "/desk/aside"); !strings.Contains(body, "every story so far could be read") {
+		t.Error("an empty pile says nothing")
+	}
+	l.pile.letters = []news.DeadLetter{
+		{ID: "one", ReceivedAt: noon, Source: "nats", Body: []byte(`{"uri":"<b>"}`), Problems: []news.Problem{{Path: "headline", Message: "is required"}}},
+		{ID: "two", ReceivedAt: noon, Source: "http", Body: []byte{0xff, 0}, ReplayedAt: noon.Add(time.Minute), ReplayNote: "stored"},
+	}
+	l.pile.conflicts = []news.StoryConflictRecord{{URI: "https://news.example/a", Version: 3, Received: news.Story{Headline: "Second body"}, ReceivedAt: noon}}
+	body := page(t, l, "/desk/aside")
+	for _, want := range []string{"<code>headline</code> is required", "&#34;uri&#34;: &#34;&lt;b&gt;&#34;", `\xff\x00`, "replayed 23 Nov 12:01:00 UTC", "Second body", "version 3",
+		`action="/desk/aside/one/replay"`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
+func TestReplay(t *testing.T) {
+	l := newLobby(t)
+	cookie := l.enter(t)
+	var replayed string
+	l.pages.replay = func(_ context.Context, id string) (news.Story, news.StoryResult, error) {
+		replayed = id
+		if id == "bad" {
+			return news.Story{}, "", news.Invalid("headline", "is required")
+		}
+		return news.Story{Headline: "At last", Version: 2}, news.StoryStored, nil
+	}
+	if got := l.ask(t, "POST", "/desk/aside/good/replay", cookie, url.Values{}); got.StatusCode != 200 || replayed != "good" {
+		t.Errorf("replay: %d of %q", got.StatusCode, replayed)
+	}
+	if got := l.ask(t, "POST", "/desk/aside/bad/replay", cookie, url.Values{}); got.StatusCode != http.StatusUnprocessableEntity {
+		t.Errorf("replay of what still has faults: %d", got.StatusCode)
+	}
+	replayed = ""
+	if got := l.ask(t, "POST", "/desk/aside/good/replay", "", url.Values{}); got.StatusCode != http.StatusSeeOther || replayed != "" {
+		t.Errorf("replay by nobody: %d", got.StatusCode)
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/desk/aside/good/replay", http.NoBody)
+	w := httptest.NewRecorder()
+	if l.handler.ServeHTTP(w, r); w.Code != http.StatusMethodNotAllowed {
+		t.Errorf("a GET: %d", w.Code)
+	}
+}
+
+func TestReadableNeverPanics(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		body := []byte(strings.Repeat(rapid.String().Draw(t, "text"), rapid.SampledFrom([]int{1, 3000}).Draw(t, "times")))
+		if text, cut := readable(body); !cut && len(body) > 0 && text == "" || cut && len(text) < bodyShown/2 {
+			t.Fatalf("%d bytes are shown as %d, cut %v", len(body), len(text), cut)
+		}
+	})
+}

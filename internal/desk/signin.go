@@ -1,0 +1,290 @@
+package desk
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"dateline/internal/news"
+	"dateline/internal/web"
+)
+
+// Accounts is where editors' accounts and sign-ins are kept.
+type Accounts interface {
+	Invited(ctx context.Context, hash string) (editor string, err error)
+	Join(ctx context.Context, hash string, a news.Account) error
+	Account(ctx context.Context, editor string) (news.Account, error)
+	SignIn(ctx context.Context, editor string, step int64, hash string, expires time.Time) error
+	Session(ctx context.Context, hash string) (news.Session, error)
+	SignOut(ctx context.Context, hash string) error
+	SignOutEverywhere(ctx context.Context, editor string) error
+}
+
+const (
+	inviteFor = 48 * time.Hour
+	// sessionFor is a long shift. A sign-in is not prolonged: whoever sits at
+	// the desk proves once a day who she is.
+	sessionFor = 12 * time.Hour
+	// triesPerMinute bounds guesses at one account from one network, and from
+	// one network at all. Nobody is locked out from elsewhere (T76).
+	triesPerMinute    = 10
+	triesOfAllAtOnce  = 60
+	passwordsInMemory = 4 // hashed at once, 19 MiB each
+	formLimit         = 16 << 10
+)
+
+// guard is what a sign-in has to pass before its password is looked at.
+type guard struct {
+	account, network *web.Limiter
+	hashing          chan struct{}
+	// nobody is a hash of no account: a name that does not exist takes as long.
+	nobody string
+}
+
+func newGuard(now func() time.Time) (*guard, error) {
+	nobody, err := hashPassword("no account has this one", "-")
+	if err != nil {
+		return nil, err
+	}
+	return &guard{account: web.NewLimiter("sign-ins", triesPerMinute, time.Minute, now),
+		network: web.NewLimiter("sign-ins", triesOfAllAtOnce, time.Minute, now),
+		hashing: make(chan struct{}, passwordsInMemory), nobody: nobody}, nil
+}
+
+func (g *guard) admit(client, editor string) error {
+	if err := g.network.Take(client); err != nil {
+		return err
+	}
+	return g.account.Take(client + " " + strings.ToLower(editor))
+}
+
+// isPassword waits for its turn.
+func (g *guard) isPassword(ctx context.Context, password, hash string) (bool, error) {
+	select {
+	case g.hashing <- struct{}{}:
+		defer func() { <-g.hashing }()
+		return isPassword(password, hash), nil
+	case <-ctx.Done():
+		return false, ctx.Err()
+	}
+}
+
+// errSignIn says nothing of which of the three was wrong.
+var errSignIn = fmt.Errorf("%w: name, password or code do not fit, or the code was used already; wait for the next code and try again", news.ErrForbidden)
+
+// signIn checks name, password and code and begins the session of the hash.
+func (p *Pages) signIn(ctx context.Context, client, name, password, code, hash string) (news.Session, error) {
+	if err := p.guard.admit(client, name); err != nil {
+		return news.Session{}, err
+	}
+	account, err := p.accounts.Account(ctx, name)
+	unknown := errors.Is(err, news.ErrNotFound)
+	if err != nil && !unknown {
+		return news.Session{}, fmt.Errorf("desk: sign in: %w", err)
+	}
+	if unknown {
+		account.Password = p.guard.nobody
+	}
+	fits, err := p.guard.isPassword(ctx, password, account.Password)
+	if err != nil {
+		return news.Session{}, err
+	}
+	now := p.now()
+	step, current := usedStep(account.Secret, code, account.Step, now)
+	if unknown || !fits || !current {
+		return news.Session{}, errSignIn
+	}
+	s := news.Session{Editor: account.Editor, Role: account.Role, CreatedAt: now, ExpiresAt: now.Add(sessionFor)}
+	err = p.accounts.SignIn(ctx, account.Editor, step, hash, s.ExpiresAt)
+	if errors.Is(err, news.ErrConflict) {
+		return news.Session{}, errSignIn
+	}
+	return s, err
+}
+
+// signInView is the page "desk/signin".
+type signInView struct {
+	Title, Name, Next, Problem string
+}
+
+func (p *Pages) getSignIn(w http.ResponseWriter, r *http.Request) error {
+	return p.floor.Render(w, http.StatusOK, "desk/signin", signInView{Title: "Sign in", Next: nextPage(r.URL.Query().Get("next"))})
+}
+
+func (p *Pages) postSignIn(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(w, r); err != nil {
+		return err
+	}
+	view := signInView{Title: "Sign in", Name: strings.TrimSpace(r.PostFormValue("name")), Next: nextPage(r.PostFormValue("next"))}
+	cookie, hash := web.NewSession()
+	s, err := p.signIn(r.Context(), web.ClientKey(r), view.Name, r.PostFormValue("password"), r.PostFormValue("code"), hash)
+	var limit *news.LimitError
+	switch {
+	case errors.Is(err, news.ErrForbidden), errors.As(err, &limit):
+		view.Problem = sentence(err)
+		return p.floor.Render(w, web.StatusOf(err), "desk/signin", view)
+	case err != nil:
+		return err
+	}
+	p.floor.SetSession(w, cookie, s.ExpiresAt)
+	http.Redirect(w, r, view.Next, http.StatusSeeOther)
+	return nil
+}
+
+func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(w, r); err != nil {
+		return err
+	}
+	var err error
+	if hash := p.floor.SessionHash(r); r.PostFormValue("everywhere") == "" {
+		err = p.accounts.SignOut(r.Context(), hash)
+	} else if by := web.PersonFrom(r.Context()); by.Name != "" {
+		err = p.accounts.SignOutEverywhere(r.Context(), by.Name)
+	}
+	if err != nil {
+		return err
+	}
+	p.floor.EndSession(w)
+	http.Redirect(w, r, "/desk/signin", http.StatusSeeOther)
+	return nil
+}
+
+// signedIn makes a page for editors who are signed in; others are asked to
+// sign in and come back.
+func (p *Pages) signedIn(h web.Handler) http.Handler {
+	return p.floor.Page(func(w http.ResponseWriter, r *http.Request) error {
+		w.Header().Set("Cache-Control", "no-store")
+		by, err := p.person(r)
+		if errors.Is(err, news.ErrUnknownKey) {
+			target := "/desk/signin"
+			if r.Method == http.MethodGet {
+				target += "?next=" + url.QueryEscape(r.URL.RequestURI())
+			}
+			http.Redirect(w, r, target, http.StatusSeeOther)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		return h(w, r.WithContext(web.WithPerson(r.Context(), by)))
+	})
+}
+
+// person is who is signed in, with the rights her role has now.
+func (p *Pages) person(r *http.Request) (news.Person, error) {
+	hash := p.floor.SessionHash(r)
+	if hash == "" {
+		return news.Person{}, news.ErrUnknownKey
+	}
+	s, err := p.accounts.Session(r.Context(), hash)
+	if err != nil {
+		return news.Person{}, err
+	}
+	return news.Person{Name: s.Editor, Role: s.Role, Scopes: RoleScopes(s.Role)}, nil
+}
+
+// nextPage is where to go after a sign-in: a page of the desk, nowhere else
+// (T79).
+func nextPage(next string) string {
+	u, err := url.Parse(next)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(next, "\\\r\n") ||
+		u.Path != "/desk" && !strings.HasPrefix(u.Path, "/desk/") || strings.HasPrefix(u.Path, "/desk/signin") {
+		return "/desk"
+	}
+	return u.RequestURI()
+}
+
+// joinView is the page "desk/join".
+type joinView struct {
+	Title, Editor, Secret, Problem string
+	// QR is the path of a picture of the secret, in a square of Size units.
+	QR   string
+	Size int
+}
+
+func (p *Pages) getJoin(w http.ResponseWriter, r *http.Request) error {
+	view, err := p.joining(r)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Cache-Control", "no-store")
+	return p.floor.Render(w, http.StatusOK, "desk/join", view)
+}
+
+// joining is the page for an open invitation.
+func (p *Pages) joining(r *http.Request) (joinView, error) {
+	token := r.PathValue("token")
+	editor, err := p.accounts.Invited(r.Context(), web.HashKey(token))
+	if err != nil {
+		return joinView{}, err
+	}
+	view := joinView{Title: "Join the newsroom", Editor: editor, Secret: secretText(p.secretOf(token))}
+	view.QR, view.Size, err = qrPath(p.appURL(view))
+	return view, err
+}
+
+// secretOf is the secret an invitation offers: the same at each look, and not
+// to be found out from the link, which may stay in somebody's mail. 128 bits
+// (RFC 4226 section 4, R6).
+func (p *Pages) secretOf(token string) []byte {
+	secret, err := hex.DecodeString(p.links.Hash("authenticator", token))
+	if err != nil {
+		panic("link.Hash gives hex")
+	}
+	return secret
+}
+
+func (p *Pages) appURL(v joinView) string {
+	q := url.Values{"secret": {v.Secret}, "issuer": {"Dateline"}}
+	return (&url.URL{Scheme: "otpauth", Host: "totp", Path: "/Dateline:" + v.Editor, RawQuery: q.Encode()}).String()
+}
+
+func (p *Pages) postJoin(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Cache-Control", "no-store")
+	if err := p.guard.network.Take(web.ClientKey(r)); err != nil {
+		return err
+	}
+	view, err := p.joining(r)
+	if err != nil {
+		return err
+	}
+	if err := parseForm(w, r); err != nil {
+		return err
+	}
+	err = p.join(r.Context(), r.PathValue("token"), view.Editor, r.PostFormValue("password"), r.PostFormValue("code"))
+	if errors.Is(err, news.ErrInvalid) {
+		view.Problem = sentence(err)
+		return p.floor.Render(w, http.StatusUnprocessableEntity, "desk/join", view)
+	}
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, "/desk/signin", http.StatusSeeOther)
+	return nil
+}
+
+func (p *Pages) join(ctx context.Context, token, editor, password, code string) error {
+	secret := p.secretOf(token)
+	step, ok := usedStep(secret, code, 0, p.now())
+	if !ok {
+		return news.Invalid("code", "does not fit: type the six digits the app shows now; if they are right, the phone's clock is wrong")
+	}
+	hash, err := hashPassword(password, editor)
+	if err != nil {
+		return err
+	}
+	return p.accounts.Join(ctx, web.HashKey(token), news.Account{Editor: editor, Password: hash, Secret: secret, Step: step})
+}
+
+func parseForm(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, formLimit)
+	if err := r.ParseForm(); err != nil {
+		return fmt.Errorf("%w: the form can't be read", news.ErrInvalid)
+	}
+	return nil
+}

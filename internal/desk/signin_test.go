@@ -1,0 +1,336 @@
+package desk
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/web"
+	"dateline/templates"
+)
+
+func codeAt(t *testing.T, secret []byte, step int64) string {
+	t.Helper()
+	code, err := totp.GenerateCodeCustom(secretText(secret), time.Unix(step*codeStep, 0),
+		totp.ValidateOpts{Period: codeStep, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
+
+// register is Accounts in memory, with the store's semantics.
+type register struct {
+	mu       sync.Mutex
+	invited  map[string]string
+	accounts map[string]news.Account
+	sessions map[string]news.Session
+}
+
+func (g *register) Invited(_ context.Context, hash string) (string, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if e := g.invited[hash]; e != "" {
+		return e, nil
+	}
+	return "", fmt.Errorf("%w: used", news.ErrGone)
+}
+
+func (g *register) Join(ctx context.Context, hash string, a news.Account) error {
+	if e, err := g.Invited(ctx, hash); err != nil || e != a.Editor {
+		return fmt.Errorf("%w: used", news.ErrGone)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.invited, hash)
+	a.Role = news.RoleEditor
+	g.accounts[a.Editor] = a
+	return nil
+}
+
+func (g *register) Account(_ context.Context, editor string) (news.Account, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a, ok := g.accounts[editor]
+	if !ok {
+		return a, news.ErrNotFound
+	}
+	return a, nil
+}
+
+func (g *register) SignIn(_ context.Context, editor string, step int64, hash string, expires time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.accounts[editor]
+	if step <= a.Step {
+		return news.ErrConflict
+	}
+	a.Step = step
+	g.accounts[editor] = a
+	g.sessions[hash] = news.Session{Editor: editor, Role: a.Role, ExpiresAt: expires}
+	return nil
+}
+
+func (g *register) Session(_ context.Context, hash string) (news.Session, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	s, ok := g.sessions[hash]
+	if !ok {
+		return s, news.ErrUnknownKey
+	}
+	return s, nil
+}
+
+func (g *register) SignOut(_ context.Context, hash string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.sessions, hash)
+	return nil
+}
+
+func (g *register) SignOutEverywhere(_ context.Context, editor string) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for hash, s := range g.sessions {
+		if s.Editor == editor {
+			delete(g.sessions, hash)
+		}
+	}
+	return nil
+}
+
+// lobby is the desk's pages behind the real floor, with one editor, Ann, who
+// has joined.
+type lobby struct {
+	*register
+	pages   *Pages
+	stories *storyboard
+	pile    *pile
+	handler http.Handler
+	mu      sync.Mutex
+	now     time.Time
+	secret  []byte
+}
+
+const annsPassword = "correct horse battery"
+
+func newLobby(t *testing.T) *lobby {
+	t.Helper()
+	l := &lobby{register: &register{invited: map[string]string{}, accounts: map[string]news.Account{}, sessions: map[string]news.Session{}},
+		stories: &storyboard{}, pile: &pile{}, now: noon, secret: []byte("a secret of sixteen")}
+	floor, err := web.New(web.Config{Templates: templates.FS, BaseURL: "https://desk.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.pages, err = NewPages(PagesConfig{Accounts: l, Wire: l.stories, Aside: l.pile, Trail: l.pile, Floor: floor, Links: link.New(make([]byte, 32)), Now: l.clock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := hashPassword(annsPassword, "Ann")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.accounts["Ann"] = news.Account{Editor: "Ann", Role: news.RoleEditor, Password: hash, Secret: l.secret}
+	mux := http.NewServeMux()
+	l.pages.Routes(mux)
+	l.handler = floor.Handler(mux)
+	return l
+}
+
+func (l *lobby) clock() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.now
+}
+
+func (l *lobby) pass(d time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.now = l.now.Add(d)
+}
+
+// ask makes one request of a browser; cookie "" is nobody's.
+func (l *lobby) ask(t *testing.T, method, path, cookie string, form url.Values) *http.Response {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(form.Encode()))
+	if form != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	r.RemoteAddr = "192.0.2.1:1234"
+	if from := form.Get("from"); from != "" {
+		r.RemoteAddr = from
+	}
+	if cookie != "" {
+		r.AddCookie(&http.Cookie{Name: "__Host-desk", Value: cookie})
+	}
+	w := httptest.NewRecorder()
+	l.handler.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func (l *lobby) code(t *testing.T) string {
+	t.Helper()
+	return codeAt(t, l.secret, l.clock().Unix()/codeStep)
+}
+
+// enter signs Ann in and gives her cookie.
+func (l *lobby) enter(t *testing.T) string {
+	t.Helper()
+	l.pass(codeStep * time.Second)
+	resp := l.ask(t, "POST", "/desk/signin", "", url.Values{"name": {"Ann"}, "password": {annsPassword}, "code": {l.code(t)}})
+	if resp.StatusCode != http.StatusSeeOther || len(resp.Cookies()) != 1 {
+		t.Fatalf("sign in: %d, cookies %v", resp.StatusCode, resp.Cookies())
+	}
+	return resp.Cookies()[0].Value
+}
+
+func TestSignIn(t *testing.T) {
+	l := newLobby(t)
+	resp := l.ask(t, "POST", "/desk/signin", "", url.Values{"name": {" Ann "}, "password": {annsPassword}, "code": {l.code(t)}, "next": {"/desk?region=JP"}})
+	if resp.StatusCode != http.StatusSeeOther || resp.Header.Get("Location") != "/desk?region=JP" {
+		t.Fatalf("%d to %q", resp.StatusCode, resp.Header.Get("Location"))
+	}
+	c := resp.Cookies()[0]
+	if c.Name != "__Host-desk" || !c.Secure || !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" {
+		t.Errorf("cookie %+v", c)
+	}
+	if got := l.ask(t, "GET", "/desk", c.Value, nil); got.StatusCode != 200 || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the wire: %d, %v", got.StatusCode, got.Header)
+	}
+	for name, form := range map[string]url.Values{
+		"the same code again": {"name": {"Ann"}, "password": {annsPassword}, "code": {l.code(t)}},
+		"wrong password":      {"name": {"Ann"}, "password": {"wrong horse battery"}, "code": {codeAt(t, l.secret, l.clock().Unix()/codeStep+1)}},
+		"wrong code":          {"name": {"Ann"}, "password": {annsPassword}, "code": {"000000"}},
+		"nobody":              {"name": {"Bob"}, "password": {annsPassword}, "code": {"000000"}},
+		"nothing":             {},
+	} {
+		got := l.ask(t, "POST", "/desk/signin", "", form)
+		if got.StatusCode != http.StatusForbidden || len(got.Cookies()) != 0 {
+			t.Errorf("%s: %d, cookies %v", name, got.StatusCode, got.Cookies())
+		}
+	}
+}
+
+// Whoever is not signed in is asked to sign in, and comes back to where she
+// wanted to go, but nowhere else (T79).
+func TestPagesAskForASignIn(t *testing.T) {
+	l := newLobby(t)
+	if got := l.ask(t, "GET", "/desk?q=a+b", "", nil); got.Header.Get("Location") != "/desk/signin?next=%2Fdesk%3Fq%3Da%2Bb" {
+		t.Errorf("sent to %q", got.Header.Get("Location"))
+	}
+	if got := l.ask(t, "GET", "/desk", "a cookie of nobody", nil); got.StatusCode != http.StatusSeeOther {
+		t.Errorf("a planted cookie: %d", got.StatusCode)
+	}
+	for next, want := range map[string]string{"": "/desk", "/desk": "/desk", "/desk/alerts/1?x=2": "/desk/alerts/1?x=2", "https://evil.example/desk": "/desk",
+		"//evil.example/desk": "/desk", "/desk@evil.example": "/desk", "/\\evil.example": "/desk", "/desktop": "/desk", "/desk/signin": "/desk",
+		"javascript:alert(1)": "/desk", "/desk/\r\nSet-Cookie: a=b": "/desk"} {
+		if got := nextPage(next); got != want {
+			t.Errorf("next %q leads to %q, want %q", next, got, want)
+		}
+	}
+}
+
+// A sign-in gets a new cookie whatever was sent with it (T75), and signing out
+// ends one session or all.
+func TestT75_SessionsAreNewAndEnd(t *testing.T) {
+	l := newLobby(t)
+	first := l.enter(t)
+	l.pass(codeStep * time.Second)
+	resp := l.ask(t, "POST", "/desk/signin", first, url.Values{"name": {"Ann"}, "password": {annsPassword}, "code": {l.code(t)}})
+	second := resp.Cookies()[0].Value
+	if second == first || len(second) < 50 {
+		t.Fatalf("the cookie %q follows %q", second, first)
+	}
+	third := l.enter(t)
+	status := func(cookie string) int { return l.ask(t, "GET", "/desk", cookie, nil).StatusCode }
+	if out := l.ask(t, "POST", "/desk/signout", first, url.Values{}); out.StatusCode != http.StatusSeeOther || out.Cookies()[0].MaxAge >= 0 && out.Cookies()[0].Expires.After(noon) {
+		t.Errorf("sign out: %d, %v", out.StatusCode, out.Cookies())
+	}
+	if status(first) != http.StatusSeeOther || status(second) != 200 {
+		t.Error("signing out ended another session, or not its own")
+	}
+	l.ask(t, "POST", "/desk/signout", second, url.Values{"everywhere": {"1"}})
+	if status(second) != http.StatusSeeOther || status(third) != http.StatusSeeOther {
+		t.Error("a session outlived signing out everywhere")
+	}
+}
+
+// Guesses are limited by account and network, and who guesses locks nobody
+// out who comes from elsewhere (T76).
+func TestT76_StrangersGuessButLockNobodyOut(t *testing.T) {
+	l := newLobby(t)
+	guess := url.Values{"name": {"ann"}, "password": {"guess"}, "code": {"123456"}, "from": {"198.51.100.7:4242"}}
+	for range triesPerMinute {
+		if got := l.ask(t, "POST", "/desk/signin", "", guess); got.StatusCode != http.StatusForbidden {
+			t.Fatalf("a guess: %d", got.StatusCode)
+		}
+	}
+	got := l.ask(t, "POST", "/desk/signin", "", guess)
+	if got.StatusCode != http.StatusTooManyRequests {
+		t.Errorf("the guess after %d: %d", triesPerMinute, got.StatusCode)
+	}
+	l.enter(t) // from her own network
+	l.pass(time.Minute)
+	if got := l.ask(t, "POST", "/desk/signin", "", guess); got.StatusCode != http.StatusForbidden {
+		t.Errorf("a minute later: %d", got.StatusCode)
+	}
+}
+
+// A form of another site neither signs in nor out (T74).
+func TestT74_ForeignFormsAreRefused(t *testing.T) {
+	l := newLobby(t)
+	cookie := l.enter(t)
+	for _, path := range []string{"/desk/signin", "/desk/signout"} {
+		r := httptest.NewRequestWithContext(t.Context(), "POST", path, strings.NewReader(""))
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.AddCookie(&http.Cookie{Name: "__Host-desk", Value: cookie})
+		w := httptest.NewRecorder()
+		l.handler.ServeHTTP(w, r)
+		if w.Code != http.StatusForbidden {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if got := l.ask(t, "GET", "/desk", cookie, nil); got.StatusCode != 200 {
+		t.Error("the session ended")
+	}
+}
+
+func TestAnInvitationOpensTheDesk(t *testing.T) {
+	l := newLobby(t)
+	l.invited[web.HashKey("token")] = "Rika"
+	if got := l.ask(t, "GET", "/desk/join/other", "", nil); got.StatusCode != http.StatusGone {
+		t.Errorf("a link of nobody: %d", got.StatusCode)
+	}
+	if got := l.ask(t, "GET", "/desk/join/token", "", nil); got.StatusCode != 200 || got.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("the invitation: %d", got.StatusCode)
+	}
+	secret := l.pages.secretOf("token")
+	good := codeAt(t, secret, noon.Unix()/codeStep)
+	for name, form := range map[string]url.Values{"no password": {"code": {good}}, "a wrong code": {"code": {"000000"}, "password": {annsPassword}}} {
+		if got := l.ask(t, "POST", "/desk/join/token", "", form); got.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %d", name, got.StatusCode)
+		}
+	}
+	if got := l.ask(t, "POST", "/desk/join/token", "", url.Values{"code": {good}, "password": {annsPassword}}); got.StatusCode != http.StatusSeeOther {
+		t.Fatalf("join: %d", got.StatusCode)
+	}
+	if got := l.ask(t, "POST", "/desk/join/token", "", url.Values{"code": {good}, "password": {"another passphrase"}}); got.StatusCode != http.StatusGone {
+		t.Errorf("the invitation again: %d", got.StatusCode)
+	}
+	l.pass(codeStep * time.Second)
+	resp := l.ask(t, "POST", "/desk/signin", "", url.Values{"name": {"Rika"}, "password": {annsPassword}, "code": {codeAt(t, secret, l.clock().Unix()/codeStep)}})
+	if resp.StatusCode != http.StatusSeeOther {
+		t.Errorf("sign in after joining: %d", resp.StatusCode)
+	}
+}
