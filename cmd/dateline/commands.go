@@ -212,7 +212,31 @@ func (s *surroundings) step(step app.AlertStep, id, reason string) error {
 }
 
 type editorCommand struct {
-	Add editorAddCommand `cmd:"" help:"Add a person."`
+	Add    editorAddCommand    `cmd:"" help:"Add a person, or give one another role or a new invitation to the desk."`
+	List   editorListCommand   `cmd:"" help:"Who is in the newsroom."`
+	Remove editorRemoveCommand `cmd:"" help:"Take a person out: her keys and sessions end at once."`
+}
+
+type editorListCommand struct{}
+
+func (editorListCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.ListEditors(s.ctx, &cfg, os.Stdout)
+}
+
+type editorRemoveCommand struct {
+	Name string `arg:"" help:"Name."`
+}
+
+func (c editorRemoveCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.RemoveEditor(s.ctx, &cfg, c.Name, os.Stdout)
 }
 
 type editorAddCommand struct {
@@ -229,7 +253,31 @@ func (c editorAddCommand) Run(s *surroundings) error {
 }
 
 type apikeyCommand struct {
-	Add apikeyAddCommand `cmd:"" help:"Make a key; it is printed alone on the last line, this once."`
+	Add    apikeyAddCommand    `cmd:"" help:"Make a key; it is printed alone on the last line, this once."`
+	List   apikeyListCommand   `cmd:"" help:"The keys that work: id, editor, scopes, end."`
+	Revoke apikeyRevokeCommand `cmd:"" help:"End a key at once."`
+}
+
+type apikeyListCommand struct{}
+
+func (apikeyListCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.ListAPIKeys(s.ctx, &cfg, os.Stdout)
+}
+
+type apikeyRevokeCommand struct {
+	ID string `arg:"" help:"Key, by the id that list shows."`
+}
+
+func (c apikeyRevokeCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.RevokeAPIKey(s.ctx, &cfg, c.ID, os.Stdout)
 }
 
 type apikeyAddCommand struct {

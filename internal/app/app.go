@@ -59,6 +59,7 @@ type App struct {
 	floor    *web.Floor
 	intake   *intake.Service
 	desk     *desk.Service
+	pages    *desk.Pages
 	site     *site.Site
 	digest   *digest.Service
 	dispatch *dispatch.Service
@@ -287,6 +288,11 @@ func (a *App) buildParts(context.Context) error {
 	}
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.floor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Logger: a.log, NewID: newID})
+	a.pages, err = desk.NewPages(desk.PagesConfig{Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.floor, Links: a.links,
+		OnWake: a.bus.OnWake, Logger: a.log})
+	if err != nil {
+		return fmt.Errorf("desk: %w", err)
+	}
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
 		Explainer: explainer{a.store}, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
 		Publisher: site.Publisher(a.cfg.Publisher), Logger: a.log, NewID: newID})
@@ -331,6 +337,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.cfg.Has(RoleIntake) {
 		loop("intake", func(ctx context.Context) error { return a.bus.ConsumeStories(ctx, a.intake.Handle) })
+	}
+	if a.cfg.Has(RoleDesk) {
+		loop("desk", a.pages.Run)
 	}
 	if a.cfg.Has(RoleDigest) {
 		loop("digest", a.digest.Run)

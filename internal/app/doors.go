@@ -57,6 +57,7 @@ func (a *App) publicRoutes() http.Handler {
 	}
 	if a.cfg.Has(RoleDesk) && a.deskDoor == nil {
 		a.desk.Routes(mux)
+		a.pages.Routes(mux)
 	}
 	if a.cfg.Has(RoleDigest) {
 		a.digest.Routes(mux)
@@ -71,6 +72,8 @@ func (a *App) deskRoutes() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /healthz", a.floor.API("", a.healthz))
 	a.desk.Routes(mux)
+	a.pages.Routes(mux)
+	mux.Handle("GET /static/", a.floor.Static())
 	return a.floor.Handler(mux)
 }
 

@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"dateline/internal/bus"
 	"dateline/internal/desk"
 	"dateline/internal/news"
+	"dateline/internal/store"
 )
 
 // Migrate brings the database's schema up to date.
@@ -37,29 +39,19 @@ func Migrate(ctx context.Context, cfg *Config, out io.Writer) error {
 // withDesk opens the database and gives a desk on it, which works whether or
 // not a dateline is serving: dispatchers read the stop counter every 100 ms.
 func withDesk(ctx context.Context, cfg *Config, do func(*desk.Service, desk.Newsroom) error) error {
-	if err := hasDatabase(cfg); err != nil {
-		return err
-	}
-	keys, err := LoadKeys(cfg)
-	if err != nil {
-		return err
-	}
-	s, err := openStore(ctx, cfg, keys, discard())
-	if err != nil {
-		return err
-	}
-	defer s.Close() //nolint:errcheck // what was written is committed
-	c := desk.Config{Store: s, BaseURL: cfg.BaseURL, StoryHosts: cfg.StoryHosts, Hold: cfg.Hold, NewID: newID}
-	if url, err := natsURL(ctx, cfg); err == nil {
-		// A wake-up is a courtesy: without it the others look within 250 ms.
-		reach, cancel := context.WithTimeout(ctx, time.Second)
-		if b, err := bus.Open(reach, bus.Config{URL: url, Logger: discard(), Patience: time.Second}); err == nil {
-			defer b.Close()
-			c.Waker = b
+	return withStore(ctx, cfg, func(s *store.Store) error {
+		c := desk.Config{Store: s, BaseURL: cfg.BaseURL, StoryHosts: cfg.StoryHosts, Hold: cfg.Hold, NewID: newID}
+		if url, err := natsURL(ctx, cfg); err == nil {
+			// A wake-up is a courtesy: without it the others look within 250 ms.
+			reach, cancel := context.WithTimeout(ctx, time.Second)
+			if b, err := bus.Open(reach, bus.Config{URL: url, Logger: discard(), Patience: time.Second}); err == nil {
+				defer b.Close()
+				c.Waker = b
+			}
+			cancel()
 		}
-		cancel()
-	}
-	return do(desk.New(c), s)
+		return do(desk.New(c), s)
+	})
 }
 
 // hasDatabase refuses a folder that nothing was kept in: whoever stands in the
@@ -81,9 +73,113 @@ func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, ou
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "%s is now in the newsroom as %s\n", e.Name, e.Role)
+		path, until, err := desk.Invite(ctx, room, e.Name, time.Now().UTC())
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s is now in the newsroom as %s\nto choose a password, once, until %s (keep it to the two of you):\n%s\n",
+			e.Name, e.Role, until.Format(time.RFC3339), deskURL(cfg)+path)
 		return err
 	})
+}
+
+// ListEditors prints the newsroom.
+func ListEditors(ctx context.Context, cfg *Config, out io.Writer) error {
+	return withStore(ctx, cfg, func(s *store.Store) error {
+		editors, err := s.Editors(ctx)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+		for _, e := range editors {
+			fmt.Fprintf(table, "%s\t%s\tsince %s\n", e.Name, e.Role, e.CreatedAt.Format(time.DateOnly))
+		}
+		if len(editors) == 0 {
+			fmt.Fprintln(table, "nobody yet: dateline editor add NAME --role editor")
+		}
+		return table.Flush()
+	})
+}
+
+// RemoveEditor takes a person out of the newsroom, with keys and sessions.
+func RemoveEditor(ctx context.Context, cfg *Config, name string, out io.Writer) error {
+	return withStore(ctx, cfg, func(s *store.Store) error {
+		err := s.RemoveEditor(ctx, name)
+		if errors.Is(err, news.ErrNotFound) {
+			return fmt.Errorf("there is no editor %s; `dateline editor list` names them", name)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s is out of the newsroom; keys and sessions have ended\n", name)
+		return err
+	})
+}
+
+// ListAPIKeys prints the keys that work, without the keys themselves.
+func ListAPIKeys(ctx context.Context, cfg *Config, out io.Writer) error {
+	return withStore(ctx, cfg, func(s *store.Store) error {
+		keys, err := s.APIKeys(ctx)
+		if err != nil {
+			return err
+		}
+		table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+		for _, k := range keys {
+			until := "until revoked"
+			if !k.ExpiresAt.IsZero() {
+				until = "until " + k.ExpiresAt.Format(time.RFC3339)
+			}
+			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.ID, k.Editor, strings.Join(k.Scopes, ","), until)
+		}
+		if len(keys) == 0 {
+			fmt.Fprintln(table, "no key works: dateline apikey add --editor NAME --scopes …")
+		}
+		return table.Flush()
+	})
+}
+
+// RevokeAPIKey ends a key.
+func RevokeAPIKey(ctx context.Context, cfg *Config, id string, out io.Writer) error {
+	return withStore(ctx, cfg, func(s *store.Store) error {
+		err := s.RevokeAPIKey(ctx, id)
+		if errors.Is(err, news.ErrNotFound) {
+			return fmt.Errorf("there is no key %s; `dateline apikey list` names them", id)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "the key %s has ended\n", id)
+		return err
+	})
+}
+
+// withStore opens the database for a command.
+func withStore(ctx context.Context, cfg *Config, do func(*store.Store) error) error {
+	if err := hasDatabase(cfg); err != nil {
+		return err
+	}
+	keys, err := LoadKeys(cfg)
+	if err != nil {
+		return err
+	}
+	s, err := openStore(ctx, cfg, keys, discard())
+	if err != nil {
+		return err
+	}
+	defer s.Close() //nolint:errcheck // what was written is committed
+	return do(s)
+}
+
+// deskURL is where editors reach the desk's pages, as far as the configuration
+// tells: behind a proxy of its own a desk listener may have another name.
+func deskURL(cfg *Config) string {
+	switch {
+	case cfg.DeskListen != "":
+		return "http://" + localAddress(cfg.DeskListen)
+	case cfg.BaseURL != "":
+		return cfg.BaseURL
+	}
+	return "http://" + localAddress(cfg.Listen)
 }
 
 // AddAPIKey makes a key for an editor and prints it, alone, on the last line.
@@ -94,7 +190,7 @@ func AddAPIKey(ctx context.Context, cfg *Config, editor string, scopes []string,
 		if err != nil {
 			return err
 		}
-		until := "until it is withdrawn"
+		until := "until it is revoked"
 		if !key.ExpiresAt.IsZero() {
 			until = "until " + key.ExpiresAt.Format(time.RFC3339)
 		}
