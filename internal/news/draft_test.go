@@ -101,6 +101,26 @@ func TestRetractionTexts(t *testing.T) {
 	}
 }
 
+// Who was shown an alert in a language that is not hers reads in her own that
+// it is withdrawn, around the title she was shown.
+func TestARetractionSpeaksTheReadersLanguage(t *testing.T) {
+	t.Parallel()
+	a := &Alert{Language: "en", Texts: map[string]Text{"en": {Title: "Bank fails"}, "id": {Title: "Bank gagal"}}}
+	got := RetractionTexts(a)
+	for language, title := range map[string]string{"en": "RETRACTED: Bank fails", "id": "DITARIK: Bank gagal", "ja": "【取り消し】Bank fails",
+		"ar": "سحب خبر: Bank fails", "zh-Hant": "【撤回】Bank fails"} {
+		if got[language].Title != title {
+			t.Errorf("%s: %q, want %q", language, got[language].Title, title)
+		}
+	}
+	if len(got) != len(retractions()) {
+		t.Errorf("%d texts for %d languages", len(got), len(retractions()))
+	}
+	if got := RetractionTexts(&Alert{}); len(got) != 0 {
+		t.Errorf("an alert that said nothing is taken back: %+v", got)
+	}
+}
+
 // Every language stands by itself: it has words before the title and a body.
 func TestRetractionsAreWhole(t *testing.T) {
 	t.Parallel()

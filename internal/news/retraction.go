@@ -1,5 +1,10 @@
 package news
 
+import (
+	"maps"
+	"slices"
+)
+
 // retraction is how a newsroom takes an alert back in one language. Before
 // comes before the alert's title; body stands by itself, since Safari shows a
 // retraction beside the alert it takes back (DESIGN 3).
@@ -31,15 +36,28 @@ func retractions() []retraction {
 	}
 }
 
-// RetractionTexts are the texts that take an alert back, one for each of its
-// texts. Each reads whole by itself and names what it takes back.
+// RetractionTexts are the texts that take an alert back: one for each of its
+// texts, and one for each language we have words in, around the title that its
+// readers were shown. Whoever could not read the alert must at least be able to
+// read that it is withdrawn. Each reads whole by itself.
 func RetractionTexts(a *Alert) map[string]Text {
+	have := slices.Sorted(maps.Keys(a.Texts))
 	texts := make(map[string]Text, len(a.Texts))
-	for language, t := range a.Texts {
-		r := retractionIn(language)
-		texts[language] = Text{Title: Cut(r.before+t.Title, MaxTitleCharacters, MaxTitleBytes), Body: r.body}
+	for _, language := range have {
+		texts[language] = retractionIn(language).of(a.Texts[language].Title)
+	}
+	for _, r := range retractions() {
+		told := func(language string) bool { return SameLanguage(r.language, language) }
+		if shown, ok := a.Texts[PickLanguage(r.language, have, a.Language)]; ok && !slices.ContainsFunc(have, told) {
+			texts[r.language] = r.of(shown.Title)
+		}
 	}
 	return texts
+}
+
+// of is the text that takes back what bore the title.
+func (r retraction) of(title string) Text {
+	return Text{Title: Cut(r.before+title, MaxTitleCharacters, MaxTitleBytes), Body: r.body}
 }
 
 // retractionIn is the words of the language in its script, else English: a
