@@ -43,9 +43,9 @@ type Ledger interface {
 	// RecoverDigests frees what crashed processes claimed, and calls unknown
 	// what they had started.
 	RecoverDigests(ctx context.Context, now time.Time) (retry, unknown int, err error)
-	// UnknownDigests counts the mails of the editions after from, up to until,
-	// of which nobody knows whether they went out.
-	UnknownDigests(ctx context.Context, from, until time.Time) (int, error)
+	// TellUnknown counts the mails of the editions after from, up to until, of
+	// which nobody knows whether they went out, and which no call counted before.
+	TellUnknown(ctx context.Context, from, until time.Time) (int, error)
 	DigestDeferred(ctx context.Context, now time.Time, limit int) ([]news.DigestMail, error)
 	// Digests are the mails of a mailbox, the newest date first.
 	Digests(ctx context.Context, mailboxID string) ([]news.DigestMail, error)

@@ -31,6 +31,7 @@ type memory struct {
 	killed    map[string]int64
 	pushed    map[string][]news.Pushed
 	mails     map[[2]string]news.DigestMail
+	told      map[[2]string]bool // as unknown
 	signups   map[string]news.DigestSignup
 	done      map[string]bool // signups
 	forgotten []time.Time     // what ForgetSignups was asked
@@ -42,7 +43,7 @@ type memory struct {
 }
 
 func newMemory(now func() time.Time) *memory {
-	return &memory{now: now, boxes: map[string]news.Mailbox{}, stories: map[string]news.Story{}, pushed: map[string][]news.Pushed{},
+	return &memory{now: now, told: map[[2]string]bool{}, boxes: map[string]news.Mailbox{}, stories: map[string]news.Story{}, pushed: map[string][]news.Pushed{},
 		mails: map[[2]string]news.DigestMail{}, signups: map[string]news.DigestSignup{}, done: map[string]bool{}}
 }
 
@@ -113,11 +114,12 @@ func (m *memory) RecoverDigests(_ context.Context, now time.Time) (retry, unknow
 	return retry, unknown, m.fail
 }
 
-func (m *memory) UnknownDigests(_ context.Context, from, until time.Time) (int, error) {
+func (m *memory) TellUnknown(_ context.Context, from, until time.Time) (int, error) {
 	defer m.lock()()
 	n := 0
-	for _, d := range m.mails {
-		if d.State == news.DigestUnknown && d.EditionAt.After(from) && !d.EditionAt.After(until) {
+	for key, d := range m.mails {
+		if d.State == news.DigestUnknown && !m.told[key] && d.EditionAt.After(from) && !d.EditionAt.After(until) {
+			m.told[key] = true
 			n++
 		}
 	}

@@ -99,11 +99,12 @@ func (s *Service) do(at time.Time, r *run) {
 	close(r.done)
 }
 
-// withUnknown makes the account name every mail of the last day's editions that
-// is unknown, also those that a crash before this call left so: they are never
-// sent again by themselves, and nobody else would tell.
+// withUnknown makes the account name the mails of the last day's editions that
+// are unknown and that no account named before, also those that a crash before
+// this call left so: they are never sent again by themselves, and nobody else
+// would tell.
 func (s *Service) withUnknown(f news.DigestFigures, at time.Time) (news.DigestFigures, error) {
-	n, err := s.Store.UnknownDigests(s.ctx, at.Add(-24*time.Hour), at)
+	n, err := s.Store.TellUnknown(s.ctx, at.Add(-24*time.Hour), at)
 	if err != nil {
 		return f, fmt.Errorf("digest: unknown mails: %w", err)
 	}

@@ -153,13 +153,12 @@ func (s *Store) RecoverDigests(ctx context.Context, now time.Time) (retry, unkno
 	return retry, unknown, s.fail(err, "RecoverDigests", now.String())
 }
 
-// UnknownDigests counts the mails of the editions after from, up to until, of
-// which nobody knows whether they went out.
-func (s *Store) UnknownDigests(ctx context.Context, from, until time.Time) (int, error) {
-	var n int
-	err := s.read().get(ctx, &n, "SELECT COUNT(*) FROM digest_mails WHERE state = 'unknown' AND edition_at > ? AND edition_at <= ?",
-		micro(from), micro(until))
-	return n, s.fail(err, "UnknownDigests", until.String())
+// TellUnknown counts the mails of the editions after from, up to until, of
+// which nobody knows whether they went out, and which no call counted before.
+func (s *Store) TellUnknown(ctx context.Context, from, until time.Time) (int, error) {
+	n, err := s.write().count(ctx, `UPDATE digest_mails SET told = TRUE
+		WHERE state = 'unknown' AND told = FALSE AND edition_at > ? AND edition_at <= ?`, micro(from), micro(until))
+	return int(n), s.fail(err, "TellUnknown", until.String())
 }
 
 // DigestFigures counts the mails of editions at or after since by what became

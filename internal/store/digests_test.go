@@ -170,6 +170,11 @@ func TestRecoverDigests(t *testing.T) {
 		if diff := cmp.Diff(news.DigestFigures{Due: 4, Sent: 2, Deferred: 1, Unknown: 1}, figures); diff != "" {
 			t.Errorf("figures (-want +got):\n%s", diff)
 		}
+		for _, want := range []int{1, 0} { // each is told once
+			if n, err := s.TellUnknown(ctx, begin.Add(-48*time.Hour), begin.Add(48*time.Hour)); err != nil || n != want {
+				t.Errorf("%d unknown are told, %v; want %d", n, err, want)
+			}
+		}
 	})
 }
 

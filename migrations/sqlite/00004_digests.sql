@@ -78,6 +78,7 @@ CREATE TABLE signup_addresses (
 );
 
 -- At most one mail a mailbox and local date: the primary key is the promise.
+-- told: the account of a run has named it as unknown.
 CREATE TABLE digest_mails (
     mailbox_id    TEXT NOT NULL REFERENCES mailboxes (id),
     local_date    TEXT NOT NULL,
@@ -92,6 +93,7 @@ CREATE TABLE digest_mails (
     owner         TEXT NOT NULL,
     lease_until   TIMESTAMP,
     updated_at    TIMESTAMP NOT NULL,
+    told          BOOLEAN NOT NULL DEFAULT FALSE,
     PRIMARY KEY (mailbox_id, local_date)
 ) WITHOUT ROWID;
 CREATE INDEX digest_mails_open ON digest_mails (state, lease_until) WHERE state IN ('claimed', 'data_started');
