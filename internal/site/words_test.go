@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"dateline/internal/region"
 	"dateline/templates"
 )
 
@@ -34,6 +35,18 @@ func TestWordsAreWholeInEveryLanguage(t *testing.T) {
 		for key := range words {
 			if !said(key) {
 				t.Errorf("%s: %s is never said", lang, key)
+			}
+		}
+	}
+}
+
+// TestGroupsAreNamedInEveryLanguage: region.Name would say in English what it
+// lacks, unseen, so a new group is asked for its title in each.
+func TestGroupsAreNamedInEveryLanguage(t *testing.T) {
+	for _, g := range region.Groups() {
+		for _, lang := range languages() {
+			if lang != fallback && strings.TrimSpace(g.Titles[lang]) == "" {
+				t.Errorf("%s has no title in %s", g.Name, lang)
 			}
 		}
 	}
