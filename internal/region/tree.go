@@ -32,6 +32,7 @@ var (
 // newspapers use the word.
 type Group struct {
 	Name    string            `json:"name"`
+	Club    bool              `json:"club"`  // has members, and so a name of its own even where it covers just what an area does
 	Title   string            `json:"title"` // in English
 	Titles  map[string]string `json:"titles"`
 	Members []string          `json:"members"`

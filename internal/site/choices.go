@@ -22,8 +22,19 @@ const asia = "142"
 
 // atlas is the list of places to choose from, in every language of the pages.
 type atlas struct {
-	areas map[string][]area
+	lists map[string]placeList
 	zones []string // of the places listed, sorted
+}
+
+// placeList is what the form offers, in one language.
+type placeList struct {
+	Whole  place // all of Asia
+	Areas  []area
+	Beyond []place // the other parts of the world
+	Clubs  []place // named groups
+	// Southeast and Singapore are the example of what to leave out, by the
+	// names that the list has.
+	Southeast, Singapore string
 }
 
 type area struct {
@@ -31,15 +42,19 @@ type area struct {
 	Places []place
 }
 
-type place struct{ Code, Name, Zone string }
+type place struct {
+	Code, Name, Zone string
+	Clubs            string // whose members are exactly this area
+}
 
 func newAtlas() *atlas {
-	a := &atlas{areas: map[string][]area{}}
+	a := &atlas{lists: map[string]placeList{}}
+	groups := sortOut(region.Groups())
 	for _, lang := range languages() {
-		a.areas[lang] = areasIn(lang)
+		a.lists[lang] = groups.listIn(lang)
 	}
 	seen := map[string]bool{"UTC": true}
-	for _, ar := range a.areas[fallback] {
+	for _, ar := range a.lists[fallback].Areas {
 		for _, p := range ar.Places {
 			if p.Zone != "" {
 				seen[p.Zone] = true
@@ -53,18 +68,70 @@ func newAtlas() *atlas {
 	return a
 }
 
-func areasIn(lang string) []area {
-	var areas []area
-	order := collate.New(language.Make(lang))
-	for _, code := range region.Children(asia) {
-		one := area{place: placeIn(code, lang)}
-		for _, c := range region.Children(code) {
-			one.Places = append(one.Places, placeIn(c, lang))
+// groupsSorted are the named groups as the list has them: one that covers
+// exactly what a listed place does would only stand there a second time.
+type groupsSorted struct {
+	listed []string
+	twins  map[string][]region.Group // by the listed place that covers the same
+}
+
+func sortOut(groups []region.Group) groupsSorted {
+	out := groupsSorted{twins: map[string][]region.Group{}}
+	listed := slices.Concat([]string{asia}, region.Children(asia), beyondAsia())
+	// Clubs first: SAARC stands on the list, and South Asia for the same eight does not.
+	slices.SortStableFunc(groups, func(a, b region.Group) int { return rank(a) - rank(b) })
+	for _, g := range groups {
+		same := func(code string) bool { return region.Within(code, g.Name) && region.Within(g.Name, code) }
+		if i := slices.IndexFunc(listed, same); i >= 0 {
+			out.twins[listed[i]] = append(out.twins[listed[i]], g)
+			continue
 		}
-		slices.SortFunc(one.Places, func(a, b place) int { return order.CompareString(a.Name, b.Name) })
-		areas = append(areas, one)
+		listed, out.listed = append(listed, g.Name), append(out.listed, g.Name)
 	}
-	return areas
+	return out
+}
+
+func rank(g region.Group) int {
+	if g.Club {
+		return 0
+	}
+	return 1
+}
+
+func beyondAsia() []string {
+	return slices.DeleteFunc(region.Children(region.World), func(code string) bool { return code == asia })
+}
+
+func (g groupsSorted) listIn(lang string) placeList {
+	l := placeList{Whole: g.placeIn(asia, lang), Beyond: g.placesIn(beyondAsia(), lang), Clubs: g.placesIn(g.listed, lang),
+		Southeast: region.Name("035", lang), Singapore: region.Name("SG", lang)}
+	for _, code := range region.Children(asia) {
+		l.Areas = append(l.Areas, area{g.placeIn(code, lang), g.placesIn(region.Children(code), lang)})
+	}
+	return l
+}
+
+// placesIn are places in the order in which their names are looked up.
+func (g groupsSorted) placesIn(codes []string, lang string) []place {
+	order := collate.New(language.Make(lang))
+	var places []place
+	for _, code := range codes {
+		places = append(places, g.placeIn(code, lang))
+	}
+	slices.SortFunc(places, func(a, b place) int { return order.CompareString(a.Name, b.Name) })
+	return places
+}
+
+func (g groupsSorted) placeIn(code, lang string) place {
+	p := placeIn(code, lang)
+	var clubs []string
+	for _, twin := range g.twins[code] {
+		if twin.Club {
+			clubs = append(clubs, region.Name(twin.Name, lang))
+		}
+	}
+	p.Clubs = strings.Join(clubs, ", ")
+	return p
 }
 
 func placeIn(code, lang string) place {
@@ -73,10 +140,7 @@ func placeIn(code, lang string) place {
 
 // choices is the form of a reader's wishes, as chosen so far.
 type choices struct {
-	Areas   []area
-	Whole   place   // all of Asia
-	Beyond  []place // the other parts of the world
-	Clubs   []place // named groups
+	placeList
 	Others  []place // followed, but on none of the lists
 	Wishes  news.Wishes
 	Zones   []string
@@ -87,23 +151,14 @@ type choices struct {
 	Weekly  bool
 	Email   string
 	Faults  []fault
-	lang    string
 	follows map[string]bool
 	mutes   map[string]bool
 }
 
 // choices prepares the form in the page's language.
 func (s *Site) choices(v view, w news.Wishes, faults error) choices {
-	c := choices{Areas: s.atlas.areas[v.Lang], Whole: placeIn(asia, v.Lang), Wishes: w, Zones: s.atlas.zones, lang: v.Lang,
+	c := choices{placeList: s.atlas.lists[v.Lang], Wishes: w, Zones: s.atlas.zones,
 		Hour: defaultHour, Days: everyDay(), follows: setOf(w.Preference.Regions), mutes: setOf(w.Preference.Muted)}
-	for _, code := range region.Children(region.World) {
-		if code != asia {
-			c.Beyond = append(c.Beyond, placeIn(code, v.Lang))
-		}
-	}
-	for _, g := range region.Groups() {
-		c.Clubs = append(c.Clubs, placeIn(g.Name, v.Lang))
-	}
 	listed := c.listed()
 	for _, code := range w.Preference.Regions {
 		if !listed[code] {
