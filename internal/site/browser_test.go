@@ -180,11 +180,37 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 	if d := s.device(); d.State != news.DeviceActive {
 		t.Errorf("%+v", d)
 	}
+	testPlacesAreFound(t, s)
 	testPagesFitAPhone(t, s)
 	testT80WorkerOpensGoodLinksOnly(t, s)
 	defer s.store.lock()()
 	if len(s.store.devices) != 1 {
 		t.Errorf("%d devices", len(s.store.devices))
+	}
+}
+
+// testPlacesAreFound: by their names in the page's language, in English, by
+// those of the groups they stand for; and where there is nothing, it is said.
+func testPlacesAreFound(t *testing.T, s *stage) {
+	t.Helper()
+	s.browser.Navigate(s.url + "/subscribe?lang=ar")
+	s.browser.Until(`!document.getElementById("search-row").hidden`)
+	for wanted, first := range map[string]string{"اليابان": "JP", "اليابانن": "", "japan": "JP", "Southeast Asia": "035", "asean": "035", "Korean pen": "KOREAN_PENINSULA"} {
+		s.browser.Fill("#search", wanted)
+		got := s.browser.Eval(`(() => {
+			const shown = [...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility());
+			return (shown.length ? shown[0].value : "") + " " + document.getElementById("search-none").textContent;
+		})()`)
+		said, err := s.site.words.say("ar", "form.search.none")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first != "" {
+			said = ""
+		}
+		if got != first+" "+said {
+			t.Errorf("%q finds %q, want %q", wanted, got, first+" "+said)
+		}
 	}
 }
 

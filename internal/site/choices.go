@@ -45,6 +45,7 @@ type area struct {
 type place struct {
 	Code, Name, Zone string
 	Clubs            string // whose members are exactly this area
+	Also             string // what else it is looked up by
 }
 
 func newAtlas() *atlas {
@@ -122,15 +123,22 @@ func (g groupsSorted) placesIn(codes []string, lang string) []place {
 	return places
 }
 
+// placeIn is a place of the list. It is found by its English name in every
+// language, and by the names of the groups that it stands for.
 func (g groupsSorted) placeIn(code, lang string) place {
 	p := placeIn(code, lang)
+	also := []string{region.Name(code, fallback)}
 	var clubs []string
 	for _, twin := range g.twins[code] {
+		name := region.Name(twin.Name, lang)
+		also = append(also, name, region.Name(twin.Name, fallback))
 		if twin.Club {
-			clubs = append(clubs, region.Name(twin.Name, lang))
+			clubs = append(clubs, name)
 		}
 	}
-	p.Clubs = strings.Join(clubs, ", ")
+	slices.Sort(also)
+	also = slices.DeleteFunc(slices.Compact(also), func(name string) bool { return name == p.Name || slices.Contains(clubs, name) })
+	p.Clubs, p.Also = strings.Join(clubs, ", "), strings.Join(also, ", ")
 	return p
 }
 

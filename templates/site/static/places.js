@@ -12,23 +12,30 @@ export const myZone = () => {
 
 export function search(fieldset) {
   const field = fieldset.querySelector("#search");
+  const none = fieldset.querySelector("#search-none");
   fieldset.querySelector("#search-row").hidden = false;
   const ticks = [...fieldset.querySelectorAll("input[name=region]")].map(input => {
     const row = input.closest("li") || input.closest("label");
-    return { row, text: plain(row.textContent + " " + input.value), area: input.closest(".area") };
+    return { row, text: plain([row.textContent, input.value, input.dataset.also].join(" ")), area: input.closest(".area") };
   });
   const find = () => {
     const wanted = plain(field.value.trim());
     const hits = new Set();
+    let found = false;
     for (const tick of ticks) {
       tick.row.hidden = wanted !== "" && !tick.text.includes(wanted);
-      if (!tick.row.hidden && tick.area) hits.add(tick.area);
+      if (tick.row.hidden) continue;
+      found = true;
+      if (tick.area) hits.add(tick.area);
     }
     for (const area of fieldset.querySelectorAll(".area")) {
       area.hidden = wanted !== "" && !hits.has(area);
       if (!("open" in area)) continue;
       area.open = wanted === "" ? area.querySelector("input:checked") !== null : hits.has(area);
     }
+    // Said once, not anew with every letter typed.
+    const text = found ? "" : none.dataset.none;
+    if (none.textContent !== text) none.textContent = text;
   };
   field.addEventListener("input", find);
   field.addEventListener("keydown", event => {
