@@ -388,6 +388,10 @@ func TestBothDirectionsOnOnePage(t *testing.T) {
 			t.Errorf("/subscribe in Arabic lacks %q", want)
 		}
 	}
+	mailed := h.do("POST", "/subscribe?lang=ar", "region=JP&email=first-last%40b.example&hour=7&day=1", "Content-Type", "application/x-www-form-urlencoded").Body.String()
+	if !strings.Contains(mailed, `أرسلنا`) || !strings.Contains(mailed, `<bdi class="address" dir="ltr">first-last@b.example</bdi>`) {
+		t.Errorf("the address does not stand by itself: %s", mailed)
+	}
 	if en := h.do("GET", "/subscribe", "").Body.String(); strings.Contains(en, "\u2068") {
 		t.Error("marks of direction where none are needed")
 	}

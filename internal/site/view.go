@@ -97,6 +97,17 @@ func (v view) T(key string, args ...any) (string, error) {
 	return v.words.say(v.Lang, key, args...)
 }
 
+// phrase is a phrase around what is filled in, for what stands in an element
+// of its own.
+type phrase struct{ Before, Filled, After string }
+
+// Around puts a phrase that fills in one thing into the page's language.
+func (v view) Around(key, filled string) (phrase, error) {
+	text, err := v.words.say(v.Lang, key)
+	before, after, _ := strings.Cut(text, "%s")
+	return phrase{before, filled, after}, err
+}
+
 // The marks of Unicode that do in text what <bdi> does in HTML.
 const firstStrongIsolate, popIsolate = "\u2068", "\u2069"
 

@@ -64,7 +64,7 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, m := range regexp.MustCompile(`\.T "([^"]+)"`).FindAllStringSubmatch(string(raw), -1) {
+		for _, m := range regexp.MustCompile(`\.(?:T|Around) "([^"]+)"`).FindAllStringSubmatch(string(raw), -1) {
 			said[m[1]] = true
 		}
 	}
