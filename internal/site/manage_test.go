@@ -200,11 +200,22 @@ func TestManageMailbox(t *testing.T) {
 	if strings.Contains(page, "reader@") || strings.Contains(page, `id="quietFrom"`) || !strings.Contains(page, `id="day-7" checked`) {
 		t.Error("wrong page")
 	}
-	if w := h.form(path, "action=save&region=IN&level=flash&language=hi&timezone=Asia/Kolkata&hour=5&day=1&day=5&weekly=on"); w.Code != 303 {
+	// What is said of a device does not hold for a mail: no level, and nothing that wakes.
+	for _, alien := range []string{`name="level"`, "alerts</label>", "waking", "wake me"} {
+		if strings.Contains(page, alien) {
+			t.Errorf("the mailbox's page says %q", alien)
+		}
+	}
+	if !strings.Contains(page, `<label for="language">Language of the digest</label>`) {
+		t.Error("the language is not the digest's")
+	}
+	before := h.store.boxes[box].Wishes.Preference.Level
+	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=5&day=1&day=5&weekly=on"); w.Code != 303 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	got := h.store.boxes[box]
-	if fmt.Sprintln(got.Wishes.Preference.Regions, got.Wishes.Language, got.Hour, got.Days, got.Weekly) != "[IN] hi 5 [1 5] true\n" {
+	if fmt.Sprintln(got.Wishes.Preference.Regions, got.Wishes.Language, got.Hour, got.Days, got.Weekly) != "[IN] hi 5 [1 5] true\n" ||
+		got.Wishes.Preference.Level != before {
 		t.Errorf("%+v", got)
 	}
 	if w := h.form(path, "action=save&region=IN&hour=5"); w.Code != 400 {
