@@ -40,14 +40,23 @@ func iconSize(name string) (side int, maskable, badge, ok bool) {
 }
 
 func (s *Site) icon(w http.ResponseWriter, r *http.Request) error {
-	name := r.PathValue("name")
+	return s.serveIcon(w, r.PathValue("name"))
+}
+
+// favicon is for browsers that ask before they have read a page. They go by
+// the content, not by the path's ending.
+func (s *Site) favicon(w http.ResponseWriter, _ *http.Request) error {
+	return s.serveIcon(w, "192.png")
+}
+
+func (s *Site) serveIcon(w http.ResponseWriter, name string) error {
 	side, maskable, badge, ok := iconSize(name)
 	if !ok {
 		return fmt.Errorf("%w: no such icon", news.ErrNotFound)
 	}
 	raw, err := s.icons.get(name, func() ([]byte, error) { return drawIcon(side, maskable, badge) })
 	if err != nil {
-		return fmt.Errorf("site.icon(%s): %w", name, err)
+		return fmt.Errorf("site.serveIcon(%s): %w", name, err)
 	}
 	w.Header().Set("Content-Type", "image/png")
 	w.Header().Set("Cache-Control", "public, max-age=86400")

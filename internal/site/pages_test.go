@@ -452,7 +452,8 @@ func TestServiceWorkerAndApp(t *testing.T) {
 	if err := json.Unmarshal(w.Body.Bytes(), &manifest); err != nil || w.Header().Get("Content-Type") != "application/manifest+json" || manifest.Name != "SNOWLAND Alerts" {
 		t.Errorf("%v %v", err, manifest)
 	}
-	for _, icon := range append(manifest.Icons, struct{ Src, Sizes string }{"/icons/badge-96.png", "96x96"}) {
+	for _, icon := range append(manifest.Icons, struct{ Src, Sizes string }{"/icons/badge-96.png", "96x96"},
+		struct{ Src, Sizes string }{"/favicon.ico", "192x192"}) {
 		img, err := png.Decode(h.do("GET", icon.Src, "").Body)
 		if err != nil {
 			t.Errorf("%s: %v", icon.Src, err)

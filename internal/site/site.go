@@ -200,6 +200,7 @@ func (s *Site) routes() []route {
 		{"GET /sw.js", s.serviceWorker()},
 		{"GET /manifest.webmanifest", page(s.manifest)},
 		{"GET /icons/{name}", page(s.icon)},
+		{"GET /favicon.ico", page(s.favicon)},
 		{"GET /robots.txt", page(s.robots)},
 		{"GET /openapi.yaml", page(s.openAPI)},
 		{"GET /static/", s.Floor.Static()},
