@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // places come with their zones; a bare machine has no zoneinfo
+	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/language"
 )
@@ -68,8 +70,27 @@ func Dateline(code string, at time.Time, lang string) string {
 	if i := int(local.Month()) - 1; i < len(s.months) {
 		month = s.months[i]
 	}
-	return strings.NewReplacer("C", cityIn(code, lang), "D", strconv.Itoa(local.Day()),
+	place := cityIn(code, lang)
+	if strings.HasPrefix(s.pattern, "C"+arabicComma) && endsLatin(place) {
+		place += rightToLeftMark
+	}
+	return strings.NewReplacer("C", place, "D", strconv.Itoa(local.Day()),
 		"M", strconv.Itoa(int(local.Month())), "B", month, "T", local.Format("15:04"), "Z", Abbreviation(local)).Replace(s.pattern)
+}
+
+// After a place in Latin letters the digits of the day would be set on its far
+// side (rule W7 of Unicode's bidirectional algorithm): a mark, which is
+// invisible, gives them the line's direction.
+const arabicComma, rightToLeftMark = "،", "\u200f"
+
+// endsLatin goes by the last letter: WASHINGTON, D.C. ends with a stop.
+func endsLatin(text string) bool {
+	at := strings.LastIndexFunc(text, unicode.IsLetter)
+	if at < 0 {
+		return false
+	}
+	last, _ := utf8.DecodeRuneInString(text[at:])
+	return unicode.Is(unicode.Latin, last)
 }
 
 // Location is Zone, loaded.

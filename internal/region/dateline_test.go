@@ -32,6 +32,8 @@ func TestDateline(t *testing.T) {
 		{"ASEAN", "en", "ASEAN, 6 Feb, 01:30 UTC —"},
 		{"TH", "th", "ไทย 6 ก.พ. 08:30 ICT —"},
 		{"AE", "ar", "أبوظبي، 6 فبراير، 05:30 GST —"},
+		{"AE-DU", "ar", "DUBAI\u200f، 6 فبراير، 05:30 GST —"}, // a mark, or the day would stand before the place
+		{"AE-DU", "en", "DUBAI, 6 Feb, 05:30 GST —"},
 		{"RU-SA", "ru", "YAKUTSK, 6 февр., 10:30 UTC+9 —"},
 		{"XX", "en", "XX, 6 Feb, 01:30 UTC —"},
 		{"JP", "not a language", "TOKYO, 6 Feb, 10:30 JST —"},

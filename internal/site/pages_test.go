@@ -374,13 +374,17 @@ func TestBothDirectionsOnOnePage(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Publisher.Name = "SNOWLAND s.r.o." })
 	h.fill()
 	alerts := h.do("GET", "/alerts?lang=ur", "").Body.String()
-	for _, want := range []string{`<bdi>SNOWLAND s.r.o.</bdi></a>`, `<li lang="en" dir="ltr">`, `<strong class="mark" lang="ur">`, `<bdi class="dateline">MANILA, 24 Nov,`} {
+	for _, want := range []string{`<bdi>SNOWLAND s.r.o.</bdi></a>`, `<li lang="en" dir="ltr">`, `<strong class="mark" lang="ur">`, `<bdi class="dateline" dir="ltr">MANILA, 24 Nov,`} {
 		if !strings.Contains(alerts, want) {
 			t.Errorf("/alerts in Urdu lacks %s", want)
 		}
 	}
 	if one := h.do("GET", "/alerts/"+sentAlert+"?lang=ar", "").Body.String(); !strings.Contains(one, `<article class="alert" lang="en" dir="ltr">`) {
 		t.Error("an English alert on an Arabic page stands as Arabic")
+	}
+	h.store.releases[sentAlert][1].Texts["ar"], h.store.releases[sentAlert][1].Regions = news.Text{Title: "زلزال", Body: "نص"}, []string{"AE-DU"}
+	if arabic := h.do("GET", "/alerts?lang=ar", "").Body.String(); !strings.Contains(arabic, `<bdi class="dateline" dir="rtl">DUBAI`+"\u200f، 24 ") {
+		t.Error("a place in Latin letters turns its dateline around")
 	}
 	faulty := h.do("POST", "/subscribe?lang=ar", "email=x", "Content-Type", "application/x-www-form-urlencoded").Body.String()
 	for _, want := range []string{"\u2068SNOWLAND s.r.o.\u2069", `<li><a href="#email">عنوان البريد</a>: اكتب`} {
