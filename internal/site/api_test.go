@@ -114,6 +114,8 @@ func TestSubscribeSingleFaults(t *testing.T) {
 		{"subscription a string", body("subscription", `"x"`), "subscription"},
 		{"keys missing", body("subscription", `{"endpoint":"`+goodPush+`"}`), "subscription/keys/p256dh subscription/keys/auth"},
 		{"quiet without to", body("quiet", `{"from":"22:00"}`), "quiet/to"},
+		{"quiet of no length", body("quiet", `{"from":"07:00","to":"07:00"}`), "quiet"},
+		{"quiet of two faults", body("quiet", `{"from":"7","to":"7"}`), "quiet/from quiet/to"},
 		{"zone outside", body("timezone", `"../../etc/passwd"`), "timezone"},
 		{"empty zone", body("timezone", `""`), "timezone"},
 		{"empty language", body("language", `""`), "language"},
@@ -289,6 +291,9 @@ func TestChangeMergesAndClears(t *testing.T) {
 	}
 	if got := h.alarm.take(); got != "control devices" {
 		t.Errorf("woken: %q", got)
+	}
+	if code, v = patch(`{"quiet":{"to":"22:00"}}`); code != 400 || h.store.devices[c.ID].Wishes.Quiet.To != 7*60 {
+		t.Errorf("quiet from ten to ten: %d %v", code, v)
 	}
 	code, v = patch(`{"quiet":null,"cap":null,"sections":null,"level":null,"language":null,"timezone":null}`)
 	if code != 200 || v["quiet"] != nil || v["cap"] != nil || len(v["sections"].([]any)) != 0 || v["level"] != "bulletin" || v["language"] != "en" {

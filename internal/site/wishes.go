@@ -273,11 +273,15 @@ func (f fields) quiet(before *news.Quiet) *news.Quiet {
 	if before != nil {
 		q = *before
 	}
+	known := len(*f.faults)
 	f.clock("from", &q.From)
 	f.clock("to", &q.To)
 	f.flag("flash", &q.Flash, true)
 	if q.From < 0 || q.To < 0 {
 		return before
+	}
+	if q.From == q.To && len(*f.faults) == known { // no hour of the day, or all of them?
+		f.faults.Add(f.path, "from and to are the same; leave quiet out for none")
 	}
 	return &q
 }
