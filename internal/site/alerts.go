@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"dateline/internal/link"
 	"dateline/internal/news"
@@ -31,17 +32,42 @@ func (s *Site) lines(ctx context.Context, v view, limit int) ([]alertLine, error
 	if err != nil {
 		return nil, err
 	}
+	latest, err := s.latest(ctx, alerts)
+	if err != nil {
+		return nil, err
+	}
 	var lines []alertLine
 	for _, a := range alerts {
-		releases, err := s.Store.ReleasesOfAlert(ctx, a.ID)
-		if err != nil {
-			return nil, fmt.Errorf("site.lines(%s): %w", a.ID, err)
-		}
-		if len(releases) > 0 {
-			lines = append(lines, lineOf(v, releases[len(releases)-1]))
+		if r, ok := latest[a.ID]; ok {
+			lines = append(lines, lineOf(v, r))
 		}
 	}
 	return lines, nil
+}
+
+// clockSlack is how far apart the clocks of two processes may be: one drafts
+// an alert, another releases it.
+const clockSlack = time.Hour
+
+// latest is what was sent last about each alert. It is asked for in one go: all
+// that was sent since the oldest of them was drafted is little more than
+// theirs, as they are the newest there are.
+func (s *Site) latest(ctx context.Context, alerts []news.Alert) (map[string]news.Release, error) {
+	if len(alerts) == 0 {
+		return nil, nil
+	}
+	oldest := slices.MinFunc(alerts, func(a, b news.Alert) int { return a.CreatedAt.Compare(b.CreatedAt) })
+	releases, err := s.Store.ReleasesSince(ctx, oldest.CreatedAt.Add(-clockSlack))
+	if err != nil {
+		return nil, fmt.Errorf("site.latest: %w", err)
+	}
+	latest := map[string]news.Release{}
+	for _, r := range releases {
+		if r.Revision > latest[r.AlertID].Revision {
+			latest[r.AlertID] = r
+		}
+	}
+	return latest, nil
 }
 
 // deepest is how many alerts are looked at for the ones that were sent.

@@ -61,6 +61,23 @@ func TestDraftsHideNoAlerts(t *testing.T) {
 	}
 }
 
+// TestListAsksOnce: however many alerts there are, what was sent of them is
+// asked for in one go, and nothing of it is lost to clocks that differ.
+func TestListAsksOnce(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	for i := range h.store.alerts {
+		h.store.alerts[i].CreatedAt = testNow.Add(2 * time.Minute) // by the drafting process's clock
+	}
+	page := h.do("GET", "/alerts", "").Body.String()
+	if h.store.looked != 1 {
+		t.Errorf("%d queries", h.store.looked)
+	}
+	if !strings.Contains(page, "Quake off Luzon: magnitude corrected") || !strings.Contains(page, "Retracted: minister resigns") {
+		t.Errorf("/alerts lacks something: %s", page)
+	}
+}
+
 type explainer struct{}
 
 func (explainer) Explain(_ context.Context, a news.Alert, d news.Device) (Explanation, error) {

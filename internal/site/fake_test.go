@@ -34,6 +34,7 @@ type memory struct {
 	receipts map[news.DeviceReceipt]bool
 	mails    map[string]int // by address: confirmations queued
 	writes   int            // every write that changed something
+	looked   int            // queries for releases
 	broken   error          // answered by every call
 	delay    func(address string) time.Duration
 }
@@ -200,8 +201,23 @@ func (m *memory) Alerts(_ context.Context, states []news.AlertState, limit int) 
 	return out, m.broken
 }
 
+func (m *memory) ReleasesSince(_ context.Context, since time.Time) ([]news.Release, error) {
+	defer m.lock()()
+	m.looked++
+	var out []news.Release
+	for _, releases := range m.releases {
+		for _, r := range releases {
+			if !r.ReleasedAt.Before(since) {
+				out = append(out, r)
+			}
+		}
+	}
+	return out, m.broken
+}
+
 func (m *memory) ReleasesOfAlert(_ context.Context, id string) ([]news.Release, error) {
 	defer m.lock()()
+	m.looked++
 	return m.releases[id], m.broken
 }
 

@@ -49,6 +49,7 @@ type Archive interface {
 	Alert(ctx context.Context, id string) (news.Alert, error)
 	Alerts(ctx context.Context, states []news.AlertState, limit int) ([]news.Alert, error)
 	ReleasesOfAlert(ctx context.Context, alertID string) ([]news.Release, error) // oldest first
+	ReleasesSince(ctx context.Context, since time.Time) ([]news.Release, error)
 	SaveReceipt(ctx context.Context, r news.DeviceReceipt) (bool, error)
 }
 
