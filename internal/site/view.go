@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
@@ -100,6 +101,10 @@ func (v view) T(key string, args ...any) (string, error) {
 // phrase is a phrase around what is filled in, for what stands in an element
 // of its own.
 type phrase struct{ Before, Filled, After string }
+
+// Short reports whether what is filled in fits on a line of a phone 320 pixels
+// wide, about 9 pixels a letter.
+func (p phrase) Short() bool { return utf8.RuneCountInString(p.Filled) <= 32 }
 
 // Around puts a phrase that fills in one thing into the page's language.
 func (v view) Around(key, filled string) (phrase, error) {
