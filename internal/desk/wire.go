@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,6 +32,13 @@ const (
 	wireKept = 500
 )
 
+// wireStory is a story with what the wire shows beside it.
+type wireStory struct {
+	story  news.Story
+	alerts map[string][]news.Alert // of the story and of those under it
+	under  []news.Story            // tell of the same event
+}
+
 // wireItem is one story as open pages get it.
 type wireItem struct {
 	story news.Story
@@ -41,18 +49,19 @@ type wireItem struct {
 // store and one rendering serve all of them.
 type wire struct {
 	store  WireStore
-	render func(news.Story, []news.Alert) (string, error)
+	render func(wireStory) (string, error)
 	onWake func(topic string, fn func()) (cancel func(), err error)
 	log    *slog.Logger
 
-	mu    sync.Mutex
-	kept  []wireItem // ascending by StoredAt
-	after time.Time  // everything stored up to here was handed out
-	next  chan struct{}
-	over  chan struct{} // closed when run ends: the open streams end, too
+	recent []telling // newest first; the loop's own
+	mu     sync.Mutex
+	kept   []wireItem // ascending by StoredAt
+	after  time.Time  // everything stored up to here was handed out
+	next   chan struct{}
+	over   chan struct{} // closed when run ends: the open streams end, too
 }
 
-func newWire(s WireStore, render func(news.Story, []news.Alert) (string, error),
+func newWire(s WireStore, render func(wireStory) (string, error),
 	onWake func(string, func()) (func(), error), log *slog.Logger,
 ) *wire {
 	return &wire{store: s, render: render, onWake: onWake, log: log,
@@ -98,13 +107,16 @@ func (w *wire) look(ctx context.Context) error {
 	after := w.after
 	w.mu.Unlock()
 	if after.IsZero() { // the first look: what is there already is on the page
-		newest, err := w.store.NewestStored(ctx, 1)
+		newest, err := w.store.NewestStored(ctx, wireLooked)
 		if err != nil {
 			return err
 		}
 		after = time.Unix(1, 0).UTC()
 		if len(newest) > 0 {
 			after = newest[0].StoredAt
+		}
+		for _, s := range newest {
+			w.recent = append(w.recent, tellingOf(s))
 		}
 		w.hand(nil, after)
 	}
@@ -113,7 +125,7 @@ func (w *wire) look(ctx context.Context) error {
 		if err != nil || len(stories) == 0 {
 			return err
 		}
-		items, err := w.items(ctx, stories)
+		items, err := w.items(ctx, stories, w.remember(stories))
 		if err != nil {
 			return err
 		}
@@ -122,11 +134,28 @@ func (w *wire) look(ctx context.Context) error {
 	}
 }
 
-// items renders stories with their alerts.
-func (w *wire) items(ctx context.Context, stories []news.Story) ([]wireItem, error) {
+// remember adds stories, in the order they were stored, to those that later
+// ones are compared with, and lists what each is alike to.
+func (w *wire) remember(stories []news.Story) (under map[string][]news.Story) {
+	under = map[string][]news.Story{}
+	for _, s := range stories {
+		t := tellingOf(s)
+		w.recent = slices.DeleteFunc(w.recent, func(o telling) bool { return o.story.URI == s.URI })
+		under[s.URI] = t.like(w.recent)
+		w.recent = slices.Insert(w.recent, 0, t)
+	}
+	w.recent = w.recent[:min(len(w.recent), wireLooked)]
+	return under
+}
+
+// items renders stories with their alerts and with those under them.
+func (w *wire) items(ctx context.Context, stories []news.Story, under map[string][]news.Story) ([]wireItem, error) {
 	uris := make([]string, 0, len(stories))
 	for _, s := range stories {
 		uris = append(uris, s.URI)
+		for _, u := range under[s.URI] {
+			uris = append(uris, u.URI)
+		}
 	}
 	alerts, err := w.store.AlertsOfStories(ctx, uris)
 	if err != nil {
@@ -134,7 +163,7 @@ func (w *wire) items(ctx context.Context, stories []news.Story) ([]wireItem, err
 	}
 	items := make([]wireItem, 0, len(stories))
 	for _, s := range stories {
-		html, err := w.render(s, alerts[s.URI])
+		html, err := w.render(wireStory{s, alerts, under[s.URI]})
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +198,7 @@ func (w *wire) since(ctx context.Context, after time.Time) (items []wireItem, mo
 	if err != nil {
 		return nil, nil, err
 	}
-	items, err = w.items(ctx, stories)
+	items, err = w.items(ctx, stories, nil) // old ones: what is alike stands on the page
 	return items, more, err
 }
 

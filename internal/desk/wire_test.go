@@ -3,6 +3,7 @@ package desk
 import (
 	"bufio"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -70,8 +71,14 @@ func (b *storyboard) onWake(_ string, fn func()) (func(), error) {
 	return func() {}, nil
 }
 
-func wireStory(n int) news.Story {
-	return news.Story{URI: fmt.Sprintf("https://news.example/%d", n), Version: 1, Status: news.Usable, Headline: fmt.Sprintf("Headline %d", n),
+// headline is unlike those of other numbers.
+func headline(n int) string {
+	sum := sha256.Sum256([]byte{byte(n), byte(n >> 8)})
+	return fmt.Sprintf("Headline %d %x", n, sum)
+}
+
+func storyNo(n int) news.Story {
+	return news.Story{URI: fmt.Sprintf("https://news.example/%d", n), Version: 1, Status: news.Usable, Headline: headline(n),
 		Language: "en", Regions: []string{"JP"}, Sections: []string{"politics"}, Urgency: 4, Created: noon}
 }
 
@@ -151,13 +158,13 @@ func (l *lobby) open(t *testing.T) *httptest.Server {
 
 func TestTheWireIsLive(t *testing.T) {
 	l := newLobby(t)
-	l.stories.put(wireStory(0))
+	l.stories.put(storyNo(0))
 	server, cookie := l.open(t), l.enter(t)
 	after := eventID(noon.Add(time.Microsecond))
 	all := stream(t, server, cookie, "after="+after, "")
 	thai := stream(t, server, cookie, "region=TH&after="+after, "")
-	l.stories.put(wireStory(1))
-	bangkok := wireStory(2)
+	l.stories.put(storyNo(1))
+	bangkok := storyNo(2)
 	bangkok.Regions = []string{"TH-10"}
 	l.stories.put(bangkok)
 	last := all.next(t, "https://news.example/1")
@@ -175,7 +182,7 @@ func TestTheWireIsLive(t *testing.T) {
 	for n := range 3 {
 		late.next(t, fmt.Sprintf("https://news.example/%d", n))
 	}
-	l.stories.put(wireStory(3))
+	l.stories.put(storyNo(3))
 	for _, s := range []*live{all, again, late} {
 		s.next(t, "https://news.example/3")
 	}
@@ -186,7 +193,7 @@ func TestTheWireIsLive(t *testing.T) {
 func TestTheWireMissesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		board := &storyboard{}
-		w := newWire(board, func(s news.Story, _ []news.Alert) (string, error) { return s.URI, nil }, nil, nil)
+		w := newWire(board, func(s wireStory) (string, error) { return s.story.URI, nil }, nil, nil)
 		var seen []string
 		after, put := time.Unix(1, 0), 0
 		read := func() {
@@ -207,7 +214,7 @@ func TestTheWireMissesNothing(t *testing.T) {
 			switch rapid.IntRange(0, 3).Draw(rt, "step") {
 			case 0, 1:
 				for range rapid.SampledFrom([]int{1, 3, wireBatch + 1, wireKept + 7}).Draw(rt, "stories") {
-					board.put(wireStory(put))
+					board.put(storyNo(put))
 					put++
 				}
 			case 2:
@@ -226,7 +233,7 @@ func TestTheWireMissesNothing(t *testing.T) {
 			rt.Fatalf("%d of %d were seen", len(seen), put)
 		}
 		for n, uri := range seen {
-			if uri != wireStory(n).URI {
+			if uri != storyNo(n).URI {
 				rt.Fatalf("number %d is %s", n, uri)
 			}
 		}
@@ -235,14 +242,14 @@ func TestTheWireMissesNothing(t *testing.T) {
 
 func TestTheWirePage(t *testing.T) {
 	l := newLobby(t)
-	killed, embargoed, urdu := wireStory(1), wireStory(2), wireStory(3)
+	killed, embargoed, urdu := storyNo(1), storyNo(2), storyNo(3)
 	killed.Status, killed.Version = news.Canceled, 4
 	embargoed.Embargo = noon.Add(time.Hour)
 	urdu.Language, urdu.Headline, urdu.Standfirst = "ur", "زلزلہ", `<script>alert("x")</script>`
-	for _, s := range []news.Story{wireStory(0), killed, embargoed, urdu} {
+	for _, s := range []news.Story{storyNo(0), killed, embargoed, urdu} {
 		l.stories.put(s)
 	}
-	l.stories.alerts = map[string][]news.Alert{wireStory(0).URI: {{Level: news.LevelFlash, State: news.AlertSent, ReleasedAt: noon.Add(-58 * time.Minute)}}}
+	l.stories.alerts = map[string][]news.Alert{storyNo(0).URI: {{Level: news.LevelFlash, State: news.AlertSent, ReleasedAt: noon.Add(-58 * time.Minute)}}}
 	body := page(t, l, "/desk")
 	for _, want := range []string{"TOKYO, 23 Nov, 21:00 JST", ">killed<", "version 4", "embargo until 23 Nov 13:00 UTC", `lang="ur" dir="rtl"`,
 		"&lt;script&gt;", "<strong>flash</strong> sent 11:02 UTC", `data-after="` + eventID(noon.Add(4*time.Microsecond)) + `"`} {
@@ -261,6 +268,29 @@ func TestTheWirePage(t *testing.T) {
 	}
 }
 
+// A story that tells of an event again comes with what it stands over, live and
+// on the page, and says what was alerted of that.
+func TestTheWireShowsWhatIsAlike(t *testing.T) {
+	l := newLobby(t)
+	first, again := storyNo(1), storyNo(2)
+	first.Headline, again.Headline = "Strong quake off Hokkaido; tsunami warning", "Strong quake off Hokkaido: tsunami warning"
+	l.stories.alerts = map[string][]news.Alert{first.URI: {{Level: news.LevelFlash, State: news.AlertSent, ReleasedAt: noon}}}
+	l.stories.put(first)
+	server, cookie := l.open(t), l.enter(t)
+	open := stream(t, server, cookie, "after="+eventID(noon.Add(time.Microsecond)), "")
+	l.stories.put(again)
+	for where, html := range map[string]string{"live": <-open.events, "page": page(t, l, "/desk")} {
+		for _, want := range []string{`data-uri="` + again.URI + `" data-alike="` + first.URI + `"`} {
+			if !strings.Contains(html, want) {
+				t.Errorf("%s lacks %q", where, want)
+			}
+		}
+	}
+	if body := page(t, l, "/desk"); strings.Count(body, "data-uri=") != 1 || !strings.Contains(body, "1 more like this · flash sent 12:00 UTC") {
+		t.Error("the earlier one is not folded")
+	}
+}
+
 func page(t *testing.T, l *lobby, path string) string {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
@@ -274,7 +304,7 @@ func page(t *testing.T, l *lobby, path string) string {
 }
 
 func TestWhatFitsTheFilter(t *testing.T) {
-	s := wireStory(1)
+	s := storyNo(1)
 	s.Regions, s.Sections, s.Urgency, s.Headline = []string{"ID-JK"}, []string{"weather", "politics"}, 3, "Flood in JAKARTA"
 	s.Translations = map[string]news.StoryText{"id": {Headline: "Banjir di Jakarta"}}
 	for query, want := range map[string]bool{

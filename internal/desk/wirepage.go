@@ -61,7 +61,8 @@ func (p *Pages) getWire(w http.ResponseWriter, r *http.Request) error {
 	}
 	view.menus(stories)
 	stories = slices.DeleteFunc(stories, func(s news.Story) bool { return !view.Filter.fits(&s) })
-	items, err := p.wire.items(r.Context(), stories[:min(len(stories), wireShown)])
+	tops, under := fold(stories)
+	items, err := p.wire.items(r.Context(), tops[:min(len(tops), wireShown)], under)
 	if err != nil {
 		return fmt.Errorf("desk: the wire: %w", err)
 	}
@@ -188,6 +189,14 @@ type itemView struct {
 	Places   string
 	Marks    []mark
 	Alerts   []alertedView
+	Under    []underView
+	Alike    string // the URIs of Under
+}
+
+// underView is another telling of the same event.
+type underView struct {
+	Headline, URL, Language, Dir, At string
+	Alerts                           []alertedView
 }
 
 // mark is a word about a story, and how loudly it is shown.
@@ -196,18 +205,29 @@ type mark struct{ Kind, Word string }
 type alertedView struct{ Level, State, At string }
 
 // item renders one story of the wire.
-func (p *Pages) item(s news.Story, alerts []news.Alert) (string, error) {
-	now := p.now()
-	v := itemView{Story: s, Dir: direction(s.Language), Marks: marksOf(&s, now), Places: region.Words(strings.Join(s.Regions, " + "), "en"),
-		Dateline: region.Dateline(placeOf(&s), s.Created, "en")}
+func (p *Pages) item(w wireStory) (string, error) {
+	s, uris := &w.story, []string{}
+	v := itemView{Story: *s, Dir: direction(s.Language), Marks: marksOf(s, p.now()), Places: region.Words(strings.Join(s.Regions, " + "), "en"),
+		Dateline: region.Dateline(placeOf(s), s.Created, "en"), Alerts: alerted(w.alerts[s.URI])}
+	for _, u := range w.under {
+		v.Under = append(v.Under, underView{u.Headline, u.URL, u.Language, direction(u.Language), u.StoredAt.UTC().Format("15:04 MST"), alerted(w.alerts[u.URI])})
+		uris = append(uris, u.URI)
+	}
+	v.Alike = strings.Join(uris, " ")
+	return p.floor.Part("desk/wire", "item", v)
+}
+
+// alerted is what was alerted of a story, and when.
+func alerted(alerts []news.Alert) []alertedView {
+	var out []alertedView
 	for _, a := range alerts {
 		at := a.CreatedAt
 		if !a.ReleasedAt.IsZero() {
 			at = a.ReleasedAt
 		}
-		v.Alerts = append(v.Alerts, alertedView{a.Level.String(), string(a.State), at.UTC().Format("15:04 MST")})
+		out = append(out, alertedView{a.Level.String(), string(a.State), at.UTC().Format("15:04 MST")})
 	}
-	return p.floor.Part("desk/wire", "item", v)
+	return out
 }
 
 // marksOf says what an editor must not overlook, the weightiest first.

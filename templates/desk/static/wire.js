@@ -25,9 +25,9 @@ function add(html) {
   holder.innerHTML = html;
   const story = holder.content.firstElementChild;
   if (!story) return;
-  for (const old of list.children) {
-    if (old.dataset.uri === story.dataset.uri) { old.remove(); break; }
-  }
+  // The same story's earlier version, and what stands under this one now.
+  const replaced = new Set([story.dataset.uri, ...(story.dataset.alike ?? "").split(" ")]);
+  for (const old of [...list.children]) if (replaced.has(old.dataset.uri)) old.remove();
   story.classList.add("fresh");
   list.prepend(story);
   setTimeout(() => story.classList.remove("fresh"), 4000);
