@@ -58,21 +58,17 @@ type Pages struct {
 }
 
 // NewPages makes them; Run feeds the open ones.
-func NewPages(c PagesConfig) (*Pages, error) {
+func NewPages(c PagesConfig) *Pages {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	guard, err := newGuard(c.Now)
-	if err != nil {
-		return nil, err
-	}
-	p := &Pages{accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: guard, aside: c.Aside, trail: c.Trail, replay: c.Replay,
+	p := &Pages{accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay,
 		log: c.Logger.With("component", "desk"), now: c.Now}
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
-	return p, nil
+	return p
 }
 
 // Routes puts the pages on the mux.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
 	"pgregory.net/rapid"
 
 	"dateline/internal/news"
@@ -73,5 +74,10 @@ func TestPasswords(t *testing.T) {
 	}
 	if !isPassword("五つの漢字と十二文字です", hash) || isPassword("五つの漢字と十二文字だ", hash) || isPassword("", hash) || isPassword("x", "no hash") {
 		t.Error("the comparison is wrong")
+	}
+	// A name that does not exist must take as long as one that does.
+	params, _, _, err := argon2id.DecodeHash(nobodysPassword)
+	if err != nil || *params != *passwordCost() {
+		t.Errorf("nobody's password costs %+v, %v", params, err)
 	}
 }

@@ -55,9 +55,11 @@ type wire struct {
 
 	recent []telling // newest first; the loop's own
 	mu     sync.Mutex
-	kept   []wireItem // ascending by StoredAt
-	after  time.Time  // everything stored up to here was handed out
+	kept   []wireItem // everything stored after from, ascending by StoredAt
+	from   time.Time
+	after  time.Time // everything stored up to here was handed out
 	next   chan struct{}
+	begun  chan struct{} // closed after the first look
 	over   chan struct{} // closed when run ends: the open streams end, too
 }
 
@@ -65,7 +67,7 @@ func newWire(s WireStore, render func(wireStory) (string, error),
 	onWake func(string, func()) (func(), error), log *slog.Logger,
 ) *wire {
 	return &wire{store: s, render: render, onWake: onWake, log: log,
-		next: make(chan struct{}), over: make(chan struct{})}
+		next: make(chan struct{}), begun: make(chan struct{}), over: make(chan struct{})}
 }
 
 // run reads the store until ctx ends. A store that fails is asked again.
@@ -119,6 +121,7 @@ func (w *wire) look(ctx context.Context) error {
 			w.recent = append(w.recent, tellingOf(s))
 		}
 		w.hand(nil, after)
+		close(w.begun)
 	}
 	for {
 		stories, err := w.store.StoredSince(ctx, after, wireBatch)
@@ -175,8 +178,12 @@ func (w *wire) items(ctx context.Context, stories []news.Story, under map[string
 func (w *wire) hand(items []wireItem, after time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.from.IsZero() {
+		w.from = after
+	}
 	w.kept = append(w.kept, items...)
 	if extra := len(w.kept) - wireKept; extra > 0 {
+		w.from = w.kept[extra-1].story.StoredAt
 		w.kept = append([]wireItem(nil), w.kept[extra:]...)
 	}
 	w.after = after
@@ -190,6 +197,13 @@ func (w *wire) hand(items []wireItem, after time.Time) {
 // when there is more. Memory reaches back wireKept stories; for what is older,
 // after a restart say, the store is asked, for wireBatch at a time.
 func (w *wire) since(ctx context.Context, after time.Time) (items []wireItem, more <-chan struct{}, err error) {
+	select {
+	case <-w.begun:
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	case <-w.over:
+		return nil, w.over, nil
+	}
 	items, more, known := w.remembered(after)
 	if known {
 		return items, more, nil
@@ -205,7 +219,7 @@ func (w *wire) since(ctx context.Context, after time.Time) (items []wireItem, mo
 func (w *wire) remembered(after time.Time) (items []wireItem, more <-chan struct{}, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if after.Before(w.after) && (len(w.kept) == 0 || after.Before(w.kept[0].story.StoredAt)) {
+	if after.Before(w.from) {
 		return nil, w.next, false
 	}
 	for _, item := range w.kept {
