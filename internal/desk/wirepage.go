@@ -207,10 +207,10 @@ type alertedView struct{ Level, State, At string }
 // item renders one story of the wire.
 func (p *Pages) item(w wireStory) (string, error) {
 	s, uris := &w.story, []string{}
-	v := itemView{Story: *s, Dir: direction(s.Language), Marks: marksOf(s, p.now()), Places: region.Words(strings.Join(s.Regions, " + "), "en"),
-		Dateline: region.Dateline(placeOf(s), s.Created, "en"), Alerts: alerted(w.alerts[s.URI])}
+	v := itemView{Story: *s, Dir: news.Direction(s.Language), Marks: marksOf(s, p.now()), Places: region.Words(strings.Join(s.Regions, " + "), "en"),
+		Dateline: region.Dateline(region.DatelinePlace(s.Regions), s.Created, "en"), Alerts: alerted(w.alerts[s.URI])}
 	for _, u := range w.under {
-		v.Under = append(v.Under, underView{u.Headline, u.URL, u.Language, direction(u.Language), u.StoredAt.UTC().Format("15:04 MST"), alerted(w.alerts[u.URI])})
+		v.Under = append(v.Under, underView{u.Headline, u.URL, u.Language, news.Direction(u.Language), u.StoredAt.UTC().Format("15:04 MST"), alerted(w.alerts[u.URI])})
 		uris = append(uris, u.URI)
 	}
 	v.Alike = strings.Join(uris, " ")
@@ -250,28 +250,4 @@ func marksOf(s *news.Story, now time.Time) []mark {
 		out = append(out, mark{"", "version " + strconv.FormatInt(s.Version, 10)})
 	}
 	return out
-}
-
-// placeOf is the place of a story's dateline: its first country or part of
-// one, else its first place.
-func placeOf(s *news.Story) string {
-	for _, place := range s.Regions {
-		if region.CountryOf(place) != "" {
-			return place
-		}
-	}
-	if len(s.Regions) == 0 {
-		return region.World
-	}
-	return s.Regions[0]
-}
-
-// direction is that of a language's script.
-func direction(lang string) string {
-	script, _ := language.Make(lang).Script()
-	switch script.String() {
-	case "Arab", "Hebr", "Syrc", "Thaa", "Nkoo":
-		return "rtl"
-	}
-	return "ltr"
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
@@ -126,7 +125,7 @@ func (r *Renderer) presentGroup(words email.Vocabulary, w news.Wishes, g Group, 
 		text, lang := story.TextIn(w.Language)
 		view := storyView{Kind: words.Kind(story.Kind), Headline: clip(text.Headline, min(maxHeadline, limit+40)), URL: story.URL,
 			Dateline: dateline(story, lang), Standfirst: clip(text.Standfirst, limit),
-			Lang: lang, Dir: email.Dir(lang), Face: email.FaceOf(lang), Around: email.FaceOf(words.Language)}
+			Lang: lang, Dir: news.Direction(lang), Face: email.FaceOf(lang), Around: email.FaceOf(words.Language)}
 		view.Image = pictureOf(story.Image, smallWidth)
 		if story.Kind == "photo" {
 			view.enlarge(story.Image)
@@ -173,30 +172,7 @@ func clockIn(w news.Wishes, t time.Time) string {
 // dateline opens a story, in the language the story is told in; the dash that
 // ends it is the templates' (there may be nothing to follow it).
 func dateline(story *news.Story, lang string) string {
-	line := strings.TrimRight(region.Dateline(placeOf(story), story.Created, lang), " —")
-	place, rest, found := strings.Cut(line, "،")
-	if last, _ := utf8.DecodeLastRuneInString(place); found && unicode.Is(unicode.Latin, last) {
-		// After a place in Latin letters the day would be set on its far side.
-		line = place + rightToLeftMark + "،" + rest
-	}
-	return line
-}
-
-// rightToLeftMark is invisible; what follows it takes the line's direction.
-const rightToLeftMark = "\u200f"
-
-// placeOf is the place of a story's dateline: its first country or part of
-// one, else its first place.
-func placeOf(story *news.Story) string {
-	for _, place := range story.Regions {
-		if region.CountryOf(place) != "" {
-			return place
-		}
-	}
-	if len(story.Regions) == 0 {
-		return region.World
-	}
-	return story.Regions[0]
+	return strings.TrimRight(region.Dateline(region.DatelinePlace(story.Regions), story.Created, lang), " —")
 }
 
 // headOf is the subject (the lead's headline) and the line that mail programs

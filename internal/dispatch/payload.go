@@ -161,7 +161,7 @@ func (p *payloads) build(lang string, links payloadLinks) notification {
 	r := p.release
 	text := r.Texts[lang]
 	return notification{WebPush: 8030, Mutable: true, Notification: shown{
-		Title: text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: direction(lang),
+		Title: text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: news.Direction(lang),
 		Tag: links.Tag(r.StoryURI), Icon: p.baseURL + "/icons/192.png", Image: r.Image,
 		Timestamp: r.ReleasedAt.UnixMilli(), Silent: false,
 		Renotify:           r.Repair() || p.raised,
@@ -238,16 +238,6 @@ func shorten(s string, over int) string {
 		end = to
 	}
 	return strings.TrimSpace(s[:end]) + "…"
-}
-
-// direction is the writing direction of a language.
-func direction(lang string) string {
-	base, _, _ := strings.Cut(lang, "-")
-	switch base {
-	case "ar", "fa", "he", "ur", "ps", "sd", "ug", "dv", "yi", "ckb":
-		return "rtl"
-	}
-	return "ltr"
 }
 
 // andMore is the end of the one notification that stands for several held

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"golang.org/x/text/language"
-
 	"dateline/internal/news"
 )
 
@@ -126,18 +124,4 @@ func (v Vocabulary) Date(t time.Time) string {
 		"{month}", v.words.Months[t.Month()-1],
 		"{year}", strconv.Itoa(t.Year()),
 	).Replace(v.words.Date)
-}
-
-// Dir is the direction a language (BCP 47) is written in: "rtl" or "ltr".
-func Dir(lang string) string {
-	tag, err := language.Parse(lang)
-	if err != nil {
-		return "ltr"
-	}
-	script, _ := tag.Script()
-	switch script.String() {
-	case "Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm":
-		return "rtl"
-	}
-	return "ltr"
 }

@@ -73,3 +73,13 @@ func languageCloseness(want language.Tag, have string) int {
 // english keeps the matcher's habit of offering English to anybody out of
 // "related": English is offered only when it is the story's own language.
 func english(b language.Base) bool { return b.String() == "en" }
+
+// Direction is the way a language (BCP 47) is written: "rtl" or "ltr".
+func Direction(lang string) string {
+	script, _ := language.Make(lang).Script()
+	switch script.String() {
+	case "Arab", "Hebr", "Thaa", "Syrc", "Nkoo", "Adlm":
+		return "rtl"
+	}
+	return "ltr"
+}

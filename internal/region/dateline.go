@@ -138,3 +138,17 @@ func Abbreviation(local time.Time) string {
 // abbreviation is a line of abbreviations.tsv: it holds while the zone's clock
 // is at this offset.
 type abbreviation struct{ name, offset string }
+
+// DatelinePlace is the place of a story's dateline: its first country or part
+// of one, else its first place.
+func DatelinePlace(places []string) string {
+	for _, place := range places {
+		if CountryOf(place) != "" {
+			return place
+		}
+	}
+	if len(places) == 0 {
+		return World
+	}
+	return places[0]
+}

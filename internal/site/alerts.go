@@ -98,7 +98,7 @@ func lineOf(v view, r news.Release) alertLine {
 	}
 	lang := news.PickLanguage(v.Lang, have, r.Language)
 	text := r.Texts[lang]
-	line := alertLine{ID: r.AlertID, Title: text.Title, Body: text.Body, Lang: lang, Dir: direction(lang), Level: r.Level.String(),
+	line := alertLine{ID: r.AlertID, Title: text.Title, Body: text.Body, Lang: lang, Dir: news.Direction(lang), Level: r.Level.String(),
 		Navigate: r.Navigate}
 	if len(r.Regions) > 0 {
 		line.Dateline = region.Dateline(r.Regions[0], r.ReleasedAt, lang)

@@ -161,12 +161,12 @@ func TestEveryPageInEveryLanguage(t *testing.T) {
 			}
 			page := w.Body.String()
 			wellFormed(t, name, page)
-			if !strings.Contains(page, `<html lang="`+lang+`" dir="`+direction(lang)+`">`) {
+			if !strings.Contains(page, `<html lang="`+lang+`" dir="`+news.Direction(lang)+`">`) {
 				t.Errorf("%s: wrong language or direction", name)
 			}
 		}
 	}
-	if got := direction("ur") + direction("ar") + direction("hi"); got != "rtlrtlltr" {
+	if got := news.Direction("ur") + news.Direction("ar") + news.Direction("hi"); got != "rtlrtlltr" {
 		t.Errorf("directions %s", got)
 	}
 }

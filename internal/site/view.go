@@ -130,7 +130,7 @@ func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
 			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
 	}
 	lang := languageOf(r)
-	v := view{words: s.words, Lang: lang, Dir: direction(lang), Publisher: s.Publisher, Year: s.Now().Year()}
+	v := view{words: s.words, Lang: lang, Dir: news.Direction(lang), Publisher: s.Publisher, Year: s.Now().Year()}
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		v.Here = r.URL.Path
 	}
@@ -178,20 +178,10 @@ func suggested(accept string) string {
 	return fallback
 }
 
-// direction is the writing direction of a language.
-func direction(lang string) string {
-	script, _ := language.Make(lang).Script()
-	switch script.String() {
-	case "Arab", "Hebr", "Syrc", "Thaa", "Nkoo":
-		return "rtl"
-	}
-	return "ltr"
-}
-
 // errorView words the page that says what went wrong.
 func (s *Site) errorView(r *http.Request, status int) web.ErrorView {
 	lang := languageOf(r)
-	v := web.ErrorView{Status: status, Lang: lang, Dir: direction(lang)}
+	v := web.ErrorView{Status: status, Lang: lang, Dir: news.Direction(lang)}
 	for _, phrase := range []struct {
 		key string
 		dst *string
