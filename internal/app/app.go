@@ -162,7 +162,7 @@ func openStore(ctx context.Context, cfg *Config, keys Keys, log *slog.Logger) (*
 		return nil, errors.Join(fmt.Errorf("bring the database's schema up to date: %w", err), s.Close())
 	}
 	if err := s.CheckFingerprints(ctx, keys.fingerprints()); err != nil {
-		return nil, errors.Join(fmt.Errorf("the keys do not belong to this database; bring those it was set up with: %w", err), s.Close())
+		return nil, errors.Join(cfg.strange(ctx, s, keys, err), s.Close())
 	}
 	return s, nil
 }

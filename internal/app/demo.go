@@ -276,6 +276,6 @@ func (d *demo) invite() {
 	d.say("              %s/outbox   the mails", d.app.URL())
 	d.say("              %s/         readers subscribe here", d.app.URL())
 	d.say("  publish     go run ./cmd/dateline --data %s publish FILE   one more", d.app.cfg.Data)
-	d.say("  key         %s (admin key of the API, in %s)", filepath.Join(d.app.cfg.Data, "admin.key"), d.app.cfg.Data)
+	d.say("  key         %s (admin key of the API, in %s)", filepath.Join(d.app.cfg.Data, adminFile), d.app.cfg.Data)
 	d.say("  stop        Ctrl-C")
 }

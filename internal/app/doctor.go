@@ -130,6 +130,9 @@ func (e *examination) keys() (keys Keys, whole bool) {
 		}
 		text, err := e.keyFile(filepath.Join(e.cfg.Data, k.file))
 		switch {
+		case errors.Is(err, os.ErrNotExist) && k.variable != adminKey && e.cfg.hasData():
+			e.say("bad", "keys", "%v", e.cfg.keyMissing(k))
+			whole = false
 		case errors.Is(err, os.ErrNotExist):
 			absent++
 			whole = whole && k.variable == adminKey
@@ -199,7 +202,7 @@ func (e *examination) database(ctx context.Context, keys Keys) {
 		return
 	}
 	if err := s.CompareFingerprints(ctx, keys.fingerprints()); err != nil {
-		e.say("bad", "database", "the keys do not belong to it; bring those it was set up with: %v", err)
+		e.say("bad", "database", "%v", e.cfg.strange(ctx, s, keys, err))
 		return
 	}
 	e.say("ok", "database", "%s, schema %d, and the keys belong to it", s.Engine(), current)

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -11,10 +12,12 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 
 	"dateline/internal/news"
 	"dateline/internal/push"
+	"dateline/internal/store"
 )
 
 // Keys are the secrets of a deployment, ready to use.
@@ -34,14 +37,17 @@ type keyFile struct {
 }
 
 // adminKey is the one key that no stored data depend on.
-const adminKey = "DATELINE_ADMIN_KEY"
+const (
+	adminKey  = "DATELINE_ADMIN_KEY"
+	adminFile = "admin.key"
+)
 
 func keyFiles() []keyFile {
 	return []keyFile{
 		{"DATELINE_VAPID_KEY", "vapid.key", freshVAPID},
 		{"DATELINE_LINK_KEY", "link.key", fresh32},
 		{"DATELINE_SEAL_KEY", "seal.key", fresh32},
-		{adminKey, "admin.key", fresh32},
+		{adminKey, adminFile, fresh32},
 	}
 }
 
@@ -73,15 +79,26 @@ func FreshKeys() (string, error) {
 }
 
 // LoadKeys takes each key from the configuration, else from its file in the
-// data folder, else makes a fresh one there (0600). Every fault is reported.
+// data folder, else makes a fresh one there (0600); beside a database only the
+// admin key, since its data were sealed and signed with the others. Every fault
+// is reported.
 func LoadKeys(c *Config) (Keys, error) {
 	set := c.keyTexts()
 	var problems news.Problems
+	// Looked at before the keys are: a first start beside us makes keys first.
+	setUp := c.hasData()
 	for _, k := range keyFiles() {
 		if set[k.variable] != "" {
 			continue
 		}
-		v, err := keyFromFile(filepath.Join(c.Data, k.file), k.fresh)
+		fresh := k.fresh
+		if setUp && k.variable != adminKey {
+			fresh = func() (string, error) { return "", errNoKey }
+		}
+		v, err := keyFromFile(filepath.Join(c.Data, k.file), fresh)
+		if errors.Is(err, errNoKey) {
+			err = c.keyMissing(k)
+		}
 		problems.Take(k.variable, err)
 		set[k.variable] = v
 	}
@@ -90,6 +107,24 @@ func LoadKeys(c *Config) (Keys, error) {
 	}
 	keys, problems := parseKeys(set)
 	return keys, problems.Err()
+}
+
+// errNoKey: the file is absent or empty, and no fresh key may take its place.
+var errNoKey = errors.New("no key")
+
+// hasData reports whether the data folder has a database with something in it.
+func (c *Config) hasData() bool {
+	if !c.embedded() {
+		return false
+	}
+	info, err := os.Stat(filepath.Join(c.Data, databaseFile))
+	return err == nil && info.Size() > 0
+}
+
+// keyMissing says of a key that the folder's database was set up with where it
+// can be had.
+func (c *Config) keyMissing(k keyFile) error {
+	return fmt.Errorf("%s is missing; the database in %s was set up with it: restore it from the backup", k.file, c.Data)
 }
 
 // keyTexts are the keys of the configuration by their variables; "" : not set.
@@ -125,7 +160,7 @@ func keyFromFile(path string, fresh func() (string, error)) (string, error) {
 	raw, err := os.ReadFile(filepath.Clean(path))
 	switch {
 	case err == nil && len(strings.TrimSpace(string(raw))) == 0:
-		return "", fmt.Errorf("%s is empty; restore it from the backup, or remove it to start with new keys", path)
+		return "", fmt.Errorf("%s is empty; restore it from the backup", path)
 	case err == nil:
 		return strings.TrimSpace(string(raw)), nil
 	case !errors.Is(err, fs.ErrNotExist):
@@ -204,4 +239,41 @@ func (k Keys) fingerprints() map[string]string {
 		"DATELINE_LINK_KEY":  of("link", k.Link),
 		"DATELINE_SEAL_KEY":  of("seal", k.Seal),
 	}
+}
+
+// strange explains keys that are not the database's. Where one came from the
+// environment and the folder's own file fits, the way out is to unset it.
+func (c *Config) strange(ctx context.Context, s *store.Store, keys Keys, err error) error {
+	var invalid *news.InvalidError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	var problems news.Problems
+	for _, p := range invalid.Problems {
+		for _, k := range keyFiles() {
+			if k.variable == p.Path && c.keyTexts()[k.variable] != "" && c.fileFits(ctx, s, keys, k) {
+				p.Message = fmt.Sprintf("is not the key this database is used with; unset %s: the folder's %s fits", k.variable, k.file)
+			}
+		}
+		problems = append(problems, p)
+	}
+	return fmt.Errorf("the keys do not belong to this database; bring those it was set up with: %w", problems.Err())
+}
+
+// fileFits reports whether the key in the folder's file is the database's.
+func (c *Config) fileFits(ctx context.Context, s *store.Store, keys Keys, k keyFile) bool {
+	text, err := keyFromFile(filepath.Join(c.Data, k.file), func() (string, error) { return "", errNoKey })
+	if err != nil {
+		return false
+	}
+	own, problems := parseKeys(map[string]string{k.variable: text})
+	if problems.Err() != nil {
+		return false
+	}
+	prints := keys.fingerprints()
+	prints[k.variable] = own.fingerprints()[k.variable]
+	var invalid *news.InvalidError
+	err = s.CompareFingerprints(ctx, prints)
+	return err == nil || errors.As(err, &invalid) &&
+		!slices.ContainsFunc(invalid.Problems, func(p news.Problem) bool { return p.Path == k.variable })
 }
