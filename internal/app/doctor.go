@@ -46,8 +46,12 @@ func (e *examination) say(grade, what, words string, args ...any) {
 func Doctor(ctx context.Context, cfg Config, loadErr error, out io.Writer) error {
 	e := &examination{cfg: &cfg, out: out, resolver: net.DefaultResolver}
 	e.configuration(loadErr)
-	e.unknown(os.Environ())
-	e.placeholders()
+	for _, n := range cfg.notes(os.Environ()) {
+		e.say("note", n.what, "%s", n.words)
+	}
+	if cfg.VAPIDSubject == "" {
+		e.say("note", "push", "DATELINE_VAPID_SUBJECT is not set and the base URL is not https: Apple's push service is off")
+	}
 	if keys, whole := e.keys(); whole {
 		e.database(ctx, keys)
 		e.push(ctx, keys)
@@ -74,45 +78,6 @@ func (e *examination) configuration(err error) {
 	default:
 		e.say("bad", "configuration", "%v", err)
 	}
-}
-
-// unknown names variables that look like ours and are not: a misspelt one is
-// otherwise as good as none.
-func (e *examination) unknown(environ []string) {
-	known := map[string]bool{}
-	for _, v := range Variables() {
-		known[v.Name] = true
-		if v.Secret {
-			known[v.Name+"_FILE"] = true
-		}
-	}
-	for _, setting := range environ {
-		if name, _, _ := strings.Cut(setting, "="); strings.HasPrefix(name, "DATELINE_") && !known[name] {
-			e.say("note", "configuration", "%s is not a setting: misspelt? `dateline doctor --help` lists them", name)
-		}
-	}
-}
-
-// placeholders complains of defaults that readers would see.
-func (e *examination) placeholders() {
-	if e.cfg.BaseURL == "" {
-		e.say("note", "base URL", "DATELINE_BASE_URL is not set: links lead to the listener's own address")
-	} else if !strings.HasPrefix(e.cfg.BaseURL, "https://") {
-		e.say("note", "base URL", "is not https: browsers allow push only on https pages (and on localhost)")
-	}
-	if e.cfg.Publisher.Name == "Dateline" || len(e.cfg.Publisher.Address) == 0 {
-		e.say("note", "imprint", "set DATELINE_PUBLISHER_NAME, …_ID and …_ADDRESS: mails name no publisher one could write to")
-	}
-	if e.placeholderSender() {
-		e.say("note", "sender", "set DATELINE_MAIL_FROM: mails come from a placeholder")
-	}
-	if e.cfg.VAPIDSubject == "" {
-		e.say("note", "push", "DATELINE_VAPID_SUBJECT is not set and the base URL is not https: Apple's push service is off")
-	}
-}
-
-func (e *examination) placeholderSender() bool {
-	return strings.HasSuffix(e.cfg.MailFrom.Address, "@dateline.example")
 }
 
 // keys reads the keys without making any. They are whole when all but the admin
@@ -291,7 +256,7 @@ func (e *examination) mail(ctx context.Context) {
 		conn.Close()
 		e.say("ok", "mail", "the server can be reached")
 	}
-	if e.placeholderSender() {
+	if e.cfg.placeholderSender() {
 		return // noted above; its domain is nobody's
 	}
 	_, domain, _ := strings.Cut(e.cfg.MailFrom.Address, "@")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"time"
 )
@@ -12,6 +13,9 @@ import (
 // Serve is `dateline serve`: it runs until ctx ends and stops in order.
 func Serve(ctx context.Context, cfg Config, logTo io.Writer) error {
 	log := slog.New(slog.NewJSONHandler(logTo, &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: readable}))
+	for _, n := range cfg.notes(os.Environ()) {
+		log.Warn(n.words, "component", "app", "about", n.what)
+	}
 	began := time.Now()
 	a, err := Open(ctx, cfg, log)
 	if err != nil {

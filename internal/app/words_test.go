@@ -3,6 +3,8 @@ package app
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -23,15 +25,31 @@ func TestFolded(t *testing.T) {
 	}
 }
 
-func TestDoctorNamesMisspeltSettings(t *testing.T) {
+// TestMisspeltSettingsAreNamed, by the doctor and at the start of serve, and
+// are no fault.
+func TestMisspeltSettingsAreNamed(t *testing.T) {
 	var out bytes.Buffer
-	e := &examination{cfg: &Config{}, out: &out}
-	e.unknown([]string{"DATELINE_LISTN=:1", "DATELINE_LISTEN=:1", "DATELINE_LINK_KEY_FILE=x", "DATELINE_HOLD_FILE=x", "PATH=x"})
-	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "DATELINE_LISTN ") || !strings.Contains(text, "DATELINE_HOLD_FILE ") {
-		t.Errorf("the doctor says %q", text)
+	for _, n := range unknownSettings([]string{"DATELINE_LISTN=:1", "DATELINE_LISTEN=:1", "DATELINE_LINK_KEY_FILE=x", "DATELINE_HOLD_FILE=x", "PATH=x"}) {
+		fmt.Fprintln(&out, n.words)
 	}
-	if e.bad != 0 {
-		t.Error("a name that only looks like ours is a fault")
+	if text := out.String(); strings.Count(text, "\n") != 2 || !strings.Contains(text, "DATELINE_LISTN ") || !strings.Contains(text, "DATELINE_HOLD_FILE ") {
+		t.Errorf("the notes are %q", text)
+	}
+}
+
+func TestBaseURLIsNoted(t *testing.T) {
+	for url, want := range map[string]bool{
+		"https://alerts.example.org": false, "http://alerts.example.org": true, "http://localhost:8080": false,
+		"http://127.0.0.1:8080": false, "http://[::1]:8080": false, "http://10.0.0.7": true,
+	} {
+		c, err := Load(settings("DATELINE_BASE_URL=" + url))
+		if err != nil {
+			t.Fatal(err)
+		}
+		noted := slices.ContainsFunc(c.notes(nil), func(n note) bool { return n.what == "base URL" })
+		if noted != want {
+			t.Errorf("%s: %v", url, c.notes(nil))
+		}
 	}
 }
 
