@@ -2,6 +2,8 @@ package app_test
 
 import (
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -38,5 +40,27 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	out, err := p.run("", "demo", "--once", "--listen", taken.Addr().String())
 	if err == nil || !strings.Contains(out, "--listen") {
 		t.Errorf("a demo on a port that is taken: %v\n%s", err, out)
+	}
+}
+
+// TestServeOnADemosFolder is refused: the next demo would empty it. What is
+// misspelt is named before anything else can go wrong.
+func TestServeOnADemosFolder(t *testing.T) {
+	p := newProgram(t, nil, nil, "DATELINE_BASEURL=https://alerts.example.org")
+	folder := filepath.Join(p.folder, "data")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "this-is-a-dateline-demo"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := p.run("", "serve")
+	if err == nil {
+		t.Error("it serves")
+	}
+	for _, want := range []string{"is a demo's folder", "--data", "DATELINE_BASEURL is not a setting"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("serve does not say %q:\n%s", want, out)
+		}
 	}
 }

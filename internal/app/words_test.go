@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -63,6 +64,31 @@ func TestNoDatabaseIsMadeByLooking(t *testing.T) {
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), cfg.Data) || out.Len() > 0 {
 			t.Errorf("%s: %v, %q", name, err, out.String())
+		}
+	}
+}
+
+// TestWelcome: a person at a terminal learns where to go.
+func TestWelcome(t *testing.T) {
+	listener := func() net.Listener {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = l.Close() })
+		return l
+	}
+	a := &App{cfg: Config{Data: "data"}, public: listener()}
+	site := a.URL()
+	for _, want := range []string{site + " ", site + "/desk ", "data/admin.key"} {
+		if !strings.Contains(a.welcome(), want) {
+			t.Errorf("%q does not say %q", a.welcome(), want)
+		}
+	}
+	a.deskDoor, a.cfg.AdminKey = listener(), "a key of the environment"
+	for _, want := range []string{"http://" + a.deskDoor.Addr().String() + "/desk ", "DATELINE_ADMIN_KEY"} {
+		if !strings.Contains(a.welcome(), want) || strings.Contains(a.welcome(), a.cfg.AdminKey) {
+			t.Errorf("%q does not say %q", a.welcome(), want)
 		}
 	}
 }
