@@ -116,12 +116,14 @@ func (c demoCommand) Run(s *surroundings) error {
 }
 
 type publishCommand struct {
-	Files []string `arg:"" help:"Story files (JSON, one story or a list); - for standard input." name:"file"`
+	Files   []string `arg:"" optional:"" help:"Story files (JSON, one story or a list); - for standard input." name:"file"`
+	Example bool     `help:"Print a story of this moment, ready to be published, and publish nothing."`
 }
 
 func (publishCommand) Help() string {
 	return "Every file is checked first; with a fault in any of them nothing is published. Stories go to NATS_URL, or to the " +
-		"embedded NATS of the dateline that runs on the data folder. The schema is at /schema/story.json of a running dateline."
+		"embedded NATS of the dateline that runs on the data folder. Fields that no story has, and stories too old to raise an " +
+		"alert by themselves, are warned of and published. To begin with: `dateline publish --example > story.json`. The schema is at /schema/story.json of a running dateline."
 }
 
 func (c publishCommand) Run(s *surroundings) error {
@@ -129,7 +131,20 @@ func (c publishCommand) Run(s *surroundings) error {
 	if err != nil {
 		return err
 	}
-	return app.Publish(s.ctx, &cfg, c.Files, os.Stdin, os.Stdout)
+	switch {
+	case c.Example && len(c.Files) > 0:
+		return news.Invalid("--example", "prints a story and publishes none: leave the files away")
+	case c.Example:
+		body, err := app.ExampleStory(time.Now(), cfg.StoryHosts)
+		if err != nil {
+			return err
+		}
+		_, err = os.Stdout.Write(body)
+		return err
+	case len(c.Files) == 0:
+		return news.Invalid("FILE", "is required: a story, or - for standard input; `dateline publish --example` prints one")
+	}
+	return app.Publish(s.ctx, &cfg, c.Files, os.Stdin, os.Stdout, os.Stderr)
 }
 
 type doctorCommand struct{}

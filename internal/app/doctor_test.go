@@ -161,7 +161,7 @@ func TestDoctorKnowsADeadServe(t *testing.T) {
 	if e.bad != 0 || !strings.Contains(out.String(), "not running on "+c.Data) {
 		t.Error(out.String())
 	}
-	err := Publish(t.Context(), &c, nil, nil, &out)
+	err := Publish(t.Context(), &c, nil, nil, &out, &out)
 	if err == nil || !strings.Contains(err.Error(), "dateline serve") {
 		t.Errorf("publish says %v", err)
 	}
