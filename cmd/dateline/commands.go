@@ -100,7 +100,7 @@ type demoCommand struct {
 	Once    bool   `help:"Exit after the account: 0 when everybody who should have got the alert did, and nobody else."`
 	Devices int    `help:"Simulated phones." default:"10000"`
 	Readers int    `help:"Simulated digest readers." default:"500"`
-	Listen  string `help:"Listen address (127.0.0.1:8080)." default:"127.0.0.1:8080" placeholder:"HOST:PORT"`
+	Listen  string `help:"Listen address (127.0.0.1:8080; with --once a free port)." placeholder:"HOST:PORT"`
 }
 
 func (demoCommand) Help() string {

@@ -67,6 +67,8 @@ type Config struct {
 	Publisher    Publisher
 
 	LogLevel slog.Level
+
+	demo bool // the environment plays no part: nobody is told to set a variable
 }
 
 // Files in the data folder: SQLite's, and the lock of the process that serves it.

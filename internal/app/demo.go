@@ -24,7 +24,7 @@ type DemoOptions struct {
 	Once    bool
 	Devices int
 	Readers int
-	Listen  string
+	Listen  string // "" : 127.0.0.1:8080, or with Once a free port
 	Folder  string // "" : ./demo-data, or a folder that is removed with Once
 	Out     io.Writer
 	// Seed makes the same readers every time.
@@ -52,14 +52,14 @@ type demo struct {
 
 // Demo runs the demo: it ends after the account with Once, else with ctx.
 func Demo(ctx context.Context, o DemoOptions) (err error) {
+	if err := o.complete(); err != nil {
+		return err
+	}
 	folder, remove, err := demoFolder(o)
 	if err != nil {
 		return err
 	}
 	defer remove()
-	if o.Seed == 0 {
-		o.Seed = 142
-	}
 	d := &demo{DemoOptions: o, first: map[string]time.Time{}, arrived: make(chan struct{}, 1),
 		progress: NewProgress(o.Out, "starting")}
 	if err := d.startServices(); err != nil {
@@ -81,7 +81,9 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		if err := d.day(ctx); err != nil || o.Once {
 			return err
 		}
-		d.invite()
+		if err := d.invite(); err != nil {
+			return err
+		}
 		<-ctx.Done()
 		return nil
 	})
@@ -89,6 +91,27 @@ func Demo(ctx context.Context, o DemoOptions) (err error) {
 		return err
 	}
 	return d.account.verdict()
+}
+
+// complete checks the options and fills in what was left open.
+func (o *DemoOptions) complete() error {
+	var problems news.Problems
+	if o.Devices < 0 {
+		problems.Add("--devices", "must be 0 or more")
+	}
+	if o.Readers < 0 {
+		problems.Add("--readers", "must be 0 or more")
+	}
+	switch {
+	case o.Listen == "" && o.Once: // nobody opens its pages
+		o.Listen = "127.0.0.1:0"
+	case o.Listen == "":
+		o.Listen = "127.0.0.1:8080"
+	}
+	if o.Seed == 0 {
+		o.Seed = 142
+	}
+	return problems.Err()
 }
 
 // alongside runs the program and what is shown of it; when either ends, so does
@@ -222,7 +245,7 @@ func (d *demo) config(folder string) Config {
 		panic(err)
 	}
 	cfg.Data, cfg.Listen, cfg.OpsListen = folder, d.Listen, "127.0.0.1:0"
-	cfg.Policies = auto
+	cfg.Policies, cfg.demo = auto, true
 	cfg.VAPIDSubject = "https://dateline.example"
 	cfg.Publisher = Publisher{Name: "SNOWLAND s.r.o.", ID: "06691200",
 		Address: []string{"Na okraji 381/41, Veleslavín", "162 00 Praha 6", "Czech Republic"}}
@@ -270,12 +293,33 @@ func (d *demo) shown(_ *simulate.Phone, m simulate.Delivery) {
 	}
 }
 
-func (d *demo) invite() {
+// invite says what can be done with a demo that stays up. The story it names is
+// made now: one of six hours ago would raise nothing.
+func (d *demo) invite() error {
+	story, err := ExampleStory(time.Now(), nil)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(d.app.cfg.Data, exampleFile)
+	if err := os.WriteFile(path, story, 0o600); err != nil {
+		return err
+	}
 	d.say("")
 	d.say("  open        %s/phones   what every phone shows", d.app.URL())
 	d.say("              %s/outbox   the mails", d.app.URL())
 	d.say("              %s/         readers subscribe here", d.app.URL())
-	d.say("  publish     go run ./cmd/dateline --data %s publish FILE   one more", d.app.cfg.Data)
-	d.say("  key         %s (admin key of the API, in %s)", filepath.Join(d.app.cfg.Data, adminFile), d.app.cfg.Data)
+	d.say("  publish     one more story, and see it arrive at /phones:")
+	// Not folded: a command is copied.
+	d.progress.Line(fmt.Sprintf("              %s --data %s publish %s", command(os.Args[0]), d.app.cfg.Data, path))
+	d.say("  key         %s (admin key of the API)", filepath.Join(d.app.cfg.Data, adminFile))
 	d.say("  stop        Ctrl-C")
+	return nil
+}
+
+// command is how this program was called; `go run` gives it a name of its own.
+func command(name string) string {
+	if strings.Contains(filepath.ToSlash(name), "/go-build") {
+		return "go run ./cmd/dateline"
+	}
+	return name
 }

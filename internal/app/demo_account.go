@@ -53,9 +53,10 @@ func (d *demo) tell(ctx context.Context) error {
 		count++
 		others.Add(figures[r.ID].Counts)
 	}
-	d.say("  notices     %d more alerts: %d accepted, %d held back for quiet hours", count, others.Accepted, others.Held)
+	d.say("  notices     %s: %d accepted, %d held back for quiet hours", number(count, "more alert", "more alerts"), others.Accepted, others.Held)
 	if p50, ok := median(d.account.latencies); ok {
-		d.say("  latency     acknowledged to first phone showing it: p50 %s over %d alerts", round(p50), len(d.account.latencies))
+		d.say("  latency     acknowledged to first phone showing it: p50 %s over %s (simulated)", round(p50),
+			number(len(d.account.latencies), "alert", "alerts"))
 	}
 	return nil
 }
@@ -69,9 +70,17 @@ func (d *demo) tellBreaking(ctx context.Context, r news.Release, f news.ReleaseF
 	d.say("  breaking    %s %s", region.Dateline(story.Regions[0], story.Created, "en"), r.Texts[r.Language].Title)
 	d.say("              %s to %s: matched %d of %d, accepted %d, gone %d, held %d", r.Level, region.Words(r.Audience, "en"),
 		c.Intended, len(d.phones), c.Accepted, c.Gone, c.Held)
-	d.say("              first %s · 50 %% in %s · 90 %% in %s · 99 %% in %s (simulated push services on this machine)",
-		round(t.First.Sub(r.ReleasedAt)), round(t.Quantile(0.5)), round(t.Quantile(0.9)), round(t.Quantile(0.99)))
+	d.say("              %s", times(r.ReleasedAt, t))
 	return nil
+}
+
+// times says how soon an alert was accepted.
+func times(released time.Time, t *news.Timing) string {
+	if t.First.IsZero() {
+		return "no phone was there to take it"
+	}
+	return fmt.Sprintf("first %s · 50 %% in %s · 90 %% in %s · 99 %% in %s (simulated push services on this machine)",
+		round(t.First.Sub(released)), round(t.Quantile(0.5)), round(t.Quantile(0.9)), round(t.Quantile(0.99)))
 }
 
 // sent lists the releases of the day and how they went.

@@ -19,7 +19,7 @@ const recent = 6 * time.Hour
 // loadPhones makes the phones, with the wishes of their owners, and stores
 // their subscriptions.
 func (d *demo) loadPhones(ctx context.Context) error {
-	d.task(fmt.Sprintf("loading %d phones", d.Devices))
+	d.task("loading " + number(d.Devices, "phone", "phones"))
 	now := time.Now()
 	readers := newPeople(d.Seed)
 	for i, service := range d.services {
@@ -62,7 +62,7 @@ func (d *demo) loadPhones(ctx context.Context) error {
 		if size.Active < len(d.phones) {
 			return false, nil
 		}
-		d.say("  audience    %d phones with %d distinct preferences", size.Active, size.Preferences)
+		d.say("  audience    %s with %s", number(size.Active, "phone", "phones"), number(size.Preferences, "distinct preference", "distinct preferences"))
 		return true, nil
 	})
 }
@@ -79,7 +79,7 @@ func (d *demo) loadReaders(ctx context.Context) error {
 		return fmt.Errorf("load readers: %w", err)
 	}
 	d.show.SetReaders(list)
-	d.say("              %d digest readers, confirmed", d.Readers)
+	d.say("              %s, confirmed", number(d.Readers, "digest reader", "digest readers"))
 	return nil
 }
 
@@ -129,6 +129,7 @@ func (d *demo) publishDay(ctx context.Context, entries []newsroom.Entry) error {
 	}
 	d.progress.Done()
 	d.say("  newsroom    %d story events published through NATS and stored", d.account.stories)
+	d.say("  policy      auto: nobody has to agree here before an alert goes out")
 	return d.tell(ctx)
 }
 

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
+
+	"dateline/internal/news"
 )
 
 // TestDemoFolder: a demo empties its own folder, also one that it was killed
@@ -73,5 +77,52 @@ func TestDemoEndsWithItsProgram(t *testing.T) {
 	cancel()
 	if err := alongside(ctx, runs, waits); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+// TestTimes: an alert that nobody was there to take has no times.
+func TestTimes(t *testing.T) {
+	now := time.Now()
+	var none, one news.Timing
+	one.Record(now, now.Add(20*time.Millisecond))
+	if got := times(now, &none); got != "no phone was there to take it" {
+		t.Errorf("none: %q", got)
+	}
+	if got := times(now, &one); !strings.HasPrefix(got, "first 20ms") {
+		t.Errorf("one: %q", got)
+	}
+}
+
+func TestDemoOptions(t *testing.T) {
+	for name, c := range map[string]struct {
+		o      DemoOptions
+		listen string
+		ok     bool
+	}{
+		"once":           {DemoOptions{Once: true}, "127.0.0.1:0", true},
+		"stays up":       {DemoOptions{}, "127.0.0.1:8080", true},
+		"asked for":      {DemoOptions{Once: true, Listen: "127.0.0.1:8081"}, "127.0.0.1:8081", true},
+		"less than none": {DemoOptions{Devices: -1, Readers: -1}, "127.0.0.1:8080", false},
+	} {
+		if err := c.o.complete(); (err == nil) != c.ok || c.o.Listen != c.listen {
+			t.Errorf("%s: %v, listens on %s", name, err, c.o.Listen)
+		}
+	}
+}
+
+func TestOtherPort(t *testing.T) {
+	for _, c := range []struct {
+		demo             bool
+		flag, addr, want string
+	}{
+		{true, "--listen", "127.0.0.1:8080", "--listen 127.0.0.1:8081"},
+		{false, "--listen", ":8080", "--listen :8081 (or DATELINE_X)"},
+		{false, "", "127.0.0.1:8090", "DATELINE_X=127.0.0.1:8091"},
+		{false, "", "127.0.0.1:65535", "DATELINE_X=127.0.0.1:65534"},
+	} {
+		a := &App{cfg: Config{demo: c.demo}}
+		if got := a.otherPort("DATELINE_X", c.flag, c.addr); got != c.want {
+			t.Errorf("%s: %q, want %q", c.addr, got, c.want)
+		}
 	}
 }

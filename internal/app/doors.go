@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/pprof"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -18,13 +19,13 @@ import (
 // the start, and ":0" has its number when the base URL is made.
 func (a *App) openDoors(context.Context) error {
 	var err error
-	listen := func(name, flag, addr string) net.Listener {
+	listen := func(name, flag, addr string) net.Listener { // flag "": the variable alone
 		if addr == "" || err != nil {
 			return nil
 		}
 		var l net.Listener
 		if l, err = net.Listen("tcp", addr); err != nil {
-			err = fmt.Errorf("%w: is there another program on the port? %s chooses another", err, flag)
+			err = fmt.Errorf("%w: is there another program on the port? %s chooses another", err, a.otherPort(name, flag, addr))
 			return nil
 		}
 		a.onClose(name, func() error {
@@ -35,12 +36,32 @@ func (a *App) openDoors(context.Context) error {
 		})
 		return l
 	}
-	a.public = listen("DATELINE_LISTEN", "--listen (or DATELINE_LISTEN)", a.cfg.Listen)
-	a.ops = listen("DATELINE_OPS_LISTEN", "--ops-listen (or DATELINE_OPS_LISTEN)", a.cfg.OpsListen)
+	a.public = listen("DATELINE_LISTEN", "--listen", a.cfg.Listen)
+	a.ops = listen("DATELINE_OPS_LISTEN", "--ops-listen", a.cfg.OpsListen)
 	if a.cfg.Has(RoleDesk) {
-		a.deskDoor = listen("DATELINE_DESK_LISTEN", "DATELINE_DESK_LISTEN", a.cfg.DeskListen)
+		a.deskDoor = listen("DATELINE_DESK_LISTEN", "", a.cfg.DeskListen)
 	}
 	return err
+}
+
+// otherPort is how to ask for the port beside one that is taken.
+func (a *App) otherPort(name, flag, addr string) string {
+	if host, port, err := net.SplitHostPort(addr); err == nil {
+		if n, err := strconv.Atoi(port); err == nil {
+			beside := n + 1
+			if beside > 65535 {
+				beside = n - 1
+			}
+			addr = net.JoinHostPort(host, strconv.Itoa(beside))
+		}
+	}
+	switch {
+	case flag == "":
+		return name + "=" + addr
+	case a.cfg.demo:
+		return flag + " " + addr
+	}
+	return fmt.Sprintf("%s %s (or %s)", flag, addr, name)
 }
 
 // publicRoutes is what the public listener answers. With a desk listener the

@@ -23,7 +23,7 @@ func lockFolder(folder string) (unlock func(), err error) {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
 		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("another dateline uses the data folder %s; stop it, or set DATELINE_DATA to another folder", folder)
+			return nil, fmt.Errorf("another dateline uses the data folder %s; stop it, or choose another folder with --data (or DATELINE_DATA)", folder)
 		}
 		return nil, fmt.Errorf("the data folder can't be locked: %w", err)
 	}
