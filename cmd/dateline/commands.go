@@ -338,7 +338,9 @@ func (s *surroundings) importing(file, what string, do func(app.Import, context.
 	progress := app.NewProgress(os.Stderr, "importing "+what)
 	result, err := do(app.Import{Config: &cfg, File: file, Stdin: os.Stdin, Out: os.Stdout, Progress: progress}, s.ctx)
 	progress.Done()
-	fmt.Fprintf(os.Stdout, "%d lines: %d stored, %d rejected\n", result.Lines, result.Stored, result.Rejected)
+	if err == nil || result.Lines > 0 {
+		fmt.Fprintf(os.Stdout, "%d lines: %d stored, %d rejected\n", result.Lines, result.Stored, result.Rejected)
+	}
 	if err == nil && result.Stored == 0 && result.Rejected > 0 {
 		return errors.New("every line was rejected; nothing is stored")
 	}

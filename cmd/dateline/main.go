@@ -91,13 +91,13 @@ func report(err error) int {
 		if !found {
 			what = ""
 		}
-		fmt.Fprintf(os.Stderr, "dateline: %s%d things need mending:\n", what, len(invalid.Problems))
+		fmt.Fprintf(os.Stderr, "dateline: %s%d things need mending:\n", app.Plain(what), len(invalid.Problems))
 		for _, p := range invalid.Problems {
-			fmt.Fprintf(os.Stderr, "  %s: %s\n", p.Path, p.Message)
+			fmt.Fprintf(os.Stderr, "  %s: %s\n", p.Path, app.Plain(p.Message))
 		}
 		return 2
 	}
-	fmt.Fprintln(os.Stderr, "dateline:", err)
+	fmt.Fprintln(os.Stderr, "dateline:", app.Plain(err.Error()))
 	if errors.Is(err, news.ErrInvalid) {
 		return 2
 	}

@@ -153,10 +153,7 @@ func openStore(ctx context.Context, cfg *Config, keys Keys, log *slog.Logger) (*
 	s, err := store.Open(ctx, store.Config{URL: cfg.storeURL(), SealKey: keys.Seal, VAPIDKeyID: keys.VAPID.KeyID(),
 		Logger: log})
 	if err != nil {
-		if !cfg.embedded() {
-			return nil, fmt.Errorf("DATABASE_URL: the database can't be opened: %w", err)
-		}
-		return nil, fmt.Errorf("open the database: %w", err)
+		return nil, cfg.storeFault(err)
 	}
 	if err := s.Migrate(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("bring the database's schema up to date: %w", err), s.Close())
@@ -170,10 +167,7 @@ func openStore(ctx context.Context, cfg *Config, keys Keys, log *slog.Logger) (*
 func (a *App) openBus(ctx context.Context) error {
 	b, err := bus.Open(ctx, bus.Config{URL: a.cfg.NATSURL, Dir: filepath.Join(a.cfg.Data, "nats"), Logger: a.log})
 	if err != nil {
-		if a.cfg.NATSURL != "" {
-			return fmt.Errorf("NATS_URL: %w", err)
-		}
-		return fmt.Errorf("open NATS: %w", err)
+		return a.cfg.natsFault(err)
 	}
 	a.bus = b
 	a.onClose("NATS", func() error { b.Close(); return nil })

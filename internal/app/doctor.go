@@ -37,7 +37,7 @@ func (e *examination) say(grade, what, words string, args ...any) {
 		e.bad++
 	}
 	mark := map[string]string{"ok": "  ok  ", "note": " note ", "bad": "MEND  "}[grade]
-	fmt.Fprintf(e.out, "%s %-14s %s\n", mark, what, fmt.Sprintf(words, args...))
+	fmt.Fprintf(e.out, "%s %-14s %s\n", mark, what, Plain(fmt.Sprintf(words, args...)))
 }
 
 // Doctor runs the checks of the start and those that need the network, and
@@ -150,7 +150,7 @@ func (e *examination) database(ctx context.Context, keys Keys) {
 	}
 	s, err := store.Open(ctx, store.Config{URL: e.cfg.storeURL(), SealKey: keys.Seal, VAPIDKeyID: keys.VAPID.KeyID(), Logger: discard()})
 	if err != nil {
-		e.say("bad", "database", "can't be opened; see DATABASE_URL or DATELINE_DATA: %v", err)
+		e.say("bad", "database", "%v", e.cfg.storeFault(err))
 		return
 	}
 	defer s.Close() //nolint:errcheck // what was written is committed
@@ -222,7 +222,7 @@ func (e *examination) nats(ctx context.Context) {
 		return
 	}
 	if err != nil {
-		e.say("bad", "NATS", "%v", err)
+		e.say("bad", "NATS", "%v", e.cfg.natsFault(err))
 		return
 	}
 	defer b.Close()

@@ -32,12 +32,22 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 			}
 		}
 	}
+	elsewhere := newProgram(t, nil, nil, "NATS_URL=nats://127.0.0.1:1", "DATABASE_URL=postgres://u:p@127.0.0.1:1/x?sslmode=disable")
+	keys, err := elsewhere.run("", "keys")
+	if err != nil {
+		t.Fatal(err)
+	}
+	elsewhere.env = append(elsewhere.env, strings.Fields(keys)...)
+	out, err := elsewhere.run("", "alert", "list")
+	if err == nil || !strings.Contains(out, "start it, or mend the address: dial tcp") || strings.Contains(out, "store.") {
+		t.Errorf("a database that is not there: %v\n%s", err, out)
+	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	out, err := p.run("", "demo", "--once", "--listen", taken.Addr().String())
+	out, err = p.run("", "demo", "--once", "--listen", taken.Addr().String())
 	if err == nil || !strings.Contains(out, "--listen") {
 		t.Errorf("a demo on a port that is taken: %v\n%s", err, out)
 	}

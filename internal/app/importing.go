@@ -169,7 +169,7 @@ func (im Import) note(result *ImportResult, line int, fault error) {
 	}
 	result.Rejected++
 	im.Progress.Done() // its line must not be in the way of this one
-	fmt.Fprintf(im.Out, "line %d rejected: %v\n", line, fault)
+	fmt.Fprintf(im.Out, "line %d rejected: %s\n", line, Plain(fault.Error()))
 }
 
 func (im Import) open() (io.ReadCloser, int64, error) {

@@ -187,6 +187,9 @@ func deskURL(cfg *Config) string {
 func AddAPIKey(ctx context.Context, cfg *Config, editor string, scopes []string, lasts time.Duration, out io.Writer) error {
 	return withDesk(ctx, cfg, func(_ *desk.Service, room desk.Newsroom) error {
 		secret, key, err := desk.AddAPIKey(ctx, room, desk.KeyWish{Editor: editor, Scopes: scopes, Life: lasts}, time.Now().UTC())
+		if errors.Is(err, news.ErrNotFound) {
+			return fmt.Errorf("there is no editor %s; `dateline editor list` names them", editor)
+		}
 		if err != nil {
 			return err
 		}
@@ -232,7 +235,7 @@ func StepAlert(ctx context.Context, cfg *Config, step AlertStep, id, reason stri
 			v, err = d.Alert(ctx, id)
 		}
 		if errors.Is(err, news.ErrNotFound) {
-			return fmt.Errorf("there is no alert %s; `dateline alert list` names the newest: %w", id, news.ErrNotFound)
+			return fmt.Errorf("there is no alert %s; `dateline alert list` names the newest", id)
 		}
 		if err != nil {
 			return err

@@ -36,7 +36,7 @@ func Publish(ctx context.Context, cfg *Config, files []string, stdin io.Reader, 
 	}
 	b, err := bus.Open(ctx, bus.Config{URL: url, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		return err
+		return cfg.natsFault(err)
 	}
 	defer b.Close()
 	for i, ev := range events {

@@ -92,3 +92,23 @@ func TestWelcome(t *testing.T) {
 		}
 	}
 }
+
+// TestPlain: who types a command is told what is wrong, not which calls it
+// went through.
+func TestPlain(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"the database does not answer: store.Open(postgres): store.Ping(): unavailable: dial tcp [::1]:5432: connect: connection refused",
+			"the database does not answer: dial tcp [::1]:5432: connect: connection refused"},
+		{"bus: connect to NATS at nats://127.0.0.1:1: nats: no servers available", "connect to NATS at nats://127.0.0.1:1: nats: no servers available"},
+		{"not found: there is no editor X", "there is no editor X"},
+		{"desk: add editor X: store.AddEditor(X): unavailable", "add editor X: unavailable"},
+		{"not found", "not found"},
+		{"DATABASE_URL: is a setting", "DATABASE_URL: is a setting"},
+		{"-/uri: is required", "-/uri: is required"},
+		{"one: conflict: the alert is sent\nstore.Close(): unavailable: gone", "one: the alert is sent\ngone"},
+	} {
+		if got := Plain(c.text); got != c.want {
+			t.Errorf("%q\n is %q,\nwant %q", c.text, got, c.want)
+		}
+	}
+}
