@@ -296,9 +296,19 @@ func (c apikeyRevokeCommand) Run(s *surroundings) error {
 }
 
 type apikeyAddCommand struct {
-	Editor string        `help:"Whose key." required:"" placeholder:"NAME"`
-	Scopes []string      `help:"What it may do: ${scopes}." required:"" placeholder:"a,b"`
-	For    time.Duration `help:"How long it lasts; keys that approve or release: 24h at most." placeholder:"DURATION"`
+	Editor string   `help:"Whose key." required:"" placeholder:"NAME"`
+	Scopes []string `help:"What it may do: ${scopes}." required:"" placeholder:"a,b"`
+	For    span     `help:"How long it lasts, such as 12h or 90d. Default: until it is revoked; a key that can approve or release: 24h, and never longer." placeholder:"DURATION"`
+}
+
+// span is a time that may be given in days.
+type span time.Duration
+
+// UnmarshalText is how the flag parser reads it.
+func (s *span) UnmarshalText(text []byte) error {
+	d, err := app.ParseSpan(string(text))
+	*s = span(d)
+	return err
 }
 
 func (c apikeyAddCommand) Run(s *surroundings) error {
@@ -306,7 +316,7 @@ func (c apikeyAddCommand) Run(s *surroundings) error {
 	if err != nil {
 		return err
 	}
-	return app.AddAPIKey(s.ctx, &cfg, c.Editor, c.Scopes, c.For, os.Stdout)
+	return app.AddAPIKey(s.ctx, &cfg, c.Editor, c.Scopes, time.Duration(c.For), os.Stdout)
 }
 
 type importCommand struct {

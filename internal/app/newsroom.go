@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -186,7 +187,8 @@ func deskURL(cfg *Config) string {
 // It is shown this once.
 func AddAPIKey(ctx context.Context, cfg *Config, editor string, scopes []string, lasts time.Duration, out io.Writer) error {
 	return withDesk(ctx, cfg, func(_ *desk.Service, room desk.Newsroom) error {
-		secret, key, err := desk.AddAPIKey(ctx, room, desk.KeyWish{Editor: editor, Scopes: scopes, Life: lasts}, time.Now().UTC())
+		now := time.Now().UTC()
+		secret, key, err := desk.AddAPIKey(ctx, room, desk.KeyWish{Editor: editor, Scopes: scopes, Life: lasts}, now)
 		if errors.Is(err, news.ErrNotFound) {
 			return fmt.Errorf("there is no editor %s; `dateline editor list` names them", editor)
 		}
@@ -197,10 +199,34 @@ func AddAPIKey(ctx context.Context, cfg *Config, editor string, scopes []string,
 		if !key.ExpiresAt.IsZero() {
 			until = "until " + key.ExpiresAt.Format(time.RFC3339)
 		}
+		if given := key.ExpiresAt.Sub(now); lasts > given && !key.ExpiresAt.IsZero() {
+			until += fmt.Sprintf(" (%s and not %s: a key that can approve or release lasts no longer)", brief(given), brief(lasts))
+		}
 		_, err = fmt.Fprintf(out, "key of %s for %s, %s; it is shown this once:\n%s\n",
 			key.Editor, strings.Join(key.Scopes, ", "), until, secret)
 		return err
 	})
+}
+
+// ParseSpan reads a span of time, such as 12h, 90d or 1d12h.
+func ParseSpan(text string) (time.Duration, error) {
+	const most = 36500 // days; what is longer does not fit a time.Duration in the end
+	var days uint64
+	rest := text
+	if number, after, found := strings.Cut(text, "d"); found {
+		n, err := strconv.ParseUint(number, 10, 32)
+		if err != nil || n > most {
+			return 0, news.Invalid("", "must be a time such as 12h or 90d, not %q", text)
+		}
+		if days, rest = n, after; rest == "" {
+			return time.Duration(days) * 24 * time.Hour, nil
+		}
+	}
+	d, err := time.ParseDuration(rest)
+	if err != nil || d <= 0 || d > most*24*time.Hour {
+		return 0, news.Invalid("", "must be a time such as 12h or 90d, not %q", text)
+	}
+	return time.Duration(days)*24*time.Hour + d, nil
 }
 
 // AlertStep is one of the steps the command line may take on an alert.

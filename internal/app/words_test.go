@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dateline/internal/news"
 )
@@ -109,6 +110,40 @@ func TestPlain(t *testing.T) {
 	} {
 		if got := Plain(c.text); got != c.want {
 			t.Errorf("%q\n is %q,\nwant %q", c.text, got, c.want)
+		}
+	}
+}
+
+func TestParseSpan(t *testing.T) {
+	const day = 24 * time.Hour
+	for text, want := range map[string]time.Duration{
+		"90d": 90 * day, "1d12h": day + 12*time.Hour, "12h": 12 * time.Hour, "30m": 30 * time.Minute,
+		"": 0, "d": 0, "-1d": 0, "0h": 0, "-5h": 0, "1d-5h": 0, "1.5d": 0, "ninety": 0, "999999999d": 0,
+	} {
+		if got, err := ParseSpan(text); got != want || (err == nil) != (want > 0) {
+			t.Errorf("%q: %s, %v", text, got, err)
+		}
+	}
+}
+
+// TestAKeyCutShortSaysSo: 24 hours is all that a powerful key can have.
+func TestAKeyCutShortSaysSo(t *testing.T) {
+	cfg := Config{Data: t.TempDir()}
+	var out bytes.Buffer
+	if err := Migrate(t.Context(), &cfg, &out); err != nil {
+		t.Fatal(err)
+	}
+	if err := AddEditor(t.Context(), &cfg, "Aiko Mori", news.RoleEditor, &out); err != nil {
+		t.Fatal(err)
+	}
+	const cut = "(24h and not 48h: a key that can approve or release lasts no longer)"
+	for scope, says := range map[string]bool{news.ScopeAlertsRelease: true, news.ScopeAlertsRead: false} {
+		out.Reset()
+		if err := AddAPIKey(t.Context(), &cfg, "Aiko Mori", []string{scope}, 48*time.Hour, &out); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(out.String(), cut) != says {
+			t.Errorf("%s:\n%s", scope, &out)
 		}
 	}
 }
