@@ -28,6 +28,7 @@ type commandLine struct {
 	Editor  editorCommand  `cmd:"" help:"The newsroom's people."`
 	Apikey  apikeyCommand  `cmd:"" help:"Keys with which editors use the API."`
 	Import  importCommand  `cmd:"" help:"Import devices or readers."`
+	Export  exportCommand  `cmd:"" help:"Export the audit trail."`
 	Keys    keysCommand    `cmd:"" help:"Print a fresh set of keys as environment lines."`
 	Migrate migrateCommand `cmd:"" help:"Bring the database's schema up to date."`
 	Version versionCommand `cmd:"" help:"Print the version."`
@@ -355,6 +356,26 @@ func (s *surroundings) importing(file, what string, do func(app.Import, context.
 		return errors.New("every line was rejected; nothing is stored")
 	}
 	return err
+}
+
+type exportCommand struct {
+	Audit exportAuditCommand `cmd:"" help:"The audit trail: who did what, as JSON lines on standard output, oldest first."`
+}
+
+type exportAuditCommand struct{}
+
+func (exportAuditCommand) Help() string {
+	return "Each line has seq, at, by, action, subject, detail and hash; the hash is over the line and the hash of the line " +
+		"before. The chain is checked on the way: where it is broken the export ends with an error that names the line. " +
+		"It may run beside serve."
+}
+
+func (exportAuditCommand) Run(s *surroundings) error {
+	cfg, err := s.config(nil)
+	if err != nil {
+		return err
+	}
+	return app.ExportAudit(s.ctx, &cfg, os.Stdout)
 }
 
 type keysCommand struct{}

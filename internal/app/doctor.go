@@ -171,6 +171,19 @@ func (e *examination) database(ctx context.Context, keys Keys) {
 		return
 	}
 	e.say("ok", "database", "%s, schema %d, and the keys belong to it", s.Engine(), current)
+	e.trail(ctx, s)
+}
+
+// trail reads the audit trail from its first line: each has a hash over itself
+// and the line before.
+func (e *examination) trail(ctx context.Context, s *store.Store) {
+	lines := 0
+	err := s.AuditTrail(ctx, func(news.AuditEntry) error { lines++; return nil })
+	if err != nil {
+		e.say("bad", "audit trail", "%v", err)
+		return
+	}
+	e.say("ok", "audit trail", "%s, unbroken", number(lines, "line", "lines"))
 }
 
 // push looks the services' names up: without them nothing can be sent.
