@@ -55,7 +55,7 @@ func (d *demo) tell(ctx context.Context) error {
 	}
 	d.say("  notices     %s: %d accepted, %d held back for quiet hours", number(count, "more alert", "more alerts"), others.Accepted, others.Held)
 	if p50, ok := median(d.account.latencies); ok {
-		d.say("  latency     acknowledged to first phone showing it: p50 %s over %s (simulated)", round(p50),
+		d.say("  latency     acknowledged to first phone (simulated): p50 %s over %s", round(p50),
 			number(len(d.account.latencies), "alert", "alerts"))
 	}
 	return nil
