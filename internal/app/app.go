@@ -282,7 +282,7 @@ func (a *App) buildParts(context.Context) error {
 	}
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.floor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Logger: a.log, NewID: newID})
-	a.pages = desk.NewPages(desk.PagesConfig{Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.floor, Links: a.links,
+	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.floor, Links: a.links,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
 		Explainer: explainer{a.store}, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,

@@ -30,8 +30,10 @@ type Links interface {
 
 // PagesConfig is what Pages are made of.
 type PagesConfig struct {
+	Desk     *Service
 	Accounts Accounts
 	Wire     WireStore
+	Reach    Reacher // nil: nobody counts here
 	Aside    Aside
 	Trail    Trail
 	Replay   Replay
@@ -45,6 +47,8 @@ type PagesConfig struct {
 
 // Pages are the desk's pages for editors.
 type Pages struct {
+	desk     *Service
+	reach    Reacher
 	accounts Accounts
 	floor    PageFloor
 	links    Links
@@ -65,7 +69,7 @@ func NewPages(c PagesConfig) *Pages {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Pages{accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay,
+	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay,
 		log: c.Logger.With("component", "desk"), now: c.Now}
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
 	return p
@@ -80,6 +84,11 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 	mux.Handle("POST /desk/join/{token}", p.floor.Page(p.postJoin))
 	mux.Handle("GET /desk", p.signedIn(p.getWire))
 	mux.Handle("GET /desk/wire/events", p.signedIn(p.getWireEvents))
+	mux.Handle("POST /desk/raise", p.signedIn(p.postRaise))
+	mux.Handle("GET /desk/alerts", p.signedIn(p.getAlertList))
+	mux.Handle("GET /desk/alerts/{id}", p.signedIn(p.getAlertPage))
+	mux.Handle("GET /desk/alerts/{id}/events", p.signedIn(p.getAlertEvents))
+	mux.Handle("POST /desk/alerts/{id}/{step}", p.signedIn(p.postStep))
 	mux.Handle("GET /desk/aside", p.signedIn(p.getAside))
 	mux.Handle("GET /desk/audit", p.signedIn(p.getTrail))
 	mux.Handle("POST /desk/aside/{id}/replay", p.signedIn(p.postReplay))

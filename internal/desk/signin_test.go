@@ -114,6 +114,7 @@ func (g *register) SignOutEverywhere(_ context.Context, editor string) error {
 // has joined.
 type lobby struct {
 	*register
+	desk    *desktop
 	pages   *Pages
 	stories *storyboard
 	pile    *pile
@@ -132,17 +133,23 @@ const (
 func newLobby(t *testing.T) *lobby {
 	t.Helper()
 	l := &lobby{register: &register{invited: map[string]string{}, accounts: map[string]news.Account{}, sessions: map[string]news.Session{}},
-		stories: &storyboard{}, pile: &pile{}, now: noon, secret: []byte("a secret of sixteen")}
+		desk: newDesktop(t), stories: &storyboard{}, pile: &pile{}, now: noon, secret: []byte("a secret of sixteen")}
 	floor, err := web.New(web.Config{Templates: templates.FS, BaseURL: "https://desk.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.pages = NewPages(PagesConfig{Accounts: l, Wire: l.stories, Aside: l.pile, Trail: l.pile, Floor: floor, Links: link.New(make([]byte, 32)), Now: l.clock})
+	l.pages = NewPages(PagesConfig{Desk: l.desk.Service, Reach: l.reach, Accounts: l, Wire: l.stories, Aside: l.pile, Trail: l.pile, Floor: floor, Links: link.New(make([]byte, 32)), Now: l.clock})
 	l.accounts["Ann"] = news.Account{Editor: "Ann", Role: news.RoleEditor, Password: annsHash, Secret: l.secret}
 	mux := http.NewServeMux()
 	l.pages.Routes(mux)
 	l.handler = floor.Handler(mux)
 	return l
+}
+
+// reach is what the pages are told of an alert's readers.
+func (l *lobby) reach(a news.Alert) Reach {
+	return Reach{Devices: 4120, Held: 310, Capped: 7, Here: 9000, Regions: map[string]int{"JP": 4000, a.Audience: 120},
+		Languages: map[string]int{"ja": 4000, "en": 120}, Hours: [24]int{3: 10, 21: 20}}
 }
 
 func (l *lobby) clock() time.Time {
@@ -179,6 +186,14 @@ func (l *lobby) ask(t *testing.T, method, path, cookie string, form url.Values) 
 func (l *lobby) code(t *testing.T) string {
 	t.Helper()
 	return codeAt(t, l.secret, l.clock().Unix()/codeStep)
+}
+
+// as signs somebody in without asking for a code.
+func (l *lobby) as(p news.Person) string {
+	l.register.mu.Lock()
+	defer l.register.mu.Unlock()
+	l.sessions[web.HashKey("cookie of "+p.Name)] = news.Session{Editor: p.Name, Role: p.Role}
+	return "cookie of " + p.Name
 }
 
 // enter signs Ann in and gives her cookie.

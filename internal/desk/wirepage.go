@@ -129,17 +129,20 @@ func (p *Pages) getWireEvents(w http.ResponseWriter, r *http.Request) error {
 		if len(items) > 0 {
 			continue // the store may have more than one batch
 		}
-		if !p.wait(w, r, more, beat.C) {
+		if !p.wait(w, r, more, nil, beat.C) {
 			return nil
 		}
 	}
 }
 
-// wait returns when there is more; false when the stream has to end.
-func (p *Pages) wait(w http.ResponseWriter, r *http.Request, more <-chan struct{}, beat <-chan time.Time) bool {
+// wait returns when there is more, or at the tick; false when the stream has to
+// end.
+func (p *Pages) wait(w http.ResponseWriter, r *http.Request, more <-chan struct{}, tick, beat <-chan time.Time) bool {
 	for {
 		select {
 		case <-more:
+			return true
+		case <-tick:
 			return true
 		case <-r.Context().Done():
 			return false
@@ -191,6 +194,7 @@ type itemView struct {
 	Alerts   []alertedView
 	Under    []underView
 	Alike    string // the URIs of Under
+	Raisable bool
 }
 
 // underView is another telling of the same event.
@@ -202,7 +206,7 @@ type underView struct {
 // mark is a word about a story, and how loudly it is shown.
 type mark struct{ Kind, Word string }
 
-type alertedView struct{ Level, State, At string }
+type alertedView struct{ ID, Level, State, At string }
 
 // item renders one story of the wire.
 func (p *Pages) item(w wireStory) (string, error) {
@@ -214,6 +218,7 @@ func (p *Pages) item(w wireStory) (string, error) {
 		uris = append(uris, u.URI)
 	}
 	v.Alike = strings.Join(uris, " ")
+	v.Raisable = s.Status == news.Usable
 	return p.floor.Part("desk/wire", "item", v)
 }
 
@@ -225,7 +230,7 @@ func alerted(alerts []news.Alert) []alertedView {
 		if !a.ReleasedAt.IsZero() {
 			at = a.ReleasedAt
 		}
-		out = append(out, alertedView{a.Level.String(), string(a.State), at.UTC().Format("15:04 MST")})
+		out = append(out, alertedView{a.ID, a.Level.String(), string(a.State), at.UTC().Format("15:04 MST")})
 	}
 	return out
 }

@@ -199,3 +199,12 @@ func (s *Service) query(r news.Release) audience.Query {
 	return audience.Query{StoryURI: r.StoryURI, Level: r.Level, Expr: expr, Sections: r.Sections,
 		Languages: languages, Language: r.Language, Now: r.ReleasedAt}
 }
+
+// Reach counts whom an alert would go to if it were released at this moment,
+// over the cells this process holds.
+func (s *Service) Reach(a *news.Alert) audience.Tally {
+	now := s.cfg.Now()
+	q := s.query(news.Release{StoryURI: a.StoryURI, Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience,
+		Sections: a.Sections, ReleasedAt: now})
+	return s.audience.Reach(q, s.sentToday("", now))
+}

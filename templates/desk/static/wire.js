@@ -68,6 +68,7 @@ document.addEventListener("keydown", (e) => {
   switch (e.key) {
     case "j": go(1); break;
     case "k": go(-1); break;
+    case "a": document.activeElement.closest(".story")?.querySelector(".raise button")?.click(); break;
     case "/":
       document.querySelector(".filters").open = true;
       document.querySelector("[name=q]").focus();

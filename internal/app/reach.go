@@ -1,0 +1,20 @@
+package app
+
+import (
+	"dateline/internal/audience"
+	"dateline/internal/desk"
+	"dateline/internal/news"
+)
+
+// reacher counts whom an alert would reach by the very matcher that will plan
+// it, over the cells this process holds; nil where it holds none by role.
+func reacher(a *App) desk.Reacher {
+	if !a.cfg.Has(RoleDispatch) {
+		return nil
+	}
+	return func(alert news.Alert) desk.Reach {
+		t := a.dispatch.Reach(&alert)
+		return desk.Reach{Devices: t.Devices, Held: t.Held, Unreachable: t.Quarantined, Capped: t.Reasons[audience.Capped],
+			Regions: t.Regions, Languages: t.Texts, Hours: t.Hours, Here: a.dispatch.Audience().Size().Active}
+	}
+}

@@ -1,0 +1,53 @@
+package desk
+
+import (
+	"net/http"
+	"time"
+
+	"dateline/internal/web"
+)
+
+// watchEvery is how often an open alert page is compared with the store: the
+// ledger is written about as often.
+const watchEvery = 300 * time.Millisecond
+
+// getAlertEvents streams the block "status" of an alert whenever it changes.
+func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
+	web.NoDeadline(w)
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
+	look, beat := time.NewTicker(watchEvery), time.NewTicker(streamBeat)
+	defer look.Stop()
+	defer beat.Stop()
+	if err := p.push(w, ": the alert\nretry: 1000\n\n"); err != nil {
+		return nil //nolint:nilerr // the page is gone
+	}
+	for last := ""; ; {
+		html, err := p.statusNow(r)
+		if err != nil {
+			p.log.Warn("a live alert can't be read; the page comes back by itself", "error", err)
+			return nil
+		}
+		if html != last {
+			last = html
+			if err := p.push(w, event("status", p.now(), html)); err != nil {
+				return nil //nolint:nilerr // the page is gone
+			}
+		}
+		if !p.wait(w, r, nil, look.C, beat.C) {
+			return nil
+		}
+	}
+}
+
+func (p *Pages) statusNow(r *http.Request) (string, error) {
+	v, err := p.desk.Alert(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return "", err
+	}
+	story, err := p.desk.store.Story(r.Context(), v.Alert.StoryURI)
+	if err != nil {
+		return "", err
+	}
+	return p.floor.Part("desk/alert", "status", statusOf(v, &story))
+}
