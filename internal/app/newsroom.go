@@ -86,17 +86,38 @@ func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, ou
 
 // ListEditors prints the newsroom.
 func ListEditors(ctx context.Context, cfg *Config, out io.Writer) error {
+	return printList(ctx, cfg, out, "nobody yet: dateline editor add NAME --role editor", (*store.Store).Editors, func(e news.Editor) []string {
+		return []string{e.Name, string(e.Role), "since " + e.CreatedAt.Format(time.DateOnly)}
+	})
+}
+
+// ListAPIKeys prints the keys that work, without the keys themselves.
+func ListAPIKeys(ctx context.Context, cfg *Config, out io.Writer) error {
+	return printList(ctx, cfg, out, "no key works: dateline apikey add --editor NAME --scopes …", (*store.Store).APIKeys, func(k news.APIKey) []string {
+		until := "until revoked"
+		if !k.ExpiresAt.IsZero() {
+			until = "until " + k.ExpiresAt.Format(time.RFC3339)
+		}
+		return []string{k.ID, k.Editor, strings.Join(k.Scopes, ","), until}
+	})
+}
+
+// printList prints what the store lists, a line each in columns, or the
+// sentence for none.
+func printList[T any](ctx context.Context, cfg *Config, out io.Writer, none string,
+	list func(*store.Store, context.Context) ([]T, error), columns func(T) []string,
+) error {
 	return withStore(ctx, cfg, func(s *store.Store) error {
-		editors, err := s.Editors(ctx)
+		all, err := list(s, ctx)
 		if err != nil {
 			return err
 		}
 		table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-		for _, e := range editors {
-			fmt.Fprintf(table, "%s\t%s\tsince %s\n", e.Name, e.Role, e.CreatedAt.Format(time.DateOnly))
+		for _, one := range all {
+			fmt.Fprintln(table, strings.Join(columns(one), "\t"))
 		}
-		if len(editors) == 0 {
-			fmt.Fprintln(table, "nobody yet: dateline editor add NAME --role editor")
+		if len(all) == 0 {
+			fmt.Fprintln(table, none)
 		}
 		return table.Flush()
 	})
@@ -104,52 +125,27 @@ func ListEditors(ctx context.Context, cfg *Config, out io.Writer) error {
 
 // RemoveEditor takes a person out of the newsroom, with keys and sessions.
 func RemoveEditor(ctx context.Context, cfg *Config, name string, out io.Writer) error {
-	return withStore(ctx, cfg, func(s *store.Store) error {
-		err := s.RemoveEditor(ctx, name)
-		if errors.Is(err, news.ErrNotFound) {
-			return fmt.Errorf("there is no editor %s; `dateline editor list` names them", name)
-		}
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(out, "%s is out of the newsroom; keys and sessions have ended\n", name)
-		return err
-	})
-}
-
-// ListAPIKeys prints the keys that work, without the keys themselves.
-func ListAPIKeys(ctx context.Context, cfg *Config, out io.Writer) error {
-	return withStore(ctx, cfg, func(s *store.Store) error {
-		keys, err := s.APIKeys(ctx)
-		if err != nil {
-			return err
-		}
-		table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-		for _, k := range keys {
-			until := "until revoked"
-			if !k.ExpiresAt.IsZero() {
-				until = "until " + k.ExpiresAt.Format(time.RFC3339)
-			}
-			fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", k.ID, k.Editor, strings.Join(k.Scopes, ","), until)
-		}
-		if len(keys) == 0 {
-			fmt.Fprintln(table, "no key works: dateline apikey add --editor NAME --scopes …")
-		}
-		return table.Flush()
-	})
+	return end(ctx, cfg, out, (*store.Store).RemoveEditor, name,
+		"there is no editor %s; `dateline editor list` names them", "%s is out of the newsroom; keys and sessions have ended\n")
 }
 
 // RevokeAPIKey ends a key.
 func RevokeAPIKey(ctx context.Context, cfg *Config, id string, out io.Writer) error {
+	return end(ctx, cfg, out, (*store.Store).RevokeAPIKey, id,
+		"there is no key %s; `dateline apikey list` names them", "the key %s has ended\n")
+}
+
+// end ends something by its name and says so, or that there is no such thing.
+func end(ctx context.Context, cfg *Config, out io.Writer, remove func(*store.Store, context.Context, string) error, name, none, done string) error {
 	return withStore(ctx, cfg, func(s *store.Store) error {
-		err := s.RevokeAPIKey(ctx, id)
+		err := remove(s, ctx, name)
 		if errors.Is(err, news.ErrNotFound) {
-			return fmt.Errorf("there is no key %s; `dateline apikey list` names them", id)
+			return fmt.Errorf(none, name)
 		}
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "the key %s has ended\n", id)
+		_, err = fmt.Fprintf(out, done, name)
 		return err
 	})
 }

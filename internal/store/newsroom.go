@@ -126,11 +126,7 @@ func (s *Store) RemoveEditor(ctx context.Context, name string) error {
 				return err
 			}
 		}
-		n, err := c.count(ctx, "DELETE FROM editors WHERE name = ?", name)
-		if err == nil && n == 0 {
-			err = sql.ErrNoRows
-		}
-		if err != nil {
+		if err := c.one(ctx, "DELETE FROM editors WHERE name = ?", name); err != nil {
 			return err
 		}
 		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "editor remove", Subject: "editor/" + name})
@@ -141,11 +137,7 @@ func (s *Store) RemoveEditor(ctx context.Context, name string) error {
 // RevokeAPIKey ends a key by its id; news.ErrNotFound when there is none.
 func (s *Store) RevokeAPIKey(ctx context.Context, id string) error {
 	err := s.inTx(ctx, func(c conn) error {
-		n, err := c.count(ctx, "DELETE FROM api_keys WHERE id = ?", id)
-		if err == nil && n == 0 {
-			err = sql.ErrNoRows
-		}
-		if err != nil {
+		if err := c.one(ctx, "DELETE FROM api_keys WHERE id = ?", id); err != nil {
 			return err
 		}
 		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "apikey revoke", Subject: "apikey/" + id})

@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"strconv"
 
 	"dateline/internal/news"
@@ -104,11 +103,8 @@ func (s *Store) DeadLetter(ctx context.Context, id string) (news.DeadLetter, err
 
 // MarkReplayed notes that a dead letter was handled again, and how it went.
 func (s *Store) MarkReplayed(ctx context.Context, id, note string) error {
-	n, err := s.write().count(ctx, "UPDATE dead_letters SET replayed_at = ?, replay_note = ? WHERE id = ?",
+	err := s.write().one(ctx, "UPDATE dead_letters SET replayed_at = ?, replay_note = ? WHERE id = ?",
 		s.now(), plain(note), id)
-	if err == nil && n == 0 {
-		err = sql.ErrNoRows
-	}
 	return s.fail(err, "MarkReplayed", id)
 }
 

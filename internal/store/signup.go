@@ -124,11 +124,8 @@ func (s *Store) MarkSignupMail(ctx context.Context, id string, done bool, next t
 	if done {
 		state = mailDone
 	}
-	n, err := s.write().count(ctx, `UPDATE digest_signups SET mail_state = ?, mail_next_at = ?, mail_owner = '',
+	err := s.write().one(ctx, `UPDATE digest_signups SET mail_state = ?, mail_next_at = ?, mail_owner = '',
 		mail_lease_until = NULL WHERE id = ?`, state, at(next), id)
-	if err == nil && n == 0 {
-		err = sql.ErrNoRows
-	}
 	return s.fail(err, "MarkSignupMail", id)
 }
 

@@ -91,6 +91,15 @@ func (c conn) count(ctx context.Context, query string, args ...any) (int64, erro
 	return r.RowsAffected()
 }
 
+// one is exec for a row that must be there, else sql.ErrNoRows.
+func (c conn) one(ctx context.Context, query string, args ...any) error {
+	n, err := c.count(ctx, query, args...)
+	if err == nil && n == 0 {
+		return sql.ErrNoRows
+	}
+	return err
+}
+
 // insert writes a row struct by its db tags: columns are those of the list.
 // tail may hold an ON CONFLICT clause.
 func (c conn) insert(ctx context.Context, table, columns string, row any, tail string) error {
