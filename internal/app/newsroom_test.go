@@ -64,7 +64,9 @@ func TestTheNewsroomByItsCommands(t *testing.T) {
 			says(do(revoke), "error: there is no key "+id)
 		}
 	}
-	remove := func(ctx context.Context, c *Config, out *bytes.Buffer) error { return RemoveEditor(ctx, c, "Aiko Mori", out) }
+	remove := func(ctx context.Context, c *Config, out *bytes.Buffer) error {
+		return RemoveEditor(ctx, c, "Aiko Mori", out)
+	}
 	says(do(remove), "out of the newsroom")
 	says(do(remove), "error: there is no editor Aiko Mori")
 	says(do(keys), "no key works")
