@@ -30,6 +30,9 @@ const (
 	// bodyShown is how much of a letter's body is shown, in bytes: a story has
 	// about 4 KB.
 	bodyShown = 16 << 10
+	// deepest JSON that is put on many lines: each of them begins with two
+	// spaces a level, so that a sender's brackets could fill the memory.
+	deepest = 32
 )
 
 // asideView is the page "desk/aside".
@@ -90,7 +93,7 @@ func letterOf(l news.DeadLetter) letterView {
 // is no text as Go would write it.
 func readable(body []byte) (text string, cut bool) {
 	var b bytes.Buffer
-	if json.Indent(&b, body, "", "  ") == nil {
+	if len(body) <= bodyShown && depth(body) <= deepest && json.Indent(&b, body, "", "  ") == nil {
 		body = b.Bytes()
 	}
 	if cut = len(body) > bodyShown; cut {
@@ -104,6 +107,22 @@ func readable(body []byte) (text string, cut bool) {
 		return fmt.Sprintf("%q", body), cut
 	}
 	return string(body), cut
+}
+
+// depth is how deep the brackets of a body go, at most: those in its strings
+// count, too.
+func depth(body []byte) int {
+	most, now := 0, 0
+	for _, c := range body {
+		switch c {
+		case '{', '[':
+			now++
+			most = max(most, now)
+		case '}', ']':
+			now--
+		}
+	}
+	return most
 }
 
 func (p *Pages) postReplay(w http.ResponseWriter, r *http.Request) error {

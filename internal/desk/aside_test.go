@@ -97,3 +97,19 @@ func TestReadableNeverPanics(t *testing.T) {
 		}
 	})
 }
+
+// A body whose lines would be longer than memory is shown as it came.
+func TestDeepBodiesAreNotUnfolded(t *testing.T) {
+	nested := func(levels, numbers int) string {
+		return strings.Repeat("[", levels) + strings.Repeat("1,", numbers) + "1" + strings.Repeat("]", levels)
+	}
+	if text, cut := readable([]byte(nested(4000, 3000))); cut || text != nested(4000, 3000) {
+		t.Errorf("a deep body has become %d bytes, cut %v", len(text), cut)
+	}
+	if text, cut := readable([]byte(nested(2000, 20000))); !cut || !strings.HasPrefix(nested(2000, 20000), text) {
+		t.Errorf("a deep and long body has become %d bytes, cut %v", len(text), cut)
+	}
+	if text, cut := readable([]byte(nested(2, 1))); cut || text != "[\n  [\n    1,\n    1\n  ]\n]" {
+		t.Errorf("a shallow body is shown as %q", text)
+	}
+}
