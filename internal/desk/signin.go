@@ -77,6 +77,10 @@ var errSignIn = fmt.Errorf("%w: name, password or code do not fit, or the code w
 
 // signIn checks name, password and code and begins the session of the hash.
 func (p *Pages) signIn(ctx context.Context, client, name, password, code, hash string) (news.Session, error) {
+	name, err := editorName(name)
+	if err != nil {
+		name = "" // what can't be a name is nobody's, and takes as long
+	}
 	if err := p.guard.admit(client, name); err != nil {
 		return news.Session{}, err
 	}
@@ -129,6 +133,11 @@ func (p *Pages) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		return err
 	}
+	if old := p.floor.SessionHash(r); old != "" { // nobody has its cookie any more
+		if err := p.accounts.SignOut(r.Context(), old); err != nil {
+			p.log.Warn("the session that a sign-in replaced goes on until it expires", "error", err)
+		}
+	}
 	p.floor.SetSession(w, cookie, s.ExpiresAt)
 	http.Redirect(w, r, view.Next, http.StatusSeeOther)
 	return nil
@@ -155,16 +164,40 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 // signedIn makes a page for editors who are signed in; others are asked to
 // sign in and come back.
 func (p *Pages) signedIn(h web.Handler) http.Handler {
+	return p.admitted(h, func(w http.ResponseWriter, r *http.Request) error {
+		target := "/desk/signin"
+		if r.Method == http.MethodGet {
+			target += "?next=" + url.QueryEscape(r.URL.RequestURI())
+		}
+		http.Redirect(w, r, target, http.StatusSeeOther)
+		return nil
+	})
+}
+
+// stream makes a live stream for editors who are signed in. A script can't
+// follow others to a form, so it is told that the session is over.
+func (p *Pages) stream(h web.Handler) http.Handler {
+	begin := func(then web.Handler) web.Handler {
+		return func(w http.ResponseWriter, r *http.Request) error {
+			web.NoDeadline(w)
+			w.Header().Set("Content-Type", "text/event-stream")
+			w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
+			return then(w, r)
+		}
+	}
+	return p.admitted(begin(h), begin(func(w http.ResponseWriter, _ *http.Request) error {
+		_ = p.push(w, endOfSession)
+		return nil
+	}))
+}
+
+// admitted runs h for who is signed in, else out.
+func (p *Pages) admitted(h, out web.Handler) http.Handler {
 	return p.floor.Page(func(w http.ResponseWriter, r *http.Request) error {
 		w.Header().Set("Cache-Control", "no-store")
 		by, err := p.person(r)
 		if errors.Is(err, news.ErrUnknownKey) {
-			target := "/desk/signin"
-			if r.Method == http.MethodGet {
-				target += "?next=" + url.QueryEscape(r.URL.RequestURI())
-			}
-			http.Redirect(w, r, target, http.StatusSeeOther)
-			return nil
+			return out(w, r)
 		}
 		if err != nil {
 			return err

@@ -1,8 +1,11 @@
 package desk
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -36,6 +39,8 @@ type register struct {
 	invited  map[string]string
 	accounts map[string]news.Account
 	sessions map[string]news.Session
+	asked    []string // the names that were looked up
+	down     error    // every look at a session fails with it
 }
 
 func (g *register) Invited(_ context.Context, hash string) (string, error) {
@@ -62,6 +67,7 @@ func (g *register) Join(ctx context.Context, hash string, a news.Account) error 
 func (g *register) Account(_ context.Context, editor string) (news.Account, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.asked = append(g.asked, editor)
 	a, ok := g.accounts[editor]
 	if !ok {
 		return a, news.ErrNotFound
@@ -87,9 +93,9 @@ func (g *register) Session(_ context.Context, hash string) (news.Session, error)
 	defer g.mu.Unlock()
 	s, ok := g.sessions[hash]
 	if !ok {
-		return s, news.ErrUnknownKey
+		return s, cmp.Or(g.down, news.ErrUnknownKey)
 	}
-	return s, nil
+	return s, g.down
 }
 
 func (g *register) SignOut(_ context.Context, hash string) error {
@@ -264,12 +270,15 @@ func TestT75_SessionsAreNewAndEnd(t *testing.T) {
 	if second == first || len(second) < 50 {
 		t.Fatalf("the cookie %q follows %q", second, first)
 	}
-	third := l.enter(t)
+	third, fourth := l.enter(t), l.enter(t)
 	status := func(cookie string) int { return l.ask(t, "GET", "/desk", cookie, nil).StatusCode }
-	if out := l.ask(t, "POST", "/desk/signout", first, url.Values{}); out.StatusCode != http.StatusSeeOther || out.Cookies()[0].MaxAge >= 0 && out.Cookies()[0].Expires.After(noon) {
+	if status(first) != http.StatusSeeOther {
+		t.Error("the session that a sign-in replaced goes on where nobody can end it")
+	}
+	if out := l.ask(t, "POST", "/desk/signout", fourth, url.Values{}); out.StatusCode != http.StatusSeeOther || out.Cookies()[0].MaxAge >= 0 && out.Cookies()[0].Expires.After(noon) {
 		t.Errorf("sign out: %d, %v", out.StatusCode, out.Cookies())
 	}
-	if status(first) != http.StatusSeeOther || status(second) != 200 {
+	if status(fourth) != http.StatusSeeOther || status(second) != 200 {
 		t.Error("signing out ended another session, or not its own")
 	}
 	l.ask(t, "POST", "/desk/signout", second, url.Values{"everywhere": {"1"}})
@@ -344,5 +353,75 @@ func TestAnInvitationOpensTheDesk(t *testing.T) {
 	resp := l.ask(t, "POST", "/desk/signin", "", url.Values{"name": {"Rika"}, "password": {annsPassword}, "code": {codeAt(t, secret, l.clock().Unix()/codeStep)}})
 	if resp.StatusCode != http.StatusSeeOther {
 		t.Errorf("sign in after joining: %d", resp.StatusCode)
+	}
+}
+
+// What can't be a name is nobody's: neither the limiter nor the store is given
+// text of a stranger's length, or that a database refuses.
+func TestNamesThatAreNone(t *testing.T) {
+	l := newLobby(t)
+	for n, name := range []string{strings.Repeat("n", 10_000), "Ann\x00", "\xff\xfe", "<b>"} {
+		got := l.ask(t, "POST", "/desk/signin", "", url.Values{"name": {name}, "password": {annsPassword}, "code": {"000000"}})
+		if got.StatusCode != http.StatusForbidden {
+			t.Errorf("name %d: %d", n, got.StatusCode)
+		}
+	}
+	for _, name := range l.asked {
+		if name != "" && name != "Ann" {
+			t.Errorf("the store was asked for %.20q", name)
+		}
+	}
+}
+
+// A live page whose session is over is told so; a store that does not answer
+// is not taken for that.
+func TestStreamsSayWhenTheSessionIsOver(t *testing.T) {
+	l := newLobby(t)
+	for _, path := range []string{"/desk/wire/events", "/desk/alerts/1/events"} {
+		resp := l.ask(t, "GET", path, "a cookie that was good", nil)
+		body, _ := io.ReadAll(resp.Body)
+		if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != "text/event-stream" || string(body) != endOfSession {
+			t.Errorf("%s: %d, %s, %q", path, resp.StatusCode, resp.Header.Get("Content-Type"), body)
+		}
+	}
+	cookie := l.as(ann)
+	beat := func() string {
+		once := make(chan time.Time, 1)
+		once <- noon
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/desk/wire/events", http.NoBody)
+		r.AddCookie(&http.Cookie{Name: "__Host-desk", Value: cookie})
+		w := httptest.NewRecorder()
+		if l.pages.wait(w, r, nil, nil, once) {
+			t.Error("there is more, without any")
+		}
+		return w.Body.String()
+	}
+	l.down = errors.New("the database restarts")
+	if said := beat(); said != "" {
+		t.Errorf("while the store is down a page is told %q", said)
+	}
+	l.down = nil
+	l.ask(t, "POST", "/desk/signout", cookie, url.Values{})
+	if said := beat(); said != endOfSession {
+		t.Errorf("after signing out a page is told %q", said)
+	}
+}
+
+// deadlines is a connection that notes until when it may be written to.
+type deadlines struct {
+	*httptest.ResponseRecorder
+	until []time.Time
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.until = append(d.until, t)
+	return nil
+}
+
+// A page that reads no more does not hold its stream for ever.
+func TestAPushHasADeadline(t *testing.T) {
+	l, w := newLobby(t), &deadlines{ResponseRecorder: httptest.NewRecorder()}
+	if err := l.pages.push(w, ":\n\n"); err != nil || len(w.until) != 1 || time.Until(w.until[0]) > pushWithin || time.Until(w.until[0]) < pushWithin/2 {
+		t.Errorf("%v, deadlines %v", err, w.until)
 	}
 }

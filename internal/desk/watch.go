@@ -3,8 +3,6 @@ package desk
 import (
 	"net/http"
 	"time"
-
-	"dateline/internal/web"
 )
 
 // watchEvery is how often an open alert page is compared with the store: the
@@ -13,9 +11,6 @@ const watchEvery = 300 * time.Millisecond
 
 // getAlertEvents streams the block "status" of an alert whenever it changes.
 func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
-	web.NoDeadline(w)
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("X-Accel-Buffering", "no") // nginx would wait for more
 	look, beat := time.NewTicker(watchEvery), time.NewTicker(streamBeat)
 	defer look.Stop()
 	defer beat.Stop()

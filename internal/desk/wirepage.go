@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -25,8 +26,14 @@ const (
 	// streamBeat keeps proxies from closing a quiet stream, and is how often
 	// it is asked whether its editor is still signed in.
 	streamBeat = 15 * time.Second
+	// pushWithin is how long a page may take to read what it is sent: a stream
+	// that nobody reads would outlive the session.
+	pushWithin = 30 * time.Second
 	asia       = "142" // UN M.49
 )
+
+// endOfSession tells a live page that whoever opened it is signed out.
+const endOfSession = "event: end\ndata: signed out\n\n"
 
 // wireView is the page "desk/wire".
 type wireView struct {
@@ -103,10 +110,6 @@ func (p *Pages) getWireEvents(w http.ResponseWriter, r *http.Request) error {
 	if last := r.Header.Get("Last-Event-ID"); last != "" {
 		after = eventTime(last)
 	}
-	web.NoDeadline(w)
-	h := w.Header()
-	h.Set("Content-Type", "text/event-stream")
-	h.Set("X-Accel-Buffering", "no") // nginx would wait for more
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
 	if err := p.push(w, ": the wire\nretry: 1000\n\n"); err != nil {
@@ -149,8 +152,11 @@ func (p *Pages) wait(w http.ResponseWriter, r *http.Request, more <-chan struct{
 		case <-p.wire.over:
 			return false
 		case <-beat:
-			if _, err := p.person(r); err != nil {
-				_ = p.push(w, "event: end\ndata: signed out\n\n")
+			_, err := p.person(r)
+			if errors.Is(err, news.ErrUnknownKey) {
+				_ = p.push(w, endOfSession)
+			}
+			if err != nil { // a store that is down for a moment: the page comes back by itself
 				return false
 			}
 			if p.push(w, ":\n\n") != nil {
@@ -160,7 +166,10 @@ func (p *Pages) wait(w http.ResponseWriter, r *http.Request, more <-chan struct{
 	}
 }
 
+// push sends text, to a page that takes it in time.
 func (p *Pages) push(w http.ResponseWriter, text string) error {
+	// A writer without deadlines (a test's) needs none.
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Now().Add(pushWithin))
 	if _, err := io.WriteString(w, text); err != nil {
 		return err
 	}
