@@ -107,7 +107,7 @@ func sentence(err error) string {
 		}
 		return strings.Join(parts, " ")
 	}
-	text := err.Error()
+	text := web.PublicText(err)
 	if _, said, found := strings.Cut(text, ": "); found {
 		text = said
 	}

@@ -99,7 +99,7 @@ func problemOf(err error) problem {
 	case status >= 500:
 		p.Detail = "This is our fault. Please try again in a moment."
 	default:
-		p.Detail = publicText(err)
+		p.Detail = PublicText(err)
 	}
 	if len(p.Errors) == 0 {
 		p.Errors = []problemFault{{Message: p.Detail}}
@@ -107,9 +107,9 @@ func problemOf(err error) problem {
 	return p
 }
 
-// publicText is the sentence an error kind was given: what stands before the
+// PublicText is the sentence an error kind was given: what stands before the
 // kind are our own function names, of no use outside.
-func publicText(err error) string {
+func PublicText(err error) string {
 	var limit *news.LimitError
 	if errors.As(err, &limit) {
 		return limit.Error()
