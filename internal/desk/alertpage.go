@@ -29,8 +29,9 @@ type alertView struct {
 	Reach *Reach
 	// The steps that this person may press now.
 	MaySubmit, MayApprove, MayRelease, MayHold, MayResume, MayCancel, MayKill, MayCorrect bool
-	// Correction is the form's texts.
+	// Correction is the form's texts; Correcting says that they were refused.
 	Correction []textView
+	Correcting bool
 }
 
 // statusView is the block "status", which an open page is sent anew whenever
@@ -93,6 +94,7 @@ type writeView struct {
 	Texts    []textView
 	Sections []sectionView
 	Narrowed bool // to some sections
+	Unsaved  bool // was refused and is not in the store
 }
 
 type levelView struct {
@@ -157,6 +159,7 @@ func (p *Pages) showAlert(w http.ResponseWriter, r *http.Request, status int, pr
 	if err := p.offer(r, &view, v); err != nil {
 		return err
 	}
+	view.keep(r)
 	return p.floor.Render(w, status, "desk/alert", view)
 }
 
@@ -201,6 +204,35 @@ func writeOf(a *news.Alert) *writeView {
 		v.Sections = append(v.Sections, sectionView{s.Name, slices.Contains(a.Sections, s.Name)})
 	}
 	return v
+}
+
+// keep puts into the form what was typed into it and refused: nobody has to
+// write twice.
+func (v *alertView) keep(r *http.Request) {
+	switch s := step(r.PathValue("step")); {
+	case s == stepCorrect && v.MayCorrect:
+		v.Correcting = true
+		typed(v.Correction, r)
+	case s == stepEdit && v.Write != nil:
+		v.Write.Unsaved = true
+		v.Write.Audience = r.PostFormValue("audience")
+		typed(v.Write.Texts, r)
+		for i := range v.Write.Levels {
+			v.Write.Levels[i].Picked = v.Write.Levels[i].Name == r.PostFormValue("level")
+		}
+		for i := range v.Write.Sections {
+			v.Write.Sections[i].Picked = slices.Contains(r.PostForm["sections"], v.Write.Sections[i].Name)
+		}
+		v.Write.Narrowed = len(r.PostForm["sections"]) > 0
+	}
+}
+
+func typed(texts []textView, r *http.Request) {
+	for i, t := range texts {
+		if r.PostForm.Has("title." + t.Language) {
+			texts[i].Title, texts[i].Body = r.PostFormValue("title."+t.Language), r.PostFormValue("body."+t.Language)
+		}
+	}
 }
 
 // textsOf lists an alert's texts, its own language first.
@@ -304,7 +336,11 @@ func (p *Pages) step(r *http.Request, s step) error {
 	}
 	body := stepBody{Hash: r.PostFormValue("hash"), Reason: r.PostFormValue("reason")}
 	if s == stepCorrect {
-		body.Texts = textsTo(textsOfForm(r))
+		a, err := p.desk.store.Alert(ctx, id)
+		if err != nil {
+			return fmt.Errorf("desk: correct alert %s: %w", id, err)
+		}
+		body.Texts = textsTo(newWords(&a, textsOfForm(r)))
 	}
 	_, err := act(ctx, by, id, body)
 	return err
@@ -316,7 +352,25 @@ func writingOf(r *http.Request) Writing {
 	if sections == nil {
 		sections = []string{}
 	}
-	return Writing{Level: r.PostFormValue("level"), Audience: r.PostFormValue("audience"), Sections: sections, Texts: textsOfForm(r)}
+	return Writing{Level: r.PostFormValue("level"), Audience: r.PostFormValue("audience"), Sections: sections, Texts: textsOfForm(r),
+		Hash: r.PostFormValue("hash")}
+}
+
+// newWords are the texts of a correction: what the form offered and nobody
+// changed may be what was wrong, and is not sent again. The text of last resort
+// stands beside new ones as it is.
+func newWords(a *news.Alert, texts map[string]news.Text) map[string]news.Text {
+	out := map[string]news.Text{}
+	for l, t := range texts {
+		t = news.Text{Title: news.CleanLine(t.Title), Body: news.CleanLine(t.Body)}
+		if t != a.Texts[l] && t != (news.Text{}) {
+			out[l] = t
+		}
+	}
+	if own := texts[a.Language]; len(out) > 0 && news.Visible(own.Title) {
+		out[a.Language] = own
+	}
+	return out
 }
 
 // textsOfForm reads the fields "title.en" and "body.en" of every language.

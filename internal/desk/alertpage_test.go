@@ -3,6 +3,7 @@ package desk
 import (
 	"bufio"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -192,5 +193,87 @@ func TestReachIsDrawn(t *testing.T) {
 	}
 	if empty := (&Reach{}).Bars(); empty[5].Height != "0.00" {
 		t.Errorf("nobody is drawn as %v", empty)
+	}
+}
+
+// refused posts a form that is refused and gives the page that says why.
+func (l *lobby) refused(t *testing.T, by news.Person, path string, form url.Values) string {
+	t.Helper()
+	resp := l.ask(t, "POST", path, l.as(by), form)
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode < 400 {
+		t.Fatalf("%s: %d, %v", path, resp.StatusCode, err)
+	}
+	return string(body)
+}
+
+func TestWhatWasRefusedStaysInTheForm(t *testing.T) {
+	l := newLobby(t)
+	_, to := l.press(t, ann, "/desk/raise", url.Values{"story": {testStory().URI}})
+	body := l.refused(t, ann, to+"/edit", url.Values{"level": {"notice"}, "audience": {"ATLANTIS"}, "sections": {"sport"}, "title.en": {"My words"}, "body.en": {"My text"}})
+	for _, want := range []string{`value="ATLANTIS"`, `value="My words"`, ">My text</textarea>", `value="notice" checked`, `value="sport" checked`, " data-unsaved", "Audience unknown place"} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	body = l.refused(t, ann, to+"/release", url.Values{"hash": {"stale"}})
+	if want := "<p>The alert has changed since you saw it; read it again and decide anew.</p>"; !strings.Contains(body, want) {
+		t.Errorf("the page lacks %q", want)
+	}
+}
+
+// Two editors write at once: the second is told, and may then decide.
+func TestNobodyIsWrittenOverUnread(t *testing.T) {
+	l := newLobby(t)
+	_, to := l.press(t, ann, "/desk/raise", url.Values{"story": {testStory().URI}})
+	read := hashOn(t, l.read(t, ben, to))
+	form := func(title, hash string) url.Values {
+		return url.Values{"level": {"flash"}, "audience": {"JP"}, "title.en": {title}, "body.en": {"x"}, "hash": {hash}}
+	}
+	if status, _ := l.press(t, ann, to+"/edit", form("Ann's", read)); status != http.StatusSeeOther {
+		t.Fatalf("an edit of what was read: %d", status)
+	}
+	body := l.refused(t, ben, to+"/edit", form("Ben's", read))
+	if !strings.Contains(body, "was changed while you wrote") || !strings.Contains(body, `value="Ben&#39;s"`) || !strings.Contains(body, ">Ann&#39;s</h1>") {
+		t.Error("the page does not show both")
+	}
+	if status, _ := l.press(t, ben, to+"/edit", form("Ben's", hashOn(t, body))); status != http.StatusSeeOther {
+		t.Errorf("an edit after reading: %d", status)
+	}
+}
+
+// The form of a correction offers the old texts: those that nobody changed are
+// not sent again, as they may be what was wrong.
+func TestOldWordsAreNotSentAgain(t *testing.T) {
+	alert := &news.Alert{Language: "en", Texts: map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa besar"}}}
+	for name, c := range map[string]struct{ form, want map[string]news.Text }{
+		"nothing was changed": {map[string]news.Text{"en": {Title: "Big quake ", Body: "Go up."}, "id": {Title: "Gempa besar"}}, map[string]news.Text{}},
+		"the first was":       {map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa besar"}}, map[string]news.Text{"en": {Title: "Weak quake"}}},
+		"another was": {map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa kecil"}},
+			map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa kecil"}}},
+		"one was emptied": {map[string]news.Text{"en": {Title: "Weak quake"}, "id": {}}, map[string]news.Text{"en": {Title: "Weak quake"}}},
+	} {
+		if got := newWords(alert, c.form); !maps.Equal(got, c.want) {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	l := newLobby(t)
+	_, to := l.press(t, ann, "/desk/raise", url.Values{"story": {testStory().URI}})
+	l.press(t, ann, to+"/release", url.Values{"hash": {hashOn(t, l.read(t, ann, to))}})
+	a := l.desk.begin(t, strings.TrimPrefix(to, "/desk/alerts/"))
+	form := url.Values{}
+	for tag, text := range a.Texts {
+		form.Set("title."+tag, text.Title)
+		form.Set("body."+tag, text.Body)
+	}
+	if body := l.refused(t, ann, to+"/correct", form); !strings.Contains(body, "the story has not changed since the alert") || !strings.Contains(body, "data-unsaved") {
+		t.Error("a correction of nothing is not explained")
+	}
+	form.Set("title.en", "Weak quake")
+	if status, _ := l.press(t, ann, to+"/correct", form); status != http.StatusSeeOther {
+		t.Fatalf("correct: %d", status)
+	}
+	if sent := l.desk.mem.releases[len(l.desk.mem.releases)-1].Texts; len(sent) != 1 || sent["en"].Title != "Weak quake" {
+		t.Errorf("sent again: %v", sent)
 	}
 }

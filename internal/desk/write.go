@@ -25,6 +25,7 @@ type Writing struct {
 	Audience string               // region expression
 	Sections []string             // not nil and empty: all
 	Deadline time.Time
+	Hash     string // of an edit: what was read; another content is not written over
 }
 
 // Draft writes a new alert about a story. What the writing leaves out is taken
@@ -90,6 +91,9 @@ func (d *Service) Edit(ctx context.Context, by news.Person, id string, w Writing
 			return news.AlertAction{}, fmt.Errorf("%w: an alert that is %s can't be edited", news.ErrConflict, a.State)
 		}
 		before := a.Hash()
+		if w.Hash != "" && w.Hash != before {
+			return news.AlertAction{}, errWrittenOver
+		}
 		if w.Level != "" {
 			level, err := news.ParseLevel(w.Level)
 			if err != nil {
@@ -107,6 +111,8 @@ func (d *Service) Edit(ctx context.Context, by news.Person, id string, w Writing
 		return news.AlertAction{Audit: "edit", By: by.Name}, nil
 	})
 }
+
+var errWrittenOver = fmt.Errorf("%w: the alert was changed while you wrote; read what it says now, then save yours over it or leave", news.ErrConflict)
 
 // write puts an editor's words into an alert, or says everything that is wrong
 // with them.
