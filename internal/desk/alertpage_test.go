@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"dateline/internal/news"
+	"dateline/templates"
 )
 
 // read is a page's text.
@@ -275,5 +276,21 @@ func TestOldWordsAreNotSentAgain(t *testing.T) {
 	}
 	if sent := l.desk.mem.releases[len(l.desk.mem.releases)-1].Texts; len(sent) != 1 || sent["en"].Title != "Weak quake" {
 		t.Errorf("sent again: %v", sent)
+	}
+}
+
+// A page that answers a refused form leads to the alert, never to the form's
+// own address, where asking again would post again.
+func TestARefusedPageLeadsToTheAlert(t *testing.T) {
+	l := newLobby(t)
+	_, to := l.press(t, ann, "/desk/raise", url.Values{"story": {testStory().URI}})
+	body := l.refused(t, ann, to+"/resume", url.Values{})
+	for _, want := range []string{`data-page="` + to + `"`, `<a href="` + to + `">Look again</a>`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if script, err := templates.FS.ReadFile("desk/static/alert.js"); err != nil || strings.Contains(string(script), "location.reload") {
+		t.Errorf("the script posts again: %v", err)
 	}
 }

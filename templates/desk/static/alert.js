@@ -1,22 +1,57 @@
 // An open alert: its status comes as it changes, the countdown counts, lengths
 // are counted as they are written. The buttons are those of when the page was
-// opened: when another state or text comes in, the page says so.
+// opened: when another state or text comes in, the page is asked for again, or
+// says so while there are words in it that were not saved.
 const status = document.getElementById("status");
 const moved = document.getElementById("moved");
+const live = document.getElementById("live");
+let events = null;
+
+function say(state, text) {
+  live.dataset.state = state;
+  live.textContent = text;
+}
+
+const unsaved = () => document.querySelector("form.write[data-unsaved]") !== null;
+for (const form of document.querySelectorAll("form.write")) {
+  form.addEventListener("input", () => { form.dataset.unsaved = ""; });
+}
 
 function listen() {
-  const events = new EventSource(status.dataset.events);
+  if (events || document.hidden) return;
+  events = new EventSource(status.dataset.events);
+  events.addEventListener("open", () => say("on", "Live"));
   events.addEventListener("status", (e) => {
     status.innerHTML = e.data;
     const now = status.firstElementChild.dataset;
     if (now.state === status.dataset.state && now.hash === status.dataset.hash) return;
-    const writing = document.querySelector("form.write :is(input, textarea):focus, details[open] form.write");
-    if (writing) moved.hidden = false;
-    else location.reload();
+    if (unsaved()) moved.hidden = false;
+    // Not reload(): a page that answered a form would send the form again.
+    else location.replace(status.dataset.page);
   });
-  events.addEventListener("end", () => events.close());
-  events.addEventListener("error", () => { if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000); });
+  events.addEventListener("end", () => {
+    stop();
+    say("off", "You are signed out: sign in again to go on");
+  });
+  events.addEventListener("error", () => {
+    say("off", "Not live: trying to reach the desk again");
+    if (events?.readyState !== EventSource.CLOSED) return;
+    stop(); // a refused answer ends an EventSource for good: begin a new one
+    setTimeout(listen, 2000);
+  });
 }
+
+function stop() {
+  events?.close();
+  events = null;
+}
+
+// A browser has six connections to a desk without HTTP/2: pages that nobody
+// looks at must not take them from the one where HOLD is pressed.
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) stop();
+  else listen();
+});
 
 // East Asian characters take two columns on a lock screen.
 const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/;
