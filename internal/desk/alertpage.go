@@ -188,8 +188,7 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 		view.Write = writeOf(a)
 	}
 	if unreleased && p.reach != nil {
-		reach := p.reach(*a)
-		view.Reach = &reach
+		view.Reach = p.reachOf(*a)
 	}
 	return nil
 }

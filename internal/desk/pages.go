@@ -59,6 +59,8 @@ type Pages struct {
 	replay   Replay
 	log      *slog.Logger
 	now      func() time.Time
+	reaches  *shared[Reach]
+	statuses *shared[string]
 }
 
 // NewPages makes them; Run feeds the open ones.
@@ -70,7 +72,8 @@ func NewPages(c PagesConfig) *Pages {
 		c.Now = time.Now
 	}
 	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay,
-		log: c.Logger.With("component", "desk"), now: c.Now}
+		log: c.Logger.With("component", "desk"), now: c.Now,
+		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now)} // by the clock of the tickers
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
 	return p
 }

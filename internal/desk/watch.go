@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -18,7 +19,7 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 		return nil //nolint:nilerr // the page is gone
 	}
 	for last := ""; ; {
-		html, err := p.statusNow(r)
+		html, err := p.statusNow(r.Context(), r.PathValue("id"))
 		if err != nil {
 			p.log.Warn("a live alert can't be read; the page comes back by itself", "error", err)
 			return nil
@@ -35,12 +36,12 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-func (p *Pages) statusNow(r *http.Request) (string, error) {
-	v, err := p.desk.Alert(r.Context(), r.PathValue("id"))
+func (p *Pages) renderStatus(ctx context.Context, id string) (string, error) {
+	v, err := p.desk.Alert(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	story, err := p.desk.store.Story(r.Context(), v.Alert.StoryURI)
+	story, err := p.desk.store.Story(ctx, v.Alert.StoryURI)
 	if err != nil {
 		return "", err
 	}
