@@ -79,6 +79,9 @@ func (a *App) publicRoutes() http.Handler {
 	if a.cfg.Has(RoleDesk) && a.deskDoor == nil {
 		a.desk.Routes(mux)
 		a.pages.Routes(mux)
+		if !a.cfg.Has(RoleSite) { // which serves them otherwise
+			mux.Handle("GET /static/", a.floor.Static())
+		}
 	}
 	if a.cfg.Has(RoleDigest) {
 		a.digest.Routes(mux)
