@@ -20,21 +20,14 @@ import (
 
 // Migrate brings the database's schema up to date.
 func Migrate(ctx context.Context, cfg *Config, out io.Writer) error {
-	keys, err := LoadKeys(cfg)
-	if err != nil {
+	return withNewStore(ctx, cfg, func(s *store.Store) error {
+		current, latest, err := s.SchemaVersion(ctx)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "schema %d of %d\n", current, latest)
 		return err
-	}
-	s, err := openStore(ctx, cfg, keys, discard())
-	if err != nil {
-		return err
-	}
-	defer s.Close() //nolint:errcheck // what was written is committed
-	current, latest, err := s.SchemaVersion(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(out, "schema %d of %d\n", current, latest)
-	return err
+	})
 }
 
 // withDesk opens the database and gives a desk on it, which works whether or
@@ -150,11 +143,16 @@ func end(ctx context.Context, cfg *Config, out io.Writer, remove func(*store.Sto
 	})
 }
 
-// withStore opens the database for a command.
+// withStore opens the database for a command; one that is not there is a fault.
 func withStore(ctx context.Context, cfg *Config, do func(*store.Store) error) error {
 	if err := hasDatabase(cfg); err != nil {
 		return err
 	}
+	return withNewStore(ctx, cfg, do)
+}
+
+// withNewStore is withStore where the database may have to be made.
+func withNewStore(ctx context.Context, cfg *Config, do func(*store.Store) error) error {
 	keys, err := LoadKeys(cfg)
 	if err != nil {
 		return err
