@@ -37,21 +37,21 @@ type alertView struct {
 // statusView is the block "status", which an open page is sent anew whenever
 // it changes.
 type statusView struct {
-	ID, State, Level, Hash  string
-	Says                    string // the state in a sentence
-	Until                   string // of the countdown, RFC 3339; "" when there is none
-	Author, Submitter       string
-	Approver, Releaser      string
-	Reason                  string
-	Texts                   []textView
-	Audience, Words         string
-	Counts                  news.Counts
-	Released                bool
-	Done                    int // per cent of the intended that need nothing any more
-	P50, P90, P99           string
-	Repairs                 []repairView
-	ChangedSince            bool
-	Dateline, StoryHeadline string
+	ID, State, Level, Hash string
+	Says                   string // the state in a sentence
+	Until                  string // of the countdown, RFC 3339; "" when there is none
+	Author, Submitter      string
+	Approver, Releaser     string
+	Reason                 string
+	Texts                  []textView
+	Words                  string // the audience
+	Counts                 news.Counts
+	Released               bool
+	Done                   int // per cent of the intended that need nothing any more
+	P50, P90, P99          string
+	Repairs                []repairView
+	ChangedSince           bool
+	Dateline               string
 }
 
 type repairView struct {
@@ -262,9 +262,9 @@ func languageName(tag string) string {
 func statusOf(v View, story *news.Story) statusView {
 	a := &v.Alert
 	s := statusView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Hash: a.Hash(), Says: stateWords(a), Author: a.Author,
-		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: a.Reason, Texts: textsOf(a), Audience: a.Audience,
+		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: a.Reason, Texts: textsOf(a),
 		Words: region.Words(a.Audience, "en"), ChangedSince: v.ChangedSince,
-		Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en"), StoryHeadline: story.Headline}
+		Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en")}
 	if a.State == news.AlertHolding {
 		s.Until = a.HoldUntil.UTC().Format(time.RFC3339)
 	}
