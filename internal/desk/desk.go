@@ -8,6 +8,11 @@
 // refused for want of a reason, and works without the site, the bus or a
 // policy. The same Service stands behind the API, the command line and the
 // desk's pages.
+//
+// Of the pages (Pages) it promises besides: nobody sees one without a session,
+// which ends by itself; open ones get every story and every change of an alert
+// they watch, none twice, also over a break; and a form that was refused changes
+// nothing and keeps what was typed.
 package desk
 
 import (
