@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -39,6 +40,8 @@ type PagesConfig struct {
 	Replay   Replay
 	Floor    PageFloor
 	Links    Links
+	// Root is the path the pages are under; "" is /desk. The floor's is the same.
+	Root string
 	// OnWake calls fn when another process stored a story; nil: polling alone.
 	OnWake func(topic string, fn func()) (cancel func(), err error)
 	Logger *slog.Logger
@@ -57,6 +60,7 @@ type Pages struct {
 	aside    Aside
 	trail    Trail
 	replay   Replay
+	root     string
 	log      *slog.Logger
 	now      func() time.Time
 	reaches  *shared[Reach]
@@ -71,7 +75,7 @@ func NewPages(c PagesConfig) *Pages {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay,
+	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath),
 		log: c.Logger.With("component", "desk"), now: c.Now,
 		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now)} // by the clock of the tickers
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
@@ -80,21 +84,21 @@ func NewPages(c PagesConfig) *Pages {
 
 // Routes puts the pages on the mux.
 func (p *Pages) Routes(mux *http.ServeMux) {
-	mux.Handle("GET /desk/signin", p.floor.Page(p.getSignIn))
-	mux.Handle("POST /desk/signin", p.floor.Page(p.postSignIn))
-	mux.Handle("POST /desk/signout", p.signedIn(p.postSignOut))
-	mux.Handle("GET /desk/join/{token}", p.floor.Page(p.getJoin))
-	mux.Handle("POST /desk/join/{token}", p.floor.Page(p.postJoin))
-	mux.Handle("GET /desk", p.signedIn(p.getWire))
-	mux.Handle("GET /desk/wire/events", p.stream(p.getWireEvents))
-	mux.Handle("POST /desk/raise", p.signedIn(p.postRaise))
-	mux.Handle("GET /desk/alerts", p.signedIn(p.getAlertList))
-	mux.Handle("GET /desk/alerts/{id}", p.signedIn(p.getAlertPage))
-	mux.Handle("GET /desk/alerts/{id}/events", p.stream(p.getAlertEvents))
-	mux.Handle("POST /desk/alerts/{id}/{step}", p.signedIn(p.postStep))
-	mux.Handle("GET /desk/aside", p.signedIn(p.getAside))
-	mux.Handle("GET /desk/audit", p.signedIn(p.getTrail))
-	mux.Handle("POST /desk/aside/{id}/replay", p.signedIn(p.postReplay))
+	mux.Handle("GET "+p.root+"/signin", p.floor.Page(p.getSignIn))
+	mux.Handle("POST "+p.root+"/signin", p.floor.Page(p.postSignIn))
+	mux.Handle("POST "+p.root+"/signout", p.signedIn(p.postSignOut))
+	mux.Handle("GET "+p.root+"/join/{token}", p.floor.Page(p.getJoin))
+	mux.Handle("POST "+p.root+"/join/{token}", p.floor.Page(p.postJoin))
+	mux.Handle("GET "+p.root, p.signedIn(p.getWire))
+	mux.Handle("GET "+p.root+"/wire/events", p.stream(p.getWireEvents))
+	mux.Handle("POST "+p.root+"/raise", p.signedIn(p.postRaise))
+	mux.Handle("GET "+p.root+"/alerts", p.signedIn(p.getAlertList))
+	mux.Handle("GET "+p.root+"/alerts/{id}", p.signedIn(p.getAlertPage))
+	mux.Handle("GET "+p.root+"/alerts/{id}/events", p.stream(p.getAlertEvents))
+	mux.Handle("POST "+p.root+"/alerts/{id}/{step}", p.signedIn(p.postStep))
+	mux.Handle("GET "+p.root+"/aside", p.signedIn(p.getAside))
+	mux.Handle("GET "+p.root+"/audit", p.signedIn(p.getTrail))
+	mux.Handle("POST "+p.root+"/aside/{id}/replay", p.signedIn(p.postReplay))
 }
 
 // Run feeds the open pages until ctx ends.

@@ -115,14 +115,14 @@ type signInView struct {
 }
 
 func (p *Pages) getSignIn(w http.ResponseWriter, r *http.Request) error {
-	return p.floor.Render(w, http.StatusOK, "desk/signin", signInView{Title: "Sign in", Next: nextPage(r.URL.Query().Get("next"))})
+	return p.floor.Render(w, http.StatusOK, "desk/signin", signInView{Title: "Sign in", Next: p.nextPage(r.URL.Query().Get("next"))})
 }
 
 func (p *Pages) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(w, r); err != nil {
 		return err
 	}
-	view := signInView{Title: "Sign in", Name: strings.TrimSpace(r.PostFormValue("name")), Next: nextPage(r.PostFormValue("next"))}
+	view := signInView{Title: "Sign in", Name: strings.TrimSpace(r.PostFormValue("name")), Next: p.nextPage(r.PostFormValue("next"))}
 	cookie, hash := web.NewSession()
 	s, err := p.signIn(r.Context(), web.ClientKey(r), view.Name, r.PostFormValue("password"), r.PostFormValue("code"), hash)
 	var limit *news.LimitError
@@ -157,7 +157,7 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.floor.EndSession(w)
-	http.Redirect(w, r, "/desk/signin", http.StatusSeeOther)
+	http.Redirect(w, r, p.root+"/signin", http.StatusSeeOther)
 	return nil
 }
 
@@ -165,7 +165,7 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 // sign in and come back.
 func (p *Pages) signedIn(h web.Handler) http.Handler {
 	return p.admitted(h, func(w http.ResponseWriter, r *http.Request) error {
-		target := "/desk/signin"
+		target := p.root + "/signin"
 		if r.Method == http.MethodGet {
 			target += "?next=" + url.QueryEscape(r.URL.RequestURI())
 		}
@@ -221,11 +221,11 @@ func (p *Pages) person(r *http.Request) (news.Person, error) {
 
 // nextPage is where to go after a sign-in: a page of the desk, nowhere else
 // (T79).
-func nextPage(next string) string {
+func (p *Pages) nextPage(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(next, "\\\r\n") ||
-		u.Path != "/desk" && !strings.HasPrefix(u.Path, "/desk/") || strings.HasPrefix(u.Path, "/desk/signin") {
-		return "/desk"
+		u.Path != p.root && !strings.HasPrefix(u.Path, p.root+"/") || strings.HasPrefix(u.Path, p.root+"/signin") {
+		return p.root
 	}
 	return u.RequestURI()
 }
@@ -295,7 +295,7 @@ func (p *Pages) postJoin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/desk/signin", http.StatusSeeOther)
+	http.Redirect(w, r, p.root+"/signin", http.StatusSeeOther)
 	return nil
 }
 

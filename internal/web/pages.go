@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"html/template"
 	"io/fs"
@@ -67,6 +68,7 @@ func (f *Floor) funcs() template.FuncMap {
 	all := template.FuncMap{
 		"asset":   f.assets.url,
 		"baseURL": f.BaseURL,
+		"desk":    func() string { return cmp.Or(f.config.Desk, DeskPath) },
 	}
 	for name, fn := range f.config.Funcs {
 		all[name] = fn

@@ -35,6 +35,9 @@ type KeyStore interface {
 	APIKey(ctx context.Context, hash string) (news.Person, error)
 }
 
+// DeskPath is where the desk's pages are (DESIGN 9).
+const DeskPath = "/desk"
+
 // Config is what a floor needs. Zero values are usable in tests.
 type Config struct {
 	// Templates holds one folder per part of the site. A folder with a
@@ -42,7 +45,10 @@ type Config struct {
 	// as "folder/name". Files starting with "_" are shared by the folder's
 	// pages. "folder/static/*" is served under /static/folder/.
 	Templates fs.FS
-	// Funcs are extra template functions. "asset" and "baseURL" exist already.
+	// Desk is the path of the desk's pages; "" is DeskPath.
+	Desk string
+	// Funcs are extra template functions. "asset", "baseURL" and "desk" exist
+	// already.
 	Funcs template.FuncMap
 	// BaseURL is where readers reach us, such as "https://alerts.example".
 	// Links are built from it and never from a request's Host.

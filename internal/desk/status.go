@@ -1,0 +1,90 @@
+package desk
+
+import (
+	"strconv"
+	"time"
+
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// statusView is the block "status", which an open page is sent anew whenever
+// it changes.
+type statusView struct {
+	ID, State, Level, Hash string
+	Says                   string // the state in a sentence
+	Until                  string // of the countdown, RFC 3339; "" when there is none
+	Author, Submitter      string
+	Approver, Releaser     string
+	Reason                 string
+	Texts                  []textView
+	Words                  string // the audience
+	Counts                 news.Counts
+	Released               bool
+	Done                   int // per cent of the intended that need nothing any more
+	P50, P90, P99          string
+	Repairs                []repairView
+	ChangedSince           bool
+	Dateline               string
+}
+
+type repairView struct {
+	Kind, State, At string
+	Counts          news.Counts
+}
+
+// stateWords says where an alert stands.
+func stateWords(a *news.Alert) string {
+	switch a.State {
+	case news.AlertDraft:
+		return "A draft. Nobody but the desk sees it."
+	case news.AlertSubmitted:
+		return "Waits for another editor's approval."
+	case news.AlertApproved:
+		return "Approved. It goes when it is released."
+	case news.AlertHolding:
+		return "Counting down. Nothing has gone yet: Undo stops it."
+	case news.AlertSending:
+		return "Going out now."
+	case news.AlertSent:
+		return "Has gone to everybody it could reach."
+	case news.AlertHeld:
+		return "On hold: no send starts until somebody resumes it."
+	case news.AlertCancelled:
+		return "Cancelled. What had gone stays with its readers."
+	case news.AlertKilled:
+		return "Killed. Whoever was sent it gets the retraction."
+	}
+	return string(a.State)
+}
+
+func statusOf(v View, story *news.Story) statusView {
+	a := &v.Alert
+	s := statusView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Hash: a.Hash(), Says: stateWords(a), Author: a.Author,
+		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: a.Reason, Texts: textsOf(a),
+		Words: region.Words(a.Audience, "en"), ChangedSince: v.ChangedSince,
+		Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en")}
+	if a.State == news.AlertHolding {
+		s.Until = a.HoldUntil.UTC().Format(time.RFC3339)
+	}
+	if v.First == nil {
+		return s
+	}
+	s.Released, s.Counts = true, v.First.Figures.Counts
+	if n := s.Counts.Intended; n > 0 {
+		s.Done = (n - s.Counts.Pending - s.Counts.Held) * 100 / n
+	}
+	t := v.First.Figures.Timing
+	s.P50, s.P90, s.P99 = seconds(quantile(t, 0.5)), seconds(quantile(t, 0.9)), seconds(quantile(t, 0.99))
+	for _, r := range v.Repairs {
+		s.Repairs = append(s.Repairs, repairView{string(r.Release.Kind), string(r.Release.State), clockTime(r.Release.ReleasedAt), r.Figures.Counts})
+	}
+	return s
+}
+
+func seconds(s *float64) string {
+	if s == nil {
+		return "—"
+	}
+	return strconv.FormatFloat(*s, 'f', 2, 64) + " s"
+}
