@@ -265,7 +265,7 @@ func mailConfig(cfg *Config, url string, log *slog.Logger) (email.Config, error)
 // buildParts makes the parts that do the work, from the store outwards.
 func (a *App) buildParts(context.Context) error {
 	navigate := desk.Navigate(a.baseURL(), a.cfg.StoryHosts)
-	terms := news.ReleaseTerms{Navigate: navigate, NewID: newID}
+	terms := news.ReleaseTerms{Navigate: navigate, NewID: newID, Canary: a.cfg.Canary}
 	a.dispatch = dispatch.New(dispatch.Config{Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
 		BaseURL: a.baseURL(), Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
 	a.metrics = newMetrics(a)
@@ -281,7 +281,7 @@ func (a *App) buildParts(context.Context) error {
 		return fmt.Errorf("intake: %w", err)
 	}
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.floor, BaseURL: a.baseURL(),
-		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Logger: a.log, NewID: newID})
+		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Logger: a.log, NewID: newID})
 	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.floor, Links: a.links,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,

@@ -79,7 +79,9 @@ type Config struct {
 	StoryHosts []string
 	// Hold is the countdown between a release and its first send; a flash waits
 	// twice as long, policy auto not at all.
-	Hold   time.Duration
+	Hold time.Duration
+	// Canary says that the first few of an alert go first.
+	Canary bool
 	Logger *slog.Logger
 	Now    func() time.Time
 	NewID  func() string
@@ -93,6 +95,7 @@ type Service struct {
 	baseURL  string
 	navigate func(*news.Alert, *news.Story) string
 	hold     time.Duration
+	canary   bool
 	log      *slog.Logger
 	now      func() time.Time
 	newID    func() string
@@ -101,7 +104,7 @@ type Service struct {
 // New makes a Service.
 func New(c Config) *Service {
 	d := &Service{store: c.Store, waker: c.Waker, floor: c.Floor, baseURL: c.BaseURL, navigate: Navigate(c.BaseURL, c.StoryHosts),
-		hold: c.Hold, log: c.Logger, now: c.Now, newID: c.NewID}
+		hold: c.Hold, canary: c.Canary, log: c.Logger, now: c.Now, newID: c.NewID}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}
@@ -117,7 +120,7 @@ func New(c Config) *Service {
 
 // terms are the terms of a release of an alert of this level.
 func (d *Service) terms(level news.Level, policy news.Policy) news.ReleaseTerms {
-	return news.ReleaseTerms{Policy: policy, Hold: HoldFor(level, policy, d.hold),
+	return news.ReleaseTerms{Policy: policy, Hold: HoldFor(level, policy, d.hold), Canary: d.canary,
 		Navigate: d.navigate, NewID: d.newID, Now: d.now()}
 }
 

@@ -177,6 +177,7 @@ func (b *book) answer(t task, endpoint string, r news.Receipt) {
 	}
 	delete(c.inFlight, n)
 	c.dirty = true
+	c.noteCanary(n, r)
 	switch r.Outcome {
 	case news.Accepted:
 		c.row.Settle(n, c.row.Accepted)

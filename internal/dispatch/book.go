@@ -57,13 +57,16 @@ type run struct {
 	payload *payloads
 	query   audience.Query // to judge anew who was held back
 	settled bool           // the store knows that all is done
+
+	phase  news.Phase            // guarded by the book
+	chosen map[int]*news.Numbers // the canary, by cell; nil: not known yet
 }
 
 // cellRun is one release in one cell, for as long as the cell is ours without a
 // break. The fence of its row is of that tenure.
 //
-// Every number that is still to be sent is in exactly one of: todo, a task, the
-// retry queue. In the row it is opened (and then in no state, or ambiguous)
+// Every number that is still to be sent is in exactly one of: todo, what waits
+// for the end of the canary, a task, the retry queue. In the row it is opened (and then in no state, or ambiguous)
 // only while it is a task: what the push service is known not to have taken is
 // not opened any more.
 type cellRun struct {
@@ -80,7 +83,8 @@ type cellRun struct {
 	// late are the numbers let go at the end of their quiet hours. They stay
 	// held in the row until they are opened, and are again when they were not
 	// taken: after a crash they are judged anew.
-	late map[uint32]letGo
+	late   map[uint32]letGo
+	canary canaryPart
 }
 
 // letGo is what a number held in quiet hours is sent under.
@@ -131,7 +135,10 @@ func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 	defer b.mu.Unlock()
 	row.Fence = fence
 	c := &cellRun{run: r, row: row, dirty: !found, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
-		tries: map[uint32]int{}, late: map[uint32]letGo{}}
+		tries: map[uint32]int{}, late: map[uint32]letGo{}, canary: canaryPart{later: map[string][]uint32{}}}
+	if r.chosen != nil {
+		c.choose(r.chosen[row.Cell])
+	}
 	if found {
 		lost := row.Pending()
 		lost.And(row.Opened)
@@ -163,8 +170,8 @@ func (b *book) arrange(c *cellRun) {
 	send.Or(c.row.Ambiguous)
 	for it := send.Iterator(); it.HasNext(); {
 		n := it.Next()
-		origin := b.originOf(c, n)
-		c.todo[origin] = append(c.todo[origin], n)
+		origin, line := b.originOf(c, n), c.line(n)
+		line[origin] = append(line[origin], n)
 	}
 }
 
@@ -260,6 +267,7 @@ func (b *book) awaitsCorrection(r *run, cell int) bool {
 
 func (b *book) cancelWaiting(c *cellRun) {
 	clear(c.todo)
+	clear(c.canary.later)
 	if c.row.Settled && c.row.Held.IsEmpty() {
 		return
 	}

@@ -49,7 +49,7 @@ func (s *Service) step(ctx context.Context, whole bool) error {
 		s.wakeSleepers(s.cfg.Now())
 		s.caps.prune(s.cfg.Now())
 	}
-	return errors.Join(err, s.writeLedger(ctx), s.settle(ctx))
+	return errors.Join(err, s.writeLedger(ctx), s.tendCanaries(ctx), s.settle(ctx))
 }
 
 // lookAtReleases ends countdowns, takes over what is active, cancels what was
@@ -109,11 +109,18 @@ func (s *Service) endCountdowns(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("due alerts: %w", err)
 	}
-	err = nil
+	if len(due) == 0 {
+		return nil
+	}
+	policies, err := s.cfg.Store.Policies(ctx)
+	if err != nil {
+		return fmt.Errorf("policies: %w", err)
+	}
 	for _, id := range due {
 		terms := s.cfg.Terms
 		terms.Now = s.cfg.Now()
 		_, e := s.cfg.Store.ChangeAlert(ctx, id, func(a *news.Alert, story news.Story) (news.AlertAction, error) {
+			terms.Policy = policies[a.Level]
 			return news.EndHold(a, &story, terms)
 		})
 		switch {

@@ -49,6 +49,7 @@ type LedgerStore interface {
 	Ledger(ctx context.Context, releaseIDs []string, cells []int) ([]*news.LedgerRow, error)
 	HeldRows(ctx context.Context, cells []int) ([]*news.LedgerRow, error)
 	SettleRelease(ctx context.Context, releaseID string) (bool, error)
+	Canary(ctx context.Context, releaseID string) (news.CanaryFigures, error)
 }
 
 // ReleaseStore knows what has been released and what has been stopped.
@@ -60,8 +61,9 @@ type ReleaseStore interface {
 	ReleasesSince(ctx context.Context, since time.Time) ([]news.Release, error)
 }
 
-// AlertStore ends the countdown of alerts.
+// AlertStore ends the countdown of alerts, and their canary.
 type AlertStore interface {
+	Policies(ctx context.Context) (news.Policies, error)
 	DueAlerts(ctx context.Context, now time.Time) ([]string, error)
 	ChangeAlert(ctx context.Context, id string, change func(*news.Alert, news.Story) (news.AlertAction, error)) (news.Alert, error)
 }

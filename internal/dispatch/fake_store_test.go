@@ -251,13 +251,31 @@ func (m *memory) Ledger(ctx context.Context, ids []string, cells []int) (out []*
 	}
 	defer done(&err)
 	for _, id := range ids {
-		for _, c := range cells {
-			if row := m.rows[id][c]; row != nil {
+		for c := range news.Cells {
+			if row := m.rows[id][c]; row != nil && (cells == nil || slices.Contains(cells, c)) {
 				out = append(out, cloneRow(row))
 			}
 		}
 	}
 	return out, nil
+}
+
+func (m *memory) Canary(ctx context.Context, id string) (f news.CanaryFigures, err error) {
+	done, err := m.enter(ctx, "Canary")
+	if err != nil {
+		return f, err
+	}
+	defer done(&err)
+	for _, row := range m.rows[id] {
+		f.Rows++
+		f.Planned += int(row.Planned.GetCardinality() - row.Held.GetCardinality())
+		f.Add(row.Canary)
+	}
+	return f, nil
+}
+
+func (m *memory) Policies(context.Context) (news.Policies, error) {
+	return news.DefaultPolicies(), nil
 }
 
 func (m *memory) HeldRows(ctx context.Context, cells []int) (out []*news.LedgerRow, err error) {
@@ -398,9 +416,21 @@ func (m *memory) ChangeAlert(ctx context.Context, id string, change func(*news.A
 	if err != nil {
 		return news.Alert{}, err
 	}
+	if action.Phase != "" && !m.movePhase(a.ID, action.Phase) {
+		return news.Alert{}, fmt.Errorf("%w: the canary is over", news.ErrConflict)
+	}
 	m.apply(&a, action)
 	*m.alerts[id] = a
 	return a, nil
+}
+
+func (m *memory) movePhase(alertID string, to news.Phase) (moved bool) {
+	for i := range m.releases {
+		if r := &m.releases[i]; r.AlertID == alertID && r.Phase == news.PhaseCanary {
+			r.Phase, moved = to, true
+		}
+	}
+	return moved
 }
 
 // apply does what an action says to the releases of the alert. Like the
@@ -418,7 +448,7 @@ func (m *memory) apply(a *news.Alert, action news.AlertAction) {
 			r.State = news.ReleaseStopped
 		}
 	}
-	if action.Freeze || action.Thaw || action.Stop || action.Release != nil {
+	if action.Freeze || action.Thaw || action.Stop || action.Phase != "" || action.Release != nil {
 		m.control++
 	}
 	if action.Release == nil {

@@ -1,6 +1,7 @@
 package dispatch
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"sync/atomic"
@@ -26,6 +27,9 @@ type desk struct {
 	ids     atomic.Int64
 	// lasts, when set, is how long the alerts made here may be sent.
 	lasts time.Duration
+	// policy and canary are the terms alerts are released under; "": auto.
+	policy news.Policy
+	canary bool
 }
 
 func newDesk(t *testing.T) *desk {
@@ -34,7 +38,7 @@ func newDesk(t *testing.T) *desk {
 
 // terms are those of a release made now.
 func (d *desk) terms() news.ReleaseTerms {
-	return news.ReleaseTerms{Policy: news.PolicyAuto, Now: time.Now(), NewID: func() string { return fmt.Sprintf("id-%d", d.ids.Add(1)) },
+	return news.ReleaseTerms{Policy: cmp.Or(d.policy, news.PolicyAuto), Canary: d.canary, Now: time.Now(), NewID: func() string { return fmt.Sprintf("id-%d", d.ids.Add(1)) },
 		Navigate: func(*news.Alert, *news.Story) string { return "https://news.example/story" }}
 }
 

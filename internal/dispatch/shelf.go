@@ -22,6 +22,7 @@ func (b *book) setStates(active []news.Release, closed map[string]news.ReleaseSt
 	}
 	for _, r := range active {
 		b.setState(r.ID, r.State)
+		b.setPhase(r.ID, r.Phase)
 		b.supersede(&r)
 	}
 }
@@ -111,10 +112,10 @@ func (b *book) open(r news.Release, story []news.Release, p *payloads, q audienc
 	if b.runs[r.ID] != nil {
 		return
 	}
-	state, listed := r.State, false
+	state, phase, listed := r.State, r.Phase, false
 	for i := range b.active {
 		if b.active[i].ID == r.ID {
-			state, listed = b.active[i].State, true
+			state, phase, listed = b.active[i].State, b.active[i].Phase, true
 		}
 	}
 	if !listed && (state == news.ReleaseSending || state == news.ReleaseHeld) {
@@ -125,7 +126,7 @@ func (b *book) open(r news.Release, story []news.Release, p *payloads, q audienc
 			return
 		}
 	}
-	fresh := &run{release: r, state: state, cells: map[int]*cellRun{}, replacedBy: map[string]bool{}, payload: p, query: q}
+	fresh := &run{release: r, state: state, cells: map[int]*cellRun{}, replacedBy: map[string]bool{}, payload: p, query: q, phase: phase}
 	for _, known := range [][]news.Release{story, b.active} {
 		for i := range known {
 			fresh.repairedBy(&known[i])

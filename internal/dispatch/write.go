@@ -85,6 +85,7 @@ func (b *book) prepare() *write {
 				continue
 			}
 			c.markSettled()
+			b.tally(c)
 			c.dirty = false
 			copied := cloneRow(c.row)
 			w.rows = append(w.rows, copied)

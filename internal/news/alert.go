@@ -141,6 +141,7 @@ type Release struct {
 	// whoever was waiting for the older revision gets this one instead.
 	Supersedes bool
 	Changes    [Cells]int64 // the change counter of every cell at the release
+	Phase      Phase        // of a first alert; repairs are PhaseAll
 }
 
 // Repair reports whether the release repairs something already sent.

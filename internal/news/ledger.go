@@ -44,6 +44,9 @@ type LedgerRow struct {
 	// Settled says that the holder has nothing left to do for this row: nothing
 	// pending, no ambiguous one that will be tried again. Held ones may remain.
 	Settled bool
+	// Canary is how the first few of the cell went, by push service; nil when
+	// none of them is in it, or nobody knows yet.
+	Canary map[string]CanaryTally
 }
 
 // NewLedgerRow is an empty row.

@@ -12,9 +12,14 @@ type AlertAction struct {
 	Thaw    bool     // held ones become sending again
 	Stop    bool     // sending and held ones become stopped: their pending devices are cancelled
 	Release *Release // inserted after that; the store gives Revision and Changes
+	// Phase, unless empty, is where the alert's release moves out of PhaseCanary;
+	// ErrConflict when it has left that already.
+	Phase Phase
 	// Audit is the word for the audit trail: "submit", "approve", "kill"...
 	Audit string
 	By    string
+	// Detail is what the audit trail keeps beside that; "": the alert's Reason.
+	Detail string
 }
 
 // ReleaseTerms is what a release needs to know beside the alert and its story.
@@ -23,6 +28,8 @@ type ReleaseTerms struct {
 	// Hold is how long a release waits, undoable, before its first send; zero
 	// for none. Automatic releases have none.
 	Hold time.Duration
+	// Canary says that the first few go first. Automatic releases have none.
+	Canary bool
 	// Navigate gives the absolute URL a press on the notification opens.
 	Navigate func(a *Alert, s *Story) string
 	// NewID makes ids.
@@ -150,7 +157,10 @@ func NewRelease(a *Alert, s *Story, kind ReleaseKind, terms ReleaseTerms) *Relea
 	}
 	r := &Release{ID: terms.NewID(), AlertID: a.ID, StoryURI: a.StoryURI, Kind: kind, State: ReleaseSending,
 		Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience, Sections: a.Sections,
-		Regions: s.Regions, Navigate: terms.Navigate(a, s), Deadline: deadline, ReleasedAt: terms.Now}
+		Regions: s.Regions, Navigate: terms.Navigate(a, s), Deadline: deadline, ReleasedAt: terms.Now, Phase: PhaseAll}
+	if terms.Canary && kind == ReleaseAlert && terms.Policy != PolicyAuto {
+		r.Phase = PhaseCanary
+	}
 	// A retraction does not show once more what it takes back, and a newer
 	// version that is embargoed shows nothing yet.
 	if s.Image != nil && kind != ReleaseKill && !s.Embargoed(terms.Now) {

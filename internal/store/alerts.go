@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -212,6 +213,11 @@ func (s *Store) applyAction(ctx context.Context, c conn, h *head, a *news.Alert,
 	if err := moveReleases(ctx, c, a.ID, action); err != nil {
 		return err
 	}
+	if action.Phase != "" {
+		if err := movePhase(ctx, c, a.ID, action.Phase); err != nil {
+			return verdictOf(err)
+		}
+	}
 	if action.Release != nil {
 		if err := s.insertRelease(ctx, c, h, a, *action.Release); err != nil {
 			return err
@@ -221,12 +227,12 @@ func (s *Store) applyAction(ctx context.Context, c conn, h *head, a *news.Alert,
 		return err
 	}
 	if action.Audit != "" {
-		entry := news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + a.ID, Detail: a.Reason}
+		entry := news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + a.ID, Detail: cmp.Or(action.Detail, a.Reason)}
 		if err := s.audit(ctx, c, entry); err != nil {
 			return err
 		}
 	}
-	if action.Freeze || action.Thaw || action.Stop || action.Release != nil {
+	if action.Freeze || action.Thaw || action.Stop || action.Phase != "" || action.Release != nil {
 		return bumpControl(ctx, c)
 	}
 	return nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -52,7 +53,7 @@ func TestReleaseRoundTrip(t *testing.T) {
 		a := alert(uri)
 		must(t, s.CreateAlert(ctx, a, news.AuditEntry{}))
 		want := release(a, news.ReleaseCorrection)
-		want.Raised, want.Supersedes = true, true
+		want.Raised, want.Supersedes, want.Phase = true, true, news.PhaseCanary
 		changedAlert, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, st news.Story) (news.AlertAction, error) {
 			if st.URI != uri || st.Version != 1 {
 				t.Errorf("story %+v", st)
@@ -84,6 +85,63 @@ func TestReleaseRoundTrip(t *testing.T) {
 		must(t, err)
 		if len(since) != 1 || len(later) != 0 {
 			t.Errorf("%d since, %d later", len(since), len(later))
+		}
+	})
+}
+
+// The phase of a release leaves the canary once, whoever tries, and with the
+// state of its alert or not at all.
+func TestTheCanaryMovesOnce(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
+		ctx := context.Background()
+		const uri = "https://news.example/canary"
+		storeStory(t, s, uri)
+		a := alert(uri)
+		must(t, s.CreateAlert(ctx, a, news.AuditEntry{}))
+		r := release(a, news.ReleaseAlert)
+		r.Phase = news.PhaseCanary
+		_, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+			a.State = news.AlertSending
+			return news.AlertAction{Release: r}, nil
+		})
+		must(t, err)
+		before, err := s.Control(ctx)
+		must(t, err)
+		var moved, late atomic.Int64
+		var all sync.WaitGroup
+		for _, to := range []news.Phase{news.PhasePaused, news.PhasePaused, news.PhasePaused} {
+			all.Go(func() {
+				_, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+					return news.MoveCanary(a, to, "the canary: 20 of the first 200 devices failed")
+				})
+				switch {
+				case err == nil:
+					moved.Add(1)
+				case errors.Is(err, news.ErrConflict):
+					late.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		all.Wait()
+		got, err := s.Release(ctx, r.ID)
+		must(t, err)
+		held, err := s.Alert(ctx, a.ID)
+		must(t, err)
+		after, err := s.Control(ctx)
+		must(t, err)
+		if moved.Load() != 1 || late.Load() != 2 || got.Phase != news.PhasePaused || got.State != news.ReleaseHeld || held.State != news.AlertHeld ||
+			held.Reason != "the canary: 20 of the first 200 devices failed" || after != before+1 {
+			t.Errorf("moved %d, refused %d, release %s %s, alert %s %q, counter %d -> %d", moved.Load(), late.Load(), got.Phase, got.State,
+				held.State, held.Reason, before, after)
+		}
+		_, err = s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+			return news.Resume(a, news.Person{Name: "ana"})
+		})
+		must(t, err)
+		if got, err = s.Release(ctx, r.ID); err != nil || got.State != news.ReleaseSending || got.Phase != news.PhasePaused {
+			t.Errorf("resumed: %s %s %v", got.State, got.Phase, err)
 		}
 	})
 }

@@ -17,9 +17,9 @@ import (
 const (
 	ledgerKeys   = "release_id, cell, "
 	ledgerValues = "fence, settled, planned, held, opened, accepted, gone, failed, ambiguous, cancelled, expired, " +
-		"quarantined, n_planned, n_held, n_accepted, n_gone, n_failed, n_ambiguous, n_cancelled, n_expired, timing"
-	ledgerWidth = 23
-	// ledgerBatch rows a statement: 64 x 23 parameters, far under SQLite's 32,766.
+		"quarantined, n_planned, n_held, n_accepted, n_gone, n_failed, n_ambiguous, n_cancelled, n_expired, timing, canary"
+	ledgerWidth = 24
+	// ledgerBatch rows a statement: 64 x 24 parameters, far under SQLite's 32,766.
 	ledgerBatch = 64
 )
 
@@ -47,7 +47,7 @@ func ledgerArgs(r *news.LedgerRow) ([]any, error) {
 	n := r.Counts()
 	timing := doc(timingJSON{First: micro(r.Timing.First), Last: micro(r.Timing.Last), Buckets: r.Timing.Buckets})
 	return append(args, r.Quarantined, n.Reachable, n.Held, n.Accepted, n.Gone, n.Failed, n.Ambiguous,
-		n.Cancelled, n.Expired, timing), nil
+		n.Cancelled, n.Expired, timing, doc(r.Canary)), nil
 }
 
 // packNumbers is a bitmap's bytes; none for an empty one.
@@ -187,14 +187,18 @@ type ledgerRow struct {
 	Quarantined int                  `db:"quarantined"`
 	Settled     bool                 `db:"settled"`
 	Timing      document[timingJSON] `db:"timing"`
+	Canary      document[tallies]    `db:"canary"`
 }
 
+// tallies are a canary's, by push service.
+type tallies = map[string]news.CanaryTally
+
 const ledgerRead = "release_id, cell, fence, planned, held, opened, accepted, gone, failed, ambiguous, cancelled, " +
-	"expired, quarantined, settled, timing"
+	"expired, quarantined, settled, timing, canary"
 
 func (r ledgerRow) row() (*news.LedgerRow, error) {
 	out := &news.LedgerRow{ReleaseID: r.ReleaseID, Cell: r.Cell, Fence: r.Fence, Quarantined: r.Quarantined,
-		Settled: r.Settled, Timing: timingOf(r.Timing)}
+		Settled: r.Settled, Timing: timingOf(r.Timing), Canary: r.Canary.V}
 	for _, set := range []struct {
 		dst **news.Numbers
 		raw []byte

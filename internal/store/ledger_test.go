@@ -61,6 +61,7 @@ func TestLedgerRoundTrip(t *testing.T) {
 		want.Cancelled.Add(7)
 		want.Expired.Add(8)
 		want.Quarantined = 3
+		want.Canary = map[string]news.CanaryTally{"https://fcm.googleapis.com": {Size: 3, Accepted: 1, Gone: 1, Troubled: 1}}
 		want.Timing.Record(begin, begin.Add(80*time.Millisecond))
 		want.Timing.Record(begin, begin.Add(250*time.Millisecond))
 		empty := row(rel.ID, 8, fences[8])
@@ -70,6 +71,11 @@ func TestLedgerRoundTrip(t *testing.T) {
 		must(t, err)
 		if diff := cmp.Diff([]*news.LedgerRow{want, empty}, got, sameSet()); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+		canary, err := s.Canary(ctx, rel.ID)
+		must(t, err)
+		if diff := cmp.Diff(news.CanaryFigures{Rows: 2, Planned: 8, Tallies: want.Canary}, canary); diff != "" {
+			t.Errorf("canary (-want +got):\n%s", diff)
 		}
 		held, err := s.HeldRows(ctx, []int{6, 7, 8})
 		must(t, err)

@@ -1,15 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"dateline/internal/news"
 )
 
 const releaseColumns = "id, alert_id, story_uri, revision, kind, state, level, texts, language, audience, sections, " +
-	"regions, navigate, image, deadline, released_at, raised, supersedes, changes"
+	"regions, navigate, image, deadline, released_at, raised, supersedes, changes, phase"
 
 type releaseRow struct {
 	ID         string                        `db:"id"`
@@ -32,6 +34,7 @@ type releaseRow struct {
 	Raised     bool                          `db:"raised"`
 	Supersedes bool                          `db:"supersedes"`
 	Changes    document[[news.Cells]int64]   `db:"changes"`
+	Phase      string                        `db:"phase"`
 }
 
 func releaseRowOf(r news.Release) releaseRow {
@@ -39,7 +42,7 @@ func releaseRowOf(r news.Release) releaseRow {
 		State: string(r.State), Level: int(r.Level), Texts: textsDoc(r.Texts), Language: r.Language,
 		Audience: r.Audience, Sections: doc(r.Sections), Regions: doc(r.Regions), Navigate: r.Navigate,
 		Image: r.Image, Deadline: at(r.Deadline), ReleasedAt: at(r.ReleasedAt), Raised: r.Raised,
-		Supersedes: r.Supersedes, Changes: doc(r.Changes)}
+		Supersedes: r.Supersedes, Changes: doc(r.Changes), Phase: string(cmp.Or(r.Phase, news.PhaseAll))}
 }
 
 func (r releaseRow) release() news.Release {
@@ -48,7 +51,7 @@ func (r releaseRow) release() news.Release {
 		Texts: textsOf(r.Texts), Language: r.Language, Audience: r.Audience, Sections: r.Sections.V,
 		Regions: r.Regions.V, Navigate: r.Navigate, Image: r.Image, Deadline: r.Deadline.Time,
 		ReleasedAt: r.ReleasedAt.Time, Raised: r.Raised, Supersedes: r.Supersedes,
-		Changes: r.Changes.V}
+		Changes: r.Changes.V, Phase: news.Phase(r.Phase)}
 }
 
 // insertRelease gives the release the next revision of its story and the
@@ -166,4 +169,29 @@ func closeRelease(ctx context.Context, c conn, id, alertID string, state news.Re
 	return c.exec(ctx, `UPDATE alerts SET state = ? WHERE id = ? AND state = ? AND NOT EXISTS
 		(SELECT 1 FROM releases r WHERE r.alert_id = alerts.id AND r.state IN ('sending', 'held'))`,
 		string(news.AlertSent), alertID, string(news.AlertSending))
+}
+
+// Canary is what the ledger says of the first few of a release.
+func (s *Store) Canary(ctx context.Context, releaseID string) (news.CanaryFigures, error) {
+	var rows []struct {
+		Planned int               `db:"n_planned"`
+		Held    int               `db:"n_held"`
+		Canary  document[tallies] `db:"canary"`
+	}
+	err := s.read().sel(ctx, &rows, "SELECT n_planned, n_held, canary FROM ledger WHERE release_id = ?", releaseID)
+	f := news.CanaryFigures{Rows: len(rows)}
+	for _, r := range rows {
+		f.Planned += r.Planned - r.Held
+		f.Add(r.Canary.V)
+	}
+	return f, s.fail(err, "Canary", releaseID)
+}
+
+// movePhase moves the release of an alert out of its canary, once.
+func movePhase(ctx context.Context, c conn, alertID string, to news.Phase) error {
+	n, err := c.count(ctx, "UPDATE releases SET phase = ? WHERE alert_id = ? AND phase = ?", string(to), alertID, string(news.PhaseCanary))
+	if err == nil && n == 0 {
+		err = fmt.Errorf("%w: the canary is over already", news.ErrConflict)
+	}
+	return err
 }
