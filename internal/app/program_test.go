@@ -236,6 +236,7 @@ type alertAnswer struct {
 	State    string
 	Level    string
 	Hash     string
+	Reason   string
 	Counts   struct{ Intended, Reachable, Held, Accepted, Gone, Failed, Ambiguous, Pending, Cancelled, Expired int }
 	Times    struct {
 		Created, Released, FirstAccepted, LastAccepted string

@@ -20,7 +20,7 @@ func Variables() []Variable {
 		{Name: "SMTP_URL", Default: "an outbox inside the program", What: "smtp(s)://user:pass@host:port", Secret: true},
 		{Name: "DATELINE_POLICY", Default: "one (notices: auto)", What: "auto, one or two, or by level: flash=two,bulletin=one,notice=auto; the first value, afterwards the desk's"},
 		{Name: "DATELINE_HOLD", Default: "10s", What: "how long a release can be undone before the first send; a flash waits twice as long"},
-		{Name: "DATELINE_CANARY", Default: "on", What: "on or off; read, and without effect in this version"},
+		{Name: "DATELINE_CANARY", Default: "on", What: "on or off; on: the first 1 % of an alert (at most 200 devices) go first, and more than 5 % failures pause it"},
 		{Name: "DATELINE_VAPID_SUBJECT", Default: "an https base URL, else none", What: "who push services may write to: mailto:… or https://…; without one Apple's service is off"},
 		{Name: "DATELINE_VAPID_KEY", Default: "generated", What: "P-256 private scalar, base64url without padding", Secret: true},
 		{Name: "DATELINE_LINK_KEY", Default: "generated", What: "32 bytes, base64url: links, topics, receipts", Secret: true},

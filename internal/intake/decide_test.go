@@ -127,7 +127,7 @@ func TestReleaseOfADraft(t *testing.T) {
 	wantDraft := &news.Alert{ID: "id-1", StoryURI: "https://news.example/quake", StoryVersion: 2, State: news.AlertSending, Level: news.LevelBulletin,
 		Texts: texts, Language: "en", Audience: "TW + JP-47", Sections: []string{"disaster"}, Author: "system", Releaser: "system",
 		CreatedAt: clock(), ReleasedAt: clock()}
-	wantRelease := &news.Release{ID: "id-2", AlertID: "id-1", StoryURI: "https://news.example/quake", Kind: news.ReleaseAlert, State: news.ReleaseSending,
+	wantRelease := &news.Release{ID: "id-2", AlertID: "id-1", StoryURI: "https://news.example/quake", Kind: news.ReleaseAlert, State: news.ReleaseSending, Phase: news.PhaseAll,
 		Level: news.LevelBulletin, Texts: texts, Language: "en", Audience: "TW + JP-47", Sections: []string{"disaster"}, Regions: []string{"TW", "JP-47"},
 		Navigate: "https://news.example/quake", Deadline: clock().Add(time.Hour), ReleasedAt: clock(), Raised: true}
 	if diff := cmp.Diff(wantDraft, got.Draft); diff != "" {
