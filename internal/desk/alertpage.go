@@ -60,7 +60,7 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	unreleased := a.State == news.AlertDraft || a.State == news.AlertSubmitted || a.State == news.AlertApproved
 	can := func(s step) bool { return may(by, s) == nil }
 	view.MaySubmit = a.State == news.AlertDraft && policy == news.PolicyTwo && can(stepSubmit)
-	view.MayApprove = a.State == news.AlertSubmitted && a.Author != by.Name && can(stepApprove)
+	view.MayApprove = a.State == news.AlertSubmitted && a.Author != by.Name && a.Submitter != by.Name && can(stepApprove)
 	view.MayRelease = can(stepRelease) && (a.State == news.AlertApproved || unreleased && policy != news.PolicyTwo)
 	view.MayHold = can(stepHold) && (a.State == news.AlertHolding || a.State == news.AlertSending)
 	view.MayResume = can(stepResume) && a.State == news.AlertHeld

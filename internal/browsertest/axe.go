@@ -1,0 +1,45 @@
+package browsertest
+
+import (
+	_ "embed"
+	"fmt"
+	"strings"
+)
+
+// axe is axe-core 4.14.1 (MPL-2.0, https://github.com/dequelabs/axe-core), as
+// npm has it.
+//
+//go:embed axe/axe.min.js
+var axe string
+
+// axeTags are the rules of WCAG 2.2 AA.
+const axeTags = `["wcag2a","wcag2aa","wcag21a","wcag21aa","wcag22aa"]`
+
+// Dark makes the browser ask for dark pages.
+func Dark() BrowserOption { return WithPref("layout.css.prefers-color-scheme.content-override", 0) }
+
+// Light makes it ask for light ones, whatever the machine says.
+func Light() BrowserOption { return WithPref("layout.css.prefers-color-scheme.content-override", 1) }
+
+// Accessible fails the test for every rule of WCAG 2.2 AA that axe-core finds
+// broken on the page as it is now. name says which page that is.
+func (b *Browser) Accessible(name string) {
+	b.tb.Helper()
+	// The page's own policy (CSP) does not bind what a debugger evaluates.
+	b.Eval("typeof axe === 'undefined' && (() => {" + axe + "\nwindow.axe = axe;})(); 'loaded'")
+	var broken []struct {
+		ID, Help string
+		Nodes    []struct {
+			HTML           string
+			FailureSummary string
+		}
+	}
+	b.EvalJSON(fmt.Sprintf(`axe.run(document, {runOnly: {type: "tag", values: %s}}).then(r => r.violations)`, axeTags), &broken)
+	for _, v := range broken {
+		var where strings.Builder
+		for _, n := range v.Nodes[:min(len(v.Nodes), 3)] {
+			fmt.Fprintf(&where, "\n  %s\n  %s", n.HTML, n.FailureSummary)
+		}
+		b.tb.Errorf("%s: %s (%s, %d times)%s", name, v.Help, v.ID, len(v.Nodes), where.String())
+	}
+}
