@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,6 +40,13 @@ var binary = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
+	if os.Getenv(pushesRole) != "" {
+		if err := servePushes(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
 	code := m.Run()
 	if path, err := binary(); err == nil {
 		_ = os.RemoveAll(filepath.Dir(path))
@@ -58,6 +66,8 @@ type program struct {
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer
 	over   chan error
+	// patience and pace of asking for an alert; 0: a minute, 20 ms
+	patience, asking time.Duration
 }
 
 // newProgram prepares the program for the push services and the mail server;
@@ -267,16 +277,17 @@ func storyBody(uri, headline string) map[string]any {
 func (p *program) alert(uri, what string, ok func(alertAnswer) bool) alertAnswer {
 	p.t.Helper()
 	var list struct{ Alerts []alertAnswer }
-	for deadline := time.Now().Add(60 * time.Second); time.Now().Before(deadline); {
+	patience, pace := cmp.Or(p.patience, time.Minute), cmp.Or(p.asking, 20*time.Millisecond)
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if code := p.call("GET", "/api/v1/alerts?story="+uri, nil, &list); code != http.StatusOK {
 			p.t.Fatalf("alerts of the story: %d", code)
 		}
 		if len(list.Alerts) > 0 && ok(list.Alerts[0]) {
 			return list.Alerts[0]
 		}
-		time.Sleep(20 * time.Millisecond) // the pace of asking another process
+		time.Sleep(pace) // of asking another process
 	}
-	p.t.Fatalf("%s: not within a minute: %+v\n%s", what, list.Alerts, p.stderr)
+	p.t.Fatalf("%s: not within %s: %+v\n%s", what, patience, list.Alerts, p.stderr)
 	return alertAnswer{}
 }
 

@@ -18,24 +18,28 @@ import (
 // onBoth runs the test with SQLite and with a real Postgres.
 func onBoth(t *testing.T, fn func(t *testing.T, settings ...string)) {
 	t.Run("sqlite", func(t *testing.T) { fn(t) })
-	t.Run("postgres", func(t *testing.T) {
-		database := storetest.Postgres(t)
-		keys, err := binary()
-		if err != nil {
-			t.Fatal(err)
+	t.Run("postgres", func(t *testing.T) { fn(t, withPostgres(t, storetest.Postgres(t))...) })
+}
+
+// withPostgres are the settings of a program that keeps its data there, fresh
+// keys among them.
+func withPostgres(t *testing.T, url string) []string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := (&program{t: t, path: path, env: cleanEnv()}).run("", "keys")
+	if err != nil {
+		t.Fatalf("keys: %v\n%s", err, out)
+	}
+	settings := []string{"DATABASE_URL=" + url}
+	for line := range strings.SplitSeq(strings.TrimSpace(out), "\n") {
+		if !strings.HasPrefix(line, "DATELINE_ADMIN_KEY") {
+			settings = append(settings, line)
 		}
-		out, err := (&program{t: t, path: keys, env: cleanEnv()}).run("", "keys")
-		if err != nil {
-			t.Fatalf("keys: %v\n%s", err, out)
-		}
-		settings := []string{"DATABASE_URL=" + database}
-		for line := range strings.SplitSeq(strings.TrimSpace(out), "\n") {
-			if !strings.HasPrefix(line, "DATELINE_ADMIN_KEY") {
-				settings = append(settings, line)
-			}
-		}
-		fn(t, settings...)
-	})
+	}
+	return settings
 }
 
 // TestTheMainJob goes the whole way through the public doors: subscribe,

@@ -44,6 +44,7 @@ const (
 	Undecoded  Effect = "undecoded"  // could not be decrypted: nothing is shown
 	Queued     Effect = "queued"     // the phone is offline; the service keeps it
 	Discarded  Effect = "discarded"  // the phone is offline and TTL is 0
+	Sealed     Effect = "sealed"     // taken unread, as PushOptions.Unread asks
 )
 
 // Delivery is one message as a phone took it.
@@ -158,6 +159,11 @@ func (p *Phone) accept(m message, line *logLine) bool {
 	if p.gone {
 		p.mu.Unlock()
 		return false
+	}
+	if p.service.opts.Unread {
+		line.Effect = Sealed
+		p.mu.Unlock()
+		return true
 	}
 	if p.offline {
 		line.Effect = p.keep(m)

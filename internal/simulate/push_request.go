@@ -47,6 +47,7 @@ func (s *PushService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		panic(http.ErrAbortHandler) // the sender went away: nothing has happened
 	}
+	s.arrived(p, body)
 	if err := s.pace.wait(r.Context()); err != nil {
 		panic(http.ErrAbortHandler)
 	}

@@ -44,6 +44,13 @@ type PushOptions struct {
 	// OnShown hears of every message a phone decrypted, after the phone's state
 	// has changed and before the service answers. Calls may overlap.
 	OnShown func(*Phone, Delivery)
+	// OnArrival hears of every request to a known endpoint as soon as all of it
+	// is there, before any pace. Calls may overlap.
+	OnArrival func(Arrival)
+	// Unread takes messages without looking into them, as the real services do:
+	// phones show nothing, and Phone.Open reads a message afterwards. Decrypting
+	// costs more than all the rest, and who measures a sender has no time for it.
+	Unread bool
 
 	// Log receives one JSON line per request, before the answer; with Sync the
 	// writer's Sync (an *os.File's fsync) follows each line.
