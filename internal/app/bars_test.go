@@ -25,7 +25,7 @@ import (
 var (
 	stopDevices = flag.Int("stop.devices", 4_000, "devices an alert goes to in TestStopAtOnce")
 	stopRuns    = flag.Int("stop.runs", 1, "kills and corrections of each kind in TestStopAtOnce")
-	stopLasts   = flag.Duration("stop.lasts", 4*time.Second, "how long the send would last in TestStopAtOnce")
+	stopLasts   = flag.Duration("stop.lasts", 3*time.Second, "how long the send would last in TestStopAtOnce")
 )
 
 // The bars.
@@ -87,6 +87,7 @@ type outcome struct {
 // got.
 func TestStopAtOnce(t *testing.T) {
 	t.Run("one", func(t *testing.T) {
+		aside(t)
 		b := newBars(t, "one")
 		p := newProgram(t, nil, nil, b.settings()...)
 		b.importTo(p)
@@ -95,6 +96,7 @@ func TestStopAtOnce(t *testing.T) {
 		b.measure(kill, correct)
 	})
 	t.Run("three", func(t *testing.T) {
+		aside(t)
 		b := newBars(t, "three")
 		b.three = startThree(t, b.settings(), b.importTo)
 		b.programs = b.three.programs
@@ -103,6 +105,13 @@ func TestStopAtOnce(t *testing.T) {
 		}
 		b.measure(kill, frozen, correct)
 	})
+}
+
+// aside lets the setups run beside each other where nothing is measured.
+func aside(t *testing.T) {
+	if *stopDevices < barDevices {
+		t.Parallel()
+	}
 }
 
 // bars are the runs of one setup.

@@ -81,23 +81,34 @@ func (h *three) join(p *program) {
 	}
 }
 
-// spread gives each its third and returns when all have learnt it.
+// spread gives each its third, where a frozen one has lost cells to the others
+// too, and returns when all have learnt it.
 func (h *three) spread() {
 	h.t.Helper()
 	var before time.Time
 	if err := h.database.QueryRowContext(h.t.Context(), `SELECT now() + interval '6 seconds'`).Scan(&before); err != nil {
 		h.t.Fatal(err)
 	}
-	h.exec(`UPDATE cell_leases SET holder = ($1::text[])[cell % 3 + 1], fence = fence + 1
+	moved := h.exec(`UPDATE cell_leases SET holder = ($1::text[])[cell % 3 + 1], fence = fence + 1
 		WHERE holder <> ($1::text[])[cell % 3 + 1]`, "{"+strings.Join(h.holders, ",")+"}")
+	if moved == 0 {
+		return
+	}
 	h.until("every lease is renewed", `SELECT count(*) FROM cell_leases WHERE lease_until > '`+before.Format(time.RFC3339Nano)+`'`, 256)
 }
 
-func (h *three) exec(query string, args ...any) {
+// exec gives how many rows it was about.
+func (h *three) exec(query string, args ...any) int64 {
 	h.t.Helper()
-	if _, err := h.database.ExecContext(h.t.Context(), query, args...); err != nil {
+	result, err := h.database.ExecContext(h.t.Context(), query, args...)
+	if err != nil {
 		h.t.Fatal(err)
 	}
+	n, err := result.RowsAffected()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return n
 }
 
 // until waits for a count.
