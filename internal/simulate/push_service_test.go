@@ -403,6 +403,42 @@ func TestOnShown(t *testing.T) {
 	}
 }
 
+// TestUnread: what came in is told before the pace and its answer, nothing is
+// shown, and the message can be read afterwards.
+func TestUnread(t *testing.T) {
+	in := make(chan Arrival, 2)
+	s := start(t, PushOptions{Unread: true, Rate: 0.001, OnArrival: func(a Arrival) { in <- a }})
+	pub := newPublisher(t, s.Authority())
+	phone, other := subscribe(t, s), subscribe(t, s)
+	pub.send(t, phone, alert("t", 3), "") // the first of a pace goes at once
+	a := <-in
+	if n, err := a.Phone.Open(a.Body); a.Phone != phone || err != nil || n.Revision != 3 || n.Alert != "a1" {
+		t.Errorf("%+v, %v", n, err)
+	}
+	if n, err := other.Open(a.Body); err == nil {
+		t.Errorf("another phone reads it: %+v", n)
+	}
+	if len(phone.Shown()) != 0 || len(phone.Received()) != 0 {
+		t.Error("an unread message is on the screen")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, phone.Endpoint(), strings.NewReader("x"))
+		if err == nil {
+			_, err = pub.client.Do(req) //nolint:bodyclose // there is no answer
+		}
+		ended <- err
+	}()
+	if a := <-in; string(a.Body) != "x" { // it would be answered in 1,000 s
+		t.Errorf("%q came in", a.Body)
+	}
+	cancel()
+	if err := <-ended; err == nil {
+		t.Error("answered against the pace")
+	}
+}
+
 // TestSeveralServices: three services under one authority, each with its own
 // origin and phones.
 func TestSeveralServices(t *testing.T) {
