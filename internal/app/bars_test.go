@@ -74,8 +74,10 @@ type outcome struct {
 	Repeats   int `json:"repeats"`
 	Accepted  int `json:"accepted"`
 	Ambiguous int `json:"ambiguous"`
-	Missed    int `json:"missed"`
-	Extra     int `json:"extra"`
+	Missed    int `json:"missed"` // got the original and no repair
+	// Without are those who got the repair and not the original: in a kill,
+	// ambiguous ones; in a correction, those who still waited.
+	Without int `json:"withoutOriginal"`
 
 	ProgramCPU float64 `json:"programCPUSeconds"`
 	PushesCPU  float64 `json:"pushesCPUSeconds"`
@@ -255,7 +257,7 @@ func compare(got []Message, desk alertAnswer, press, thawed time.Time) outcome {
 	}
 	for phone := range repaired {
 		if original[phone] == 0 {
-			o.Extra++
+			o.Without++
 		}
 	}
 	o.Lasts = press.Sub(first).Seconds() / float64(o.Out) * float64(*stopDevices)
@@ -302,6 +304,9 @@ func (b *bars) check(k kind, o outcome, desk alertAnswer) {
 	if o.Missed != 0 || o.Repairs != want || o.Backwards != 0 {
 		b.t.Errorf("repairs went to %d devices, not to %d; %d who got the original have none; %d got the original after it", o.Repairs, want, o.Missed, o.Backwards)
 	}
+	if reached := c.Accepted + c.Ambiguous; reached+c.Cancelled != *stopDevices {
+		b.t.Errorf("%d were reached and %d cancelled, of %d", reached, c.Cancelled, *stopDevices)
+	}
 	batch := 0
 	if k == frozen {
 		batch = inFlight
@@ -325,11 +330,14 @@ func (b *bars) judge(k kind, all []outcome) {
 	last, first := column(all, func(o outcome) float64 { return o.LastStarted }), column(all, func(o outcome) float64 { return o.FirstRepair })
 	lasts := column(all, func(o outcome) float64 { return o.Lasts })
 	thawed := column(all, func(o outcome) float64 { return float64(o.Thawed) })
+	crossed := column(all, func(o outcome) float64 { return float64(o.Crossed) })
 	b.t.Logf("%s, %s: %d runs of %d devices, the send would last %.1f s (p50)\n"+
 		"  last send started after the press  p50 %7.1f ms  p99 %7.1f ms\n"+
 		"  first repair after the press       p50 %7.1f ms  p99 %7.1f ms\n"+
-		"  after the frozen process woke      p50 %4.0f       max %4.0f", b.setup, k, len(all), *stopDevices, share(lasts, 0.5),
-		share(last, 0.5), share(last, 0.99), share(first, 0.5), share(first, 0.99), share(thawed, 0.5), share(thawed, 1))
+		"  originals after the first repair   p50 %5.0f     max %5.0f\n"+
+		"  after the frozen process woke      p50 %5.0f     max %5.0f", b.setup, k, len(all), *stopDevices, share(lasts, 0.5),
+		share(last, 0.5), share(last, 0.99), share(first, 0.5), share(first, 0.99),
+		share(crossed, 0.5), share(crossed, 1), share(thawed, 0.5), share(thawed, 1))
 	if *stopDevices < barDevices {
 		return // too small for a bar: a pause of the machine would weigh more than the program
 	}
