@@ -56,6 +56,8 @@ type outcome struct {
 	// send would have taken at the pace it had.
 	Out   int     `json:"out"`
 	Lasts float64 `json:"lastsSeconds"`
+	// Answered is when the press had its answer: it was committed by then.
+	Answered float64 `json:"answeredMs"`
 	// LastStarted is when the last original came in, after the press left; After
 	// and Late are how many came after it, and more than stopWithin after it.
 	LastStarted float64 `json:"lastStartedMs"`
@@ -185,12 +187,13 @@ func (b *bars) run(k kind, n int) outcome {
 	b.programs[0].story(uri, "A story to be stopped")
 	a := b.programs[0].alert(uri, "released", func(a alertAnswer) bool { return a.State == "sending" })
 	b.pushes.await(*stopDevices * (8 + b.rng.IntN(84)) / 100)
-	press, thawed := b.interfere(k, a.ID)
+	press, answered, thawed := b.interfere(k, a.ID)
 	desk := b.programs[0].alert(uri, "repaired", func(a alertAnswer) bool {
 		return len(a.Repairs) == 1 && a.Repairs[0].State == "sent" && a.Counts.Pending == 0
 	})
 	o := compare(b.pushes.take(), desk, press, thawed)
 	o.Setup, o.Kind, o.Run, o.Load = b.setup, k, n, load()
+	o.Answered = milliseconds(answered.Sub(press))
 	now := b.cpu()
 	o.ProgramCPU, o.PushesCPU = now[0]-cpu[0], now[1]-cpu[1]
 	b.check(k, o, desk)
@@ -199,7 +202,7 @@ func (b *bars) run(k kind, n int) outcome {
 
 // interfere presses the button, at the first process; of three the last may be
 // frozen for a while. Only then the push service gives up its pace.
-func (b *bars) interfere(k kind, id string) (press, thawed time.Time) {
+func (b *bars) interfere(k kind, id string) (press, answered, thawed time.Time) {
 	b.t.Helper()
 	step, body := "kill", any(map[string]any{"reason": "It was not so."})
 	if k == correct {
@@ -215,13 +218,14 @@ func (b *bars) interfere(k kind, id string) (press, thawed time.Time) {
 	if code := b.programs[0].call("POST", "/api/v1/alerts/"+id+"/"+step, body, nil); code != http.StatusOK {
 		b.t.Fatalf("%s: %d", step, code)
 	}
+	answered = time.Now()
 	<-wait.C
 	if thawed = time.Now(); k == frozen {
 		victim.signal(syscall.SIGCONT)
 		<-time.After(time.Second) // the pace stays while it may emit its batch
 	}
 	b.pushes.rate(0)
-	return press, thawed
+	return press, answered, thawed
 }
 
 // compare counts what came in of the alert.
@@ -329,14 +333,16 @@ func (b *bars) judge(k kind, all []outcome) {
 	}
 	last, first := column(all, func(o outcome) float64 { return o.LastStarted }), column(all, func(o outcome) float64 { return o.FirstRepair })
 	lasts := column(all, func(o outcome) float64 { return o.Lasts })
+	answered := column(all, func(o outcome) float64 { return o.Answered })
 	thawed := column(all, func(o outcome) float64 { return float64(o.Thawed) })
 	crossed := column(all, func(o outcome) float64 { return float64(o.Crossed) })
 	b.t.Logf("%s, %s: %d runs of %d devices, the send would last %.1f s (p50)\n"+
 		"  last send started after the press  p50 %7.1f ms  p99 %7.1f ms\n"+
+		"  the press was answered after       p50 %7.1f ms  p99 %7.1f ms\n"+
 		"  first repair after the press       p50 %7.1f ms  p99 %7.1f ms\n"+
 		"  originals after the first repair   p50 %5.0f     max %5.0f\n"+
 		"  after the frozen process woke      p50 %5.0f     max %5.0f", b.setup, k, len(all), *stopDevices, share(lasts, 0.5),
-		share(last, 0.5), share(last, 0.99), share(first, 0.5), share(first, 0.99),
+		share(last, 0.5), share(last, 0.99), share(answered, 0.5), share(answered, 0.99), share(first, 0.5), share(first, 0.99),
 		share(crossed, 0.5), share(crossed, 1), share(thawed, 0.5), share(thawed, 1))
 	if *stopDevices < barDevices {
 		return // too small for a bar: a pause of the machine would weigh more than the program
