@@ -63,7 +63,7 @@ type outcome struct {
 	LastStarted float64 `json:"lastStartedMs"`
 	After       int     `json:"after"`
 	Late        int     `json:"late"`
-	Thawed      int     `json:"thawed"` // of the late: after the frozen process woke
+	Thawed      int     `json:"thawed"` // long after it; frozen: after the process woke
 	FirstRepair float64 `json:"firstRepairMs"`
 	AllRepaired float64 `json:"allRepairedSeconds"`
 	// Crossed are originals that came in after the first repair did, Backwards
@@ -191,8 +191,8 @@ func (b *bars) run(k kind, n int) outcome {
 	desk := b.programs[0].alert(uri, "repaired", func(a alertAnswer) bool {
 		return len(a.Repairs) == 1 && a.Repairs[0].State == "sent" && a.Counts.Pending == 0
 	})
-	o := compare(b.pushes.take(), desk, press, thawed)
-	o.Setup, o.Kind, o.Run, o.Load = b.setup, k, n, load()
+	o := compare(k, b.pushes.take(), desk, press, thawed)
+	o.Setup, o.Run, o.Load = b.setup, n, load()
 	o.Answered = milliseconds(answered.Sub(press))
 	now := b.cpu()
 	o.ProgramCPU, o.PushesCPU = now[0]-cpu[0], now[1]-cpu[1]
@@ -229,8 +229,8 @@ func (b *bars) interfere(k kind, id string) (press, answered, thawed time.Time) 
 }
 
 // compare counts what came in of the alert.
-func compare(got []Message, desk alertAnswer, press, thawed time.Time) outcome {
-	o := outcome{Accepted: desk.Counts.Accepted, Ambiguous: desk.Counts.Ambiguous}
+func compare(k kind, got []Message, desk alertAnswer, press, thawed time.Time) outcome {
+	o := outcome{Kind: k, Accepted: desk.Counts.Accepted, Ambiguous: desk.Counts.Ambiguous}
 	original, repaired := make(map[int32]int), make(map[int32]int)
 	var first time.Time
 	for _, m := range got { // in the order of time
@@ -279,9 +279,11 @@ func (o *outcome) original(m Message, press, thawed time.Time) {
 	if after > stopWithin {
 		o.Late++
 	}
-	if m.At.After(thawed) {
+	woken := m.At.After(thawed)
+	if woken {
 		o.Thawed++
-	} else {
+	}
+	if !woken || o.Kind != frozen { // its batch has a bar of its own
 		o.LastStarted = milliseconds(after)
 	}
 }
