@@ -25,7 +25,7 @@ import (
 var (
 	stopDevices = flag.Int("stop.devices", 4_000, "devices an alert goes to in TestStopAtOnce")
 	stopRuns    = flag.Int("stop.runs", 1, "kills and corrections of each kind in TestStopAtOnce")
-	stopLasts   = flag.Duration("stop.lasts", 3*time.Second, "how long the send would last in TestStopAtOnce")
+	stopLasts   = flag.Duration("stop.lasts", 5*time.Second, "how long the send would last in TestStopAtOnce")
 )
 
 // The bars.
@@ -208,7 +208,7 @@ func (b *bars) interfere(k kind, id string) (press, answered, thawed time.Time) 
 	if k == correct {
 		step, body = "correct", map[string]any{"texts": map[string]any{"en": map[string]string{"title": "Corrected", "body": "As it is"}}}
 	}
-	wait := time.NewTimer(min(frozenFor, *stopLasts/4)) // time for what must not happen
+	wait := time.NewTimer(min(frozenFor, *stopLasts/2)) // time for what must not happen
 	victim := b.programs[len(b.programs)-1]
 	if k == frozen {
 		wait.Reset(frozenFor)
