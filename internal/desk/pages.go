@@ -42,6 +42,9 @@ type PagesConfig struct {
 	Links    Links
 	// Root is the path the pages are under; "" is /desk. The floor's is the same.
 	Root string
+	// Drill says that these are a drill's pages: whoever is not signed in is sent
+	// to the desk to do so, and nothing of an account can be changed here.
+	Drill bool
 	// OnWake calls fn when another process stored a story; nil: polling alone.
 	OnWake func(topic string, fn func()) (cancel func(), err error)
 	Logger *slog.Logger
@@ -61,6 +64,7 @@ type Pages struct {
 	trail    Trail
 	replay   Replay
 	root     string
+	drill    bool
 	log      *slog.Logger
 	now      func() time.Time
 	reaches  *shared[Reach]
@@ -75,7 +79,7 @@ func NewPages(c PagesConfig) *Pages {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath),
+	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath), drill: c.Drill,
 		log: c.Logger.With("component", "desk"), now: c.Now,
 		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now)} // by the clock of the tickers
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
@@ -84,11 +88,9 @@ func NewPages(c PagesConfig) *Pages {
 
 // Routes puts the pages on the mux.
 func (p *Pages) Routes(mux *http.ServeMux) {
-	mux.Handle("GET "+p.root+"/signin", p.floor.Page(p.getSignIn))
-	mux.Handle("POST "+p.root+"/signin", p.floor.Page(p.postSignIn))
-	mux.Handle("POST "+p.root+"/signout", p.signedIn(p.postSignOut))
-	mux.Handle("GET "+p.root+"/join/{token}", p.floor.Page(p.getJoin))
-	mux.Handle("POST "+p.root+"/join/{token}", p.floor.Page(p.postJoin))
+	if !p.drill {
+		p.accountRoutes(mux)
+	}
 	mux.Handle("GET "+p.root, p.signedIn(p.getWire))
 	mux.Handle("GET "+p.root+"/wire/events", p.stream(p.getWireEvents))
 	mux.Handle("POST "+p.root+"/raise", p.signedIn(p.postRaise))
@@ -99,6 +101,16 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 	mux.Handle("GET "+p.root+"/aside", p.signedIn(p.getAside))
 	mux.Handle("GET "+p.root+"/audit", p.signedIn(p.getTrail))
 	mux.Handle("POST "+p.root+"/aside/{id}/replay", p.signedIn(p.postReplay))
+}
+
+// accountRoutes are the pages that change accounts and sign-ins. A drill has
+// none: it knows editors by the desk's sessions.
+func (p *Pages) accountRoutes(mux *http.ServeMux) {
+	mux.Handle("GET "+p.root+"/signin", p.floor.Page(p.getSignIn))
+	mux.Handle("POST "+p.root+"/signin", p.floor.Page(p.postSignIn))
+	mux.Handle("POST "+p.root+"/signout", p.signedIn(p.postSignOut))
+	mux.Handle("GET "+p.root+"/join/{token}", p.floor.Page(p.getJoin))
+	mux.Handle("POST "+p.root+"/join/{token}", p.floor.Page(p.postJoin))
 }
 
 // Run feeds the open pages until ctx ends.

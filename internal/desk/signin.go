@@ -161,11 +161,20 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// SignedIn makes a page of another part for editors who are signed in here.
+func (p *Pages) SignedIn(h web.Handler) http.Handler { return p.signedIn(h) }
+
+// Stream is SignedIn for a live stream of server-sent events.
+func (p *Pages) Stream(h web.Handler) http.Handler { return p.stream(h) }
+
 // signedIn makes a page for editors who are signed in; others are asked to
 // sign in and come back.
 func (p *Pages) signedIn(h web.Handler) http.Handler {
 	return p.admitted(h, func(w http.ResponseWriter, r *http.Request) error {
 		target := p.root + "/signin"
+		if p.drill {
+			target = web.DeskPath + "/signin"
+		}
 		if r.Method == http.MethodGet {
 			target += "?next=" + url.QueryEscape(r.URL.RequestURI())
 		}
@@ -219,16 +228,18 @@ func (p *Pages) person(r *http.Request) (news.Person, error) {
 	return news.Person{Name: s.Editor, Role: s.Role, Scopes: RoleScopes(s.Role)}, nil
 }
 
-// nextPage is where to go after a sign-in: a page of the desk, nowhere else
+// nextPage is where to go after a sign-in: a page of the desk or of a drill, nowhere else
 // (T79).
 func (p *Pages) nextPage(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(next, "\\\r\n") ||
-		u.Path != p.root && !strings.HasPrefix(u.Path, p.root+"/") || strings.HasPrefix(u.Path, p.root+"/signin") {
+		!under(u.Path, p.root) && !under(u.Path, web.DrillPath) || strings.HasPrefix(u.Path, p.root+"/signin") {
 		return p.root
 	}
 	return u.RequestURI()
 }
+
+func under(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
 
 // joinView is the page "desk/join".
 type joinView struct {

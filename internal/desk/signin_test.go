@@ -251,7 +251,7 @@ func TestPagesAskForASignIn(t *testing.T) {
 		t.Errorf("a planted cookie: %d", got.StatusCode)
 	}
 	for next, want := range map[string]string{"": "/desk", "/desk": "/desk", "/desk/alerts/1?x=2": "/desk/alerts/1?x=2", "https://evil.example/desk": "/desk",
-		"//evil.example/desk": "/desk", "/desk@evil.example": "/desk", "/\\evil.example": "/desk", "/desktop": "/desk", "/desk/signin": "/desk",
+		"//evil.example/desk": "/desk", "/desk@evil.example": "/desk", "/\\evil.example": "/desk", "/desktop": "/desk", "/desk/signin": "/desk", "/drill/desk/alerts": "/drill/desk/alerts", "/drills": "/desk",
 		"javascript:alert(1)": "/desk", "/desk/\r\nSet-Cookie: a=b": "/desk"} {
 		if got := l.pages.nextPage(next); got != want {
 			t.Errorf("next %q leads to %q, want %q", next, got, want)

@@ -97,7 +97,9 @@ func (s *Service) openStory(ctx context.Context, uri string) error {
 			}
 		}
 		raised := r.Raised || loudest > 0 && r.Level > loudest
-		s.book.open(r, all, newPayloads(&r, s.cfg.BaseURL, raised), s.query(r))
+		words := newPayloads(&r, s.cfg.BaseURL, raised)
+		words.mark = s.cfg.Mark
+		s.book.open(r, all, words, s.query(r))
 	}
 	return nil
 }

@@ -91,6 +91,9 @@ type Config struct {
 	// after a crash; otherwise the name must be new at each start.
 	Holder  string
 	BaseURL string
+	// Mark is put before every title: the word that tells a drill's messages
+	// from real ones. "" : nothing.
+	Mark string
 	// Terms gives the terms under which a countdown ends: Navigate and
 	// NewID. Now is filled in here.
 	Terms news.ReleaseTerms

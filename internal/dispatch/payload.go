@@ -69,6 +69,7 @@ type shownData struct {
 type payloads struct {
 	release *news.Release
 	baseURL string
+	mark    string        // before every title
 	raised  bool          // a higher level of a story already alerted
 	sample  atomic.Uint32 // of 2^32: the share of devices whose message carries a receipt token
 
@@ -161,7 +162,7 @@ func (p *payloads) build(lang string, links payloadLinks) notification {
 	r := p.release
 	text := r.Texts[lang]
 	return notification{WebPush: 8030, Mutable: true, Notification: shown{
-		Title: text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: news.Direction(lang),
+		Title: p.mark + text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: news.Direction(lang),
 		Tag: links.Tag(r.StoryURI), Icon: p.baseURL + "/icons/192.png", Image: r.Image,
 		Timestamp: r.ReleasedAt.UnixMilli(), Silent: false,
 		Renotify:           r.Repair() || p.raised,

@@ -90,6 +90,21 @@ func TestPayloadOfEachKind(t *testing.T) {
 	}
 }
 
+// A drill's word stands before every title, in every language, and gives way to
+// nothing.
+func TestPayloadBearsItsMark(t *testing.T) {
+	r := testRelease()
+	r.Texts["en"] = news.Text{Title: strings.Repeat("long ", 400), Body: strings.Repeat("longer ", 400)}
+	p := newPayloads(r, "https://alerts.example", false)
+	p.mark = "DRILL · "
+	for _, reader := range []string{"en", "ja", "ar", ""} {
+		m := p.message(orderFor(reader), testLinks)
+		if n := decode(m.Payload).Notification; !strings.HasPrefix(n.Title, "DRILL · ") || len(m.Payload) > maxPlaintext {
+			t.Errorf("%q: %d bytes, %q", reader, len(m.Payload), n.Title)
+		}
+	}
+}
+
 func TestPayloadPicksTheText(t *testing.T) {
 	p := newPayloads(testRelease(), "https://alerts.example", false)
 	for reader, want := range map[string]string{"ja": "ja ltr", "en-GB": "en ltr", "ar-EG": "ar rtl", "": "en ltr", "xx-nonsense-": "en ltr"} {

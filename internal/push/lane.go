@@ -42,6 +42,7 @@ const (
 type dialing struct {
 	roots    *x509.CertPool
 	resolver *net.Resolver // nil: the system's; tests bring their own
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // transport builds the settings of one origin's connections: no proxy, no
@@ -52,9 +53,13 @@ func (d dialing) transport(exempt bool) (*http.Transport, error) {
 	if !exempt {
 		dialer.Control = checkAddress
 	}
+	dial := d.dial
+	if dial == nil {
+		dial = dialer.DialContext
+	}
 	t := &http.Transport{
 		Proxy:                  nil, // a proxy would take the address check away
-		DialContext:            dialer.DialContext,
+		DialContext:            dial,
 		TLSClientConfig:        &tls.Config{RootCAs: d.roots, MinVersion: tls.VersionTLS12},
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,

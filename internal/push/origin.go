@@ -163,6 +163,8 @@ func (s *Sender) route(endpoint string) (u *url.URL, origin, fault string) {
 		return nil, "", noSubject // also where the operator named it
 	case s.origins[origin]:
 		return u, origin, ""
+	case s.closed:
+		return nil, "", "is not at a push service of this sender"
 	case u.Scheme != "https":
 		return nil, "", "must be an https URL"
 	case u.Port() != "" && u.Port() != "443":

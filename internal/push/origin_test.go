@@ -1,6 +1,9 @@
 package push
 
 import (
+	"context"
+	"errors"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -39,6 +42,34 @@ func TestParseOrigin(t *testing.T) {
 		if got != want || (err == nil) != (want != "") {
 			t.Errorf("ParseOrigin(%q) = %q, %v", text, got, err)
 		}
+	}
+}
+
+// A sender that is closed to all but its own origins dials nothing else, not
+// even the public services, and every connection is the given dialer's.
+func TestOnlyOrigins(t *testing.T) {
+	var dialled []string
+	s, err := New(Config{Keys: mustKey(t), Subject: "mailto:desk@news.example", Origins: []string{"http://127.0.0.1:9000"}, OnlyOrigins: true,
+		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+			dialled = append(dialled, address)
+			return nil, errors.New("nobody is there")
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, to := receiver(t)
+	for endpoint, want := range map[string]string{
+		"https://fcm.googleapis.com/fcm/send/x": "bad-endpoint", "https://web.push.apple.com/x": "bad-endpoint",
+		"https://127.0.0.1:9000/x": "bad-endpoint", "http://127.0.0.1:9001/x": "bad-endpoint", "http://127.0.0.1:9000/x": "reset",
+	} {
+		to.Endpoint = endpoint
+		if got := s.Send(t.Context(), to, Message{Payload: []byte("{}"), TTL: 1}); got.Reason != want {
+			t.Errorf("%s: %+v, want %s", endpoint, got, want)
+		}
+	}
+	if len(dialled) != 1 || dialled[0] != "127.0.0.1:9000" {
+		t.Errorf("dialled %v", dialled)
 	}
 }
 

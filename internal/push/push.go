@@ -13,8 +13,10 @@
 package push
 
 import (
+	"context"
 	"crypto/x509"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -49,6 +51,12 @@ type Config struct {
 	Keys    VAPID
 	Subject string   // RFC 8292 contact, see CheckSubject; "" switches Apple's origin off
 	Origins []string // further allowed origins, exact scheme+host+port; exempt from the address check
+	// OnlyOrigins takes the public services off the list: nothing is sent but to
+	// Origins.
+	OnlyOrigins bool
+	// Dial, when set, makes every connection, in the place of the network's own
+	// way and of the address check. A drill's refuses all but its own services.
+	Dial    func(ctx context.Context, network, address string) (net.Conn, error)
 	RootCAs *x509.CertPool
 	Now     func() time.Time
 	Logger  *slog.Logger
@@ -66,6 +74,7 @@ type Sender struct {
 	log     *slog.Logger
 	timeout time.Duration
 	dialing dialing
+	closed  bool // to all but origins
 
 	answerWait time.Duration
 
@@ -89,7 +98,8 @@ func New(c Config) (*Sender, error) {
 		return nil, err
 	}
 	s := &Sender{keys: c.Keys, subject: c.Subject, origins: origins, now: c.Now, log: c.Logger,
-		timeout: c.Timeout, answerWait: answerWait, dialing: dialing{roots: c.RootCAs}, lanes: map[string]*lane{}}
+		timeout: c.Timeout, answerWait: answerWait, closed: c.OnlyOrigins,
+		dialing: dialing{roots: c.RootCAs, dial: c.Dial}, lanes: map[string]*lane{}}
 	if s.now == nil {
 		s.now = time.Now
 	}

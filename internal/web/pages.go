@@ -69,11 +69,19 @@ func (f *Floor) funcs() template.FuncMap {
 		"asset":   f.assets.url,
 		"baseURL": f.BaseURL,
 		"desk":    func() string { return cmp.Or(f.config.Desk, DeskPath) },
+		"drill":   f.drill,
 	}
 	for name, fn := range f.config.Funcs {
 		all[name] = fn
 	}
 	return all
+}
+
+func (f *Floor) drill() Drill {
+	if f.config.Drill == nil {
+		return Drill{}
+	}
+	return f.config.Drill()
 }
 
 func (f *Floor) parsePages() error {

@@ -35,8 +35,11 @@ type KeyStore interface {
 	APIKey(ctx context.Context, hash string) (news.Person, error)
 }
 
-// DeskPath is where the desk's pages are (DESIGN 9).
-const DeskPath = "/desk"
+// Where the desk's pages are (DESIGN 9), and those of a drill.
+const (
+	DeskPath  = "/desk"
+	DrillPath = "/drill"
+)
 
 // Config is what a floor needs. Zero values are usable in tests.
 type Config struct {
@@ -47,8 +50,11 @@ type Config struct {
 	Templates fs.FS
 	// Desk is the path of the desk's pages; "" is DeskPath.
 	Desk string
-	// Funcs are extra template functions. "asset", "baseURL" and "desk" exist
-	// already.
+	// Drill tells the pages whether they are a drill's, or whether one runs
+	// beside them; nil: neither. It is asked at every rendering.
+	Drill func() Drill
+	// Funcs are extra template functions. "asset", "baseURL", "desk" and "drill"
+	// exist already.
 	Funcs template.FuncMap
 	// BaseURL is where readers reach us, such as "https://alerts.example".
 	// Links are built from it and never from a request's Host.
@@ -62,6 +68,14 @@ type Config struct {
 	Now      func() time.Time
 	// Observe is told of every answered request, for metrics. nil: nobody is.
 	Observe func(pattern string, status int, took time.Duration)
+}
+
+// Drill is what a page has to say of a drill, so that nobody takes a rehearsal
+// for the real thing, or the real thing for a rehearsal.
+type Drill struct {
+	Here      bool   // these pages are the drill's own
+	Running   bool   // one runs beside these pages
+	Since, By string // when it began, and who began it
 }
 
 // Floor is the HTTP floor.
