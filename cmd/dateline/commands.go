@@ -23,6 +23,7 @@ type commandLine struct {
 	Serve   serveCommand   `cmd:"" help:"Run: pages, API, intake, dispatch, digests."`
 	Demo    demoCommand    `cmd:"" help:"Show everything at work, with simulated phones and mailboxes; needs no set-up."`
 	Publish publishCommand `cmd:"" help:"Publish stories to NATS."`
+	Drill   drillCommand   `cmd:"" help:"Rehearse an alert from story to retraction with simulated phones, and report; it reaches nobody."`
 	Doctor  doctorCommand  `cmd:"" help:"Check configuration, keys, database, NATS, mail and DNS, and say what to mend."`
 	Alert   alertCommand   `cmd:"" help:"List, hold, resume, cancel or kill alerts, also when the site does not answer."`
 	Editor  editorCommand  `cmd:"" help:"The newsroom's people."`
@@ -146,6 +147,24 @@ func (c publishCommand) Run(s *surroundings) error {
 		return news.Invalid("FILE", "is required: a story, or - for standard input; `dateline publish --example` prints one")
 	}
 	return app.Publish(s.ctx, &cfg, c.Files, os.Stdin, os.Stdout, os.Stderr)
+}
+
+type drillCommand struct {
+	Devices int  `help:"Simulated phones, 10 to 50,000." default:"2000"`
+	JSON    bool `name:"json" help:"Print the report as JSON, and nothing else on standard output."`
+}
+
+func (drillCommand) Help() string {
+	return "A scripted rehearsal in this process: a story comes in, an alert is written, submitted, approved by a second editor, " +
+		"released, undone in its countdown, released again, held in the middle and resumed, corrected and killed. Then the report: " +
+		"when each step happened, how soon it took effect, and whether the counts of the desk are those of the simulated push " +
+		"services. The exit code is 0 when everything worked. It never touches the data folder, the database, NATS or readers: " +
+		"it has a database and keys of its own in a temporary folder, which is removed, and connects to its own simulated " +
+		"push services only. A drill for people is started on the desk, under Drill."
+}
+
+func (c drillCommand) Run(s *surroundings) error {
+	return app.Drill(s.ctx, app.DrillRun{Devices: c.Devices, JSON: c.JSON, Out: os.Stdout, Progress: app.NewProgress(os.Stderr, "rehearsing")})
 }
 
 type doctorCommand struct{}

@@ -3,6 +3,7 @@ package app
 import (
 	"dateline/internal/audience"
 	"dateline/internal/desk"
+	"dateline/internal/dispatch"
 	"dateline/internal/news"
 )
 
@@ -12,9 +13,14 @@ func reacher(a *App) desk.Reacher {
 	if !a.cfg.Has(RoleDispatch) {
 		return nil
 	}
+	return reachOf(a.dispatch)
+}
+
+// reachOf counts over the devices of one dispatcher.
+func reachOf(d *dispatch.Service) desk.Reacher {
 	return func(alert news.Alert) desk.Reach {
-		t := a.dispatch.Reach(&alert)
+		t := d.Reach(&alert)
 		return desk.Reach{Devices: t.Devices, Held: t.Held, Unreachable: t.Quarantined, Capped: t.Reasons[audience.Capped],
-			Regions: t.Regions, Languages: t.Texts, Hours: t.Hours, Here: a.dispatch.Audience().Size().Active}
+			Regions: t.Regions, Languages: t.Texts, Hours: t.Hours, Here: d.Audience().Size().Active}
 	}
 }
