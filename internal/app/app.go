@@ -64,6 +64,7 @@ type App struct {
 	digest   *digest.Service
 	dispatch *dispatch.Service
 	metrics  *metrics
+	drills   *drillRoom
 
 	public, ops, deskDoor net.Listener
 	showcase              func(*http.ServeMux) // the demo's pages; nil otherwise
@@ -263,7 +264,7 @@ func mailConfig(cfg *Config, url string, log *slog.Logger) (email.Config, error)
 }
 
 // buildParts makes the parts that do the work, from the store outwards.
-func (a *App) buildParts(context.Context) error {
+func (a *App) buildParts(ctx context.Context) error {
 	navigate := desk.Navigate(a.baseURL(), a.cfg.StoryHosts)
 	terms := news.ReleaseTerms{Navigate: navigate, NewID: newID, Canary: a.cfg.Canary}
 	a.dispatch = dispatch.New(dispatch.Config{Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
@@ -271,7 +272,7 @@ func (a *App) buildParts(context.Context) error {
 	a.metrics = newMetrics(a)
 	var err error
 	a.floor, err = web.New(web.Config{Templates: templates.FS, BaseURL: a.baseURL(), Logger: a.log,
-		TrustedProxies: a.cfg.TrustedProxies, AdminKey: a.keys.Admin, Keys: a.store, Observe: a.metrics.observe})
+		TrustedProxies: a.cfg.TrustedProxies, AdminKey: a.keys.Admin, Keys: a.store, Observe: a.metrics.observe, Drill: a.drillNotice})
 	if err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
@@ -293,6 +294,10 @@ func (a *App) buildParts(context.Context) error {
 	a.digest, err = newDigest(a)
 	if err != nil {
 		return fmt.Errorf("digest: %w", err)
+	}
+	if a.cfg.Has(RoleDesk) {
+		a.drills = newDrillRoom(a)
+		a.drills.sweep(ctx)
 	}
 	return nil
 }
@@ -331,6 +336,7 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.cfg.Has(RoleDesk) {
 		loop("desk", a.pages.Run)
+		loop("drills", a.drills.run)
 	}
 	if a.cfg.Has(RoleDigest) {
 		loop("digest", a.digest.Run)

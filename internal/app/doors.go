@@ -79,6 +79,7 @@ func (a *App) publicRoutes() http.Handler {
 	if a.cfg.Has(RoleDesk) && a.deskDoor == nil {
 		a.desk.Routes(mux)
 		a.pages.Routes(mux)
+		drillDoors{a.drills, a}.routes(mux)
 		if !a.cfg.Has(RoleSite) { // which serves them otherwise
 			mux.Handle("GET /static/", a.floor.Static())
 		}
@@ -97,6 +98,7 @@ func (a *App) deskRoutes() http.Handler {
 	mux.Handle("GET /healthz", a.floor.API("", a.healthz))
 	a.desk.Routes(mux)
 	a.pages.Routes(mux)
+	drillDoors{a.drills, a}.routes(mux)
 	mux.Handle("GET /static/", a.floor.Static())
 	return a.floor.Handler(mux)
 }

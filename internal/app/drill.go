@@ -57,26 +57,25 @@ type drillOptions struct {
 	By       string
 	// Of the pages; without Sessions there are none.
 	BaseURL  string
-	Sessions sessions
+	Sessions readSession
 	Proxies  []netip.Prefix
 	Logger   *slog.Logger
 }
 
-// sessions is all that a drill's pages know of the real desk: who is signed in.
-type sessions interface {
-	Session(ctx context.Context, hash string) (news.Session, error)
-}
+// readSession is all that a drill's pages know of the real desk: who is signed
+// in with a cookie.
+type readSession func(ctx context.Context, hash string) (news.Session, error)
 
 // sessionsOnly is the accounts of a drill's pages. Whatever else an account can
 // do is not there: the pages have no door to it (desk.PagesConfig.Drill).
 type sessionsOnly struct {
 	desk.Accounts // nil
-	real          sessions
+	read          readSession
 }
 
 // Session is the real desk's.
 func (s sessionsOnly) Session(ctx context.Context, hash string) (news.Session, error) {
-	return s.real.Session(ctx, hash)
+	return s.read(ctx, hash)
 }
 
 // drill is a second, small roof: a rehearsal with its own database, keys,
@@ -202,13 +201,13 @@ func (d *drill) openPages(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.pages = desk.NewPages(desk.PagesConfig{Desk: d.desk, Reach: reachOf(d.dispatch), Accounts: sessionsOnly{real: d.Sessions}, Wire: d.store,
+	d.pages = desk.NewPages(desk.PagesConfig{Desk: d.desk, Reach: reachOf(d.dispatch), Accounts: sessionsOnly{read: d.Sessions}, Wire: d.store,
 		Aside: d.store, Trail: d.store, Replay: d.intake.Replay, Floor: d.floor, Links: link.New(secret32()), Root: root, Drill: true,
 		OnWake: d.wakes.onWake, Logger: d.Logger})
 	mux := http.NewServeMux()
 	d.pages.Routes(mux)
 	mux.Handle("GET "+web.DrillPath+"/phones", d.pages.SignedIn(d.getPhones))
-	mux.Handle("GET "+web.DrillPath+"/phones/events", d.pages.Stream(d.getPhoneEvents))
+	mux.Handle("GET "+web.DrillPath+"/phones/events", d.pages.Live(d.renderPhones))
 	mux.Handle("GET "+web.DrillPath+"/{$}", http.RedirectHandler(root, http.StatusSeeOther))
 	d.handler = d.floor.Handler(mux)
 	return nil

@@ -124,6 +124,20 @@ func (d *drill) inject(ctx context.Context, s drillStory, by string, copied bool
 	return in, nil
 }
 
+// nextUp is the headline of the prepared story that comes next.
+func (d *drill) nextUp() (headline, language string, err error) {
+	all, err := prepared()
+	if err != nil {
+		return "", "", err
+	}
+	d.mu.Lock()
+	n := d.next % len(all)
+	d.mu.Unlock()
+	var s drillStory
+	err = json.Unmarshal(all[n].Story, &s)
+	return s.Headline, s.Language, err
+}
+
 // stories lists what came in, newest first.
 func (d *drill) stories() []injection {
 	d.mu.Lock()

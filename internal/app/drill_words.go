@@ -71,6 +71,9 @@ func agreement(agrees bool) string {
 	return "DOES NOT AGREE"
 }
 
+// Within is secondsOf for the report's pages.
+func (DrillRelease) Within(s *float64) string { return secondsOf(s) }
+
 // secondsOf is a span as the report prints it; nil: a dash.
 func secondsOf(s *float64) string {
 	if s == nil {

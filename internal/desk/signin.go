@@ -161,12 +161,6 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// SignedIn makes a page of another part for editors who are signed in here.
-func (p *Pages) SignedIn(h web.Handler) http.Handler { return p.signedIn(h) }
-
-// Stream is SignedIn for a live stream of server-sent events.
-func (p *Pages) Stream(h web.Handler) http.Handler { return p.stream(h) }
-
 // signedIn makes a page for editors who are signed in; others are asked to
 // sign in and come back.
 func (p *Pages) signedIn(h web.Handler) http.Handler {
