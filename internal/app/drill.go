@@ -60,6 +60,8 @@ type drillOptions struct {
 	Sessions readSession
 	Proxies  []netip.Prefix
 	Logger   *slog.Logger
+	// odd is asked first what a service answers; tests'.
+	odd func(*simulate.PushRequest) *simulate.PushAnswer
 }
 
 // readSession is all that a drill's pages know of the real desk: who is signed

@@ -50,7 +50,7 @@ type drillView struct {
 	Problem string
 	State   drillState
 	// The form.
-	Devices int
+	Devices string // as it was typed
 	Most    int
 	Moods   []moodChoice
 	Mood    mood
@@ -129,8 +129,11 @@ func (d drillDoors) renderState(*http.Request) (string, error) {
 }
 
 func (d drillDoors) getDrill(w http.ResponseWriter, r *http.Request) error {
-	return d.show(w, r, http.StatusOK, "", drillView{Devices: drillDevices, Mood: moodHealthy})
+	return d.show(w, r, http.StatusOK, "", emptyForm())
 }
+
+// emptyForm is the form as it is first seen.
+func emptyForm() drillView { return drillView{Devices: strconv.Itoa(drillDevices), Mood: moodHealthy} }
 
 // show renders the page with what was typed and what was wrong with it.
 func (d drillDoors) show(w http.ResponseWriter, r *http.Request, status int, problem string, v drillView) error {
@@ -189,7 +192,7 @@ func (d drillDoors) form(scope string, post func(http.ResponseWriter, *http.Requ
 		if err := r.ParseForm(); err != nil {
 			return fmt.Errorf("%w: the form can't be read", news.ErrInvalid)
 		}
-		view, err := drillView{Devices: drillDevices, Mood: moodHealthy}, error(nil)
+		view, err := emptyForm(), error(nil)
 		if by := web.PersonFrom(r.Context()); by.May(scope) {
 			view, err = post(w, r)
 		} else {
@@ -220,8 +223,8 @@ func (d drillDoors) back(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d drillDoors) postStart(w http.ResponseWriter, r *http.Request) (drillView, error) {
-	typed := drillView{Mood: mood(r.PostFormValue("mood")), Two: r.PostFormValue("two") != ""}
-	o, err := d.options(r, &typed)
+	typed := drillView{Devices: r.PostFormValue("devices"), Mood: mood(r.PostFormValue("mood")), Two: r.PostFormValue("two") != ""}
+	o, err := d.options(r, typed)
 	if err != nil {
 		return typed, err
 	}
@@ -233,10 +236,10 @@ func (d drillDoors) postStart(w http.ResponseWriter, r *http.Request) (drillView
 }
 
 // options reads the form: the policies are the live desk's, copied.
-func (d drillDoors) options(r *http.Request, typed *drillView) (drillOptions, error) {
+func (d drillDoors) options(r *http.Request, typed drillView) (drillOptions, error) {
 	var faults news.Problems
-	var err error
-	if typed.Devices, err = strconv.Atoi(strings.TrimSpace(r.PostFormValue("devices"))); err != nil || typed.Devices < 1 || typed.Devices > drillDevicesMost {
+	devices, err := strconv.Atoi(strings.TrimSpace(typed.Devices))
+	if err != nil || devices < 1 || devices > drillDevicesMost {
 		faults.Add("Devices", "must be a number from 1 to %d", drillDevicesMost)
 	}
 	known := false
@@ -258,7 +261,7 @@ func (d drillDoors) options(r *http.Request, typed *drillView) (drillOptions, er
 			policies[level] = news.PolicyTwo
 		}
 	}
-	return drillOptions{Devices: typed.Devices, Mood: typed.Mood, Policies: policies, Hold: d.app.cfg.Hold, Seed: uint64(time.Now().UnixNano()), //nolint:gosec // any number will do
+	return drillOptions{Devices: devices, Mood: typed.Mood, Policies: policies, Hold: d.app.cfg.Hold, Seed: uint64(time.Now().UnixNano()), //nolint:gosec // any number will do
 		By: web.PersonFrom(r.Context()).Name, BaseURL: d.app.baseURL(), Sessions: d.app.store.Session, Proxies: d.app.cfg.TrustedProxies, Logger: d.app.log}, nil
 }
 
@@ -267,7 +270,7 @@ func (d drillDoors) postEnd(w http.ResponseWriter, r *http.Request) (drillView, 
 	// Who closes the page must not cut the report off.
 	id, err := d.end(context.WithoutCancel(r.Context()), by, "ended by "+by)
 	if err != nil {
-		return drillView{Devices: drillDevices, Mood: moodHealthy}, err
+		return emptyForm(), err
 	}
 	http.Redirect(w, r, web.DeskPath+"/drill/reports/"+id, http.StatusSeeOther)
 	return drillView{}, nil
@@ -293,7 +296,7 @@ func (d drillDoors) postCopy(w http.ResponseWriter, r *http.Request) (drillView,
 
 // bring brings a story into the drill that runs here.
 func (d drillDoors) bring(w http.ResponseWriter, r *http.Request, how func(*drill, string) error) (drillView, error) {
-	v := drillView{Devices: drillDevices, Mood: moodHealthy}
+	v := emptyForm()
 	run := d.running()
 	if run == nil {
 		return v, fmt.Errorf("%w: no drill is running here", news.ErrConflict)

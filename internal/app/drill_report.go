@@ -211,11 +211,11 @@ func (v *DrillAlert) steps(a news.Alert, visible time.Time, trail []news.AuditEn
 			if e.Action == "draft" { // a hash
 				detail = ""
 			}
-			v.Steps = append(v.Steps, DrillStep{At: e.At, Seconds: e.At.Sub(visible).Seconds(), By: e.By, Action: e.Action, Detail: detail})
+			v.Steps = append(v.Steps, DrillStep{At: e.At, Seconds: max(0, e.At.Sub(visible).Seconds()), By: e.By, Action: e.Action, Detail: detail})
 		}
 	}
 	if !drafted {
-		first := DrillStep{At: a.CreatedAt, Seconds: a.CreatedAt.Sub(visible).Seconds(), By: news.SystemName, Action: "draft", Detail: "with the story"}
+		first := DrillStep{At: a.CreatedAt, Seconds: max(0, a.CreatedAt.Sub(visible).Seconds()), By: news.SystemName, Action: "draft", Detail: "with the story"}
 		v.Steps = slices.Insert(v.Steps, 0, first)
 	}
 }

@@ -103,6 +103,11 @@ func (d *drill) setPace() {
 // answer is what service number i says out of the ordinary.
 func (d *drill) answer(i int) func(*simulate.PushRequest) *simulate.PushAnswer {
 	return func(r *simulate.PushRequest) *simulate.PushAnswer {
+		if d.odd != nil {
+			if a := d.odd(r); a != nil {
+				return a
+			}
+		}
 		now, since := d.moodNow()
 		switch {
 		case now == moodFailing && r.Total%20 == 0:
