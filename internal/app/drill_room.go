@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -243,6 +245,11 @@ func (r *drillRoom) end(ctx context.Context, by, how string) (id string, err err
 func (r *drillRoom) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	d := r.running()
 	if d == nil || d.handler == nil {
+		if strings.HasSuffix(req.URL.Path, "/events") { // a script can't follow to a page, and would ask for ever
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, _ = io.WriteString(w, "event: end\ndata: over\n\n")
+			return
+		}
 		http.Redirect(w, req, web.DeskPath+"/drill", http.StatusSeeOther)
 		return
 	}

@@ -35,7 +35,7 @@ func moods() []struct {
 		Says string
 	}{
 		{moodHealthy, "All three push services take everything at once."},
-		{moodSlow, "One of the three takes a minute for its share: time to press HOLD."},
+		{moodSlow, "One of the three is slow, up to a minute for its share: time to press HOLD."},
 		{moodFailing, "Every twentieth request is answered with a server error, and has to be tried again."},
 		{moodGone, "Half of the phones have unsubscribed without telling us."},
 		{moodScript, "It changes with each story: first all is well, then one service is slow, then requests fail, then one service is down for 30 seconds."},
@@ -90,12 +90,16 @@ func (d *drill) moodNow() (mood, time.Time) {
 	return scripted(len(d.injected)), since
 }
 
-// setPace makes the second service slow when the mood says so: a minute for its
-// share of all devices.
+// slowest messages a second that a service takes: of 64 requests in flight the
+// last then waits 4 s of the 10 s after which a send counts as in doubt.
+const slowest = 16
+
+// setPace makes the second service slow when the mood says so: up to a minute
+// for its share of all devices.
 func (d *drill) setPace() {
 	rate := 0.0
 	if now, _ := d.moodNow(); now == moodSlow {
-		rate = max(1, float64(d.Devices)/3/60)
+		rate = max(slowest, float64(d.Devices)/3/60)
 	}
 	d.services[1].SetRate(rate)
 }

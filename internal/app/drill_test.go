@@ -381,6 +381,9 @@ func TestADrillOnTheDesk(t *testing.T) {
 	r.must(http.StatusForbidden, "Rita", "/desk/drill/end", url.Values{})
 	to, _ := r.must(http.StatusSeeOther, "Bao", "/desk/drill/end", url.Values{})
 	r.checkReport(to)
+	if _, page := r.must(http.StatusOK, "Rita", "/drill/desk/wire/events", nil); page != "event: end\ndata: over\n\n" {
+		t.Errorf("an open page is told %q", page)
+	}
 	r.checkLeftovers(before)
 	_, page = r.must(http.StatusOK, "Rita", "/desk", nil)
 	if strings.Contains(page, "LIVE") || strings.Contains(page, "DRILL") {

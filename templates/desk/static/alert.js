@@ -29,9 +29,9 @@ function listen() {
     // Not reload(): a page that answered a form would send the form again.
     else location.replace(status.dataset.page);
   });
-  events.addEventListener("end", () => {
+  events.addEventListener("end", (e) => {
     stop();
-    say("off", "You are signed out: sign in again to go on");
+    say("off", e.data === "over" ? "The drill is over" : "You are signed out: sign in again to go on");
   });
   events.addEventListener("error", () => {
     say("off", "Not live: trying to reach the desk again");

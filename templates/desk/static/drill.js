@@ -24,6 +24,8 @@ for (const part of document.querySelectorAll("[data-live]")) {
       setTimeout(listen, 2000);
     });
   };
+  // Whoever has pressed a button goes where its answer leads.
+  document.addEventListener("submit", stop);
   document.addEventListener("visibilitychange", () => {
     if (document.hidden) stop();
     else listen();

@@ -46,9 +46,9 @@ function listen() {
     list.dataset.after = e.lastEventId;
     add(e.data);
   });
-  events.addEventListener("end", () => {
+  events.addEventListener("end", (e) => {
     events.close();
-    say("off", "You are signed out: sign in again to go on");
+    say("off", e.data === "over" ? "The drill is over" : "You are signed out: sign in again to go on");
   });
   events.addEventListener("error", () => {
     say("off", "Not live: trying to reach the desk again");
