@@ -53,6 +53,7 @@ type drillOptions struct {
 	Mood     mood
 	Policies news.Policies
 	Hold     time.Duration
+	Canary   bool
 	Seed     uint64
 	By       string
 	// Of the pages; without Sessions there are none.
@@ -183,8 +184,8 @@ func (d *drill) openParts(context.Context) error {
 	navigate := desk.Navigate(base, nil)
 	d.starts.sender = d.sender
 	d.dispatch = dispatch.New(dispatch.Config{Store: d.store, Sender: d.starts, Links: link.New(secret32()), Holder: "drill", BaseURL: base,
-		Mark: drillMark, Terms: news.ReleaseTerms{Navigate: navigate, NewID: newID}, OnWake: d.wakes.onWake, Logger: d.Logger})
-	d.desk = desk.New(desk.Config{Store: d.store, Waker: d.wakes, BaseURL: base, Hold: d.Hold, Logger: d.Logger, NewID: newID})
+		Mark: drillMark, Terms: news.ReleaseTerms{Navigate: navigate, NewID: newID, Canary: d.Canary}, OnWake: d.wakes.onWake, Logger: d.Logger})
+	d.desk = desk.New(desk.Config{Store: d.store, Waker: d.wakes, BaseURL: base, Hold: d.Hold, Canary: d.Canary, Logger: d.Logger, NewID: newID})
 	var err error
 	d.intake, err = intake.New(intake.Config{Store: d.store, Waker: d.wakes, Navigate: navigate, Logger: d.Logger, NewID: newID})
 	return err

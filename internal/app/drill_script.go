@@ -47,7 +47,7 @@ func Drill(ctx context.Context, run DrillRun) (err error) {
 		return fmt.Errorf("a folder for the drill: %w", err)
 	}
 	two := news.Policies{news.LevelFlash: news.PolicyTwo, news.LevelBulletin: news.PolicyTwo, news.LevelNotice: news.PolicyTwo}
-	d, err := openDrill(ctx, drillOptions{Folder: folder, Devices: run.Devices, Mood: moodHealthy, Policies: two, Hold: time.Second,
+	d, err := openDrill(ctx, drillOptions{Folder: folder, Devices: run.Devices, Mood: moodHealthy, Policies: two, Hold: time.Second, Canary: true,
 		By: "dateline drill", BaseURL: drillSite})
 	if err != nil {
 		return err
