@@ -256,7 +256,7 @@ func (d *drill) close() error {
 	if d.store != nil {
 		err = d.store.Close()
 	}
-	return errors.Join(err, os.RemoveAll(d.Folder))
+	return errors.Join(err, os.RemoveAll(d.Folder)) //nolint:gosec // ours: made by os.MkdirTemp
 }
 
 // wakes are the wake-ups within a drill: what the bus is to the real parts.

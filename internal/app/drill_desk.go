@@ -261,7 +261,7 @@ func (d drillDoors) options(r *http.Request, typed drillView) (drillOptions, err
 			policies[level] = news.PolicyTwo
 		}
 	}
-	return drillOptions{Devices: devices, Mood: typed.Mood, Policies: policies, Hold: d.app.cfg.Hold, Canary: d.app.cfg.Canary, Seed: uint64(time.Now().UnixNano()), //nolint:gosec // any number will do
+	return drillOptions{Devices: devices, Mood: typed.Mood, Policies: policies, Hold: d.app.cfg.Hold, Canary: d.app.cfg.Canary, Seed: uint64(time.Now().UnixNano()),
 		By: web.PersonFrom(r.Context()).Name, BaseURL: d.app.baseURL(), Sessions: d.app.store.Session, Proxies: d.app.cfg.TrustedProxies, Logger: d.app.log}, nil
 }
 

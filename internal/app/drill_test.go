@@ -484,6 +484,9 @@ func (r *room) rows() map[string]int {
 		}
 		names = append(names, name)
 	}
+	if err := tables.Err(); err != nil {
+		r.t.Fatal(err)
+	}
 	counts := map[string]int{}
 	for _, name := range names {
 		var n int
@@ -554,10 +557,9 @@ func TestADrillEndsWithItsProcess(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	r := &room{t: t}
-	r.App = newRoomApp(t, folder, listen)
+	again := newRoomApp(t, folder, listen)
 	for want, name := range map[string]string{"ended with its process": id, "": "lost"} {
-		d, err := r.store.Drill(t.Context(), name)
+		d, err := again.store.Drill(t.Context(), name)
 		if err != nil || d.EndedAt.IsZero() || !strings.Contains(string(d.Report), want) || (want == "") != (len(d.Report) == 0) {
 			t.Errorf("%s: %+v, %v", name, d, err)
 		}
