@@ -50,21 +50,22 @@ type App struct {
 	keys Keys
 	log  *slog.Logger
 
-	store    *store.Store
-	bus      *bus.Bus
-	links    *link.Signer
-	sender   *push.Sender
-	mailer   *email.Mailer
-	outbox   *simulate.MailServer // nil with an SMTP_URL
-	floor    *web.Floor
-	intake   *intake.Service
-	desk     *desk.Service
-	pages    *desk.Pages
-	site     *site.Site
-	digest   *digest.Service
-	dispatch *dispatch.Service
-	metrics  *metrics
-	drills   *drillRoom
+	store     *store.Store
+	bus       *bus.Bus
+	links     *link.Signer
+	sender    *push.Sender
+	mailer    *email.Mailer
+	outbox    *simulate.MailServer // nil with an SMTP_URL
+	floor     *web.Floor
+	deskFloor *web.Floor // the desk's: its own where it has a listener of its own
+	intake    *intake.Service
+	desk      *desk.Service
+	pages     *desk.Pages
+	site      *site.Site
+	digest    *digest.Service
+	dispatch  *dispatch.Service
+	metrics   *metrics
+	drills    *drillRoom
 
 	public, ops, deskDoor net.Listener
 	showcase              func(*http.ServeMux) // the demo's pages; nil otherwise
@@ -270,20 +271,19 @@ func (a *App) buildParts(ctx context.Context) error {
 	a.dispatch = dispatch.New(dispatch.Config{Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
 		BaseURL: a.baseURL(), Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
 	a.metrics = newMetrics(a)
-	var err error
-	a.floor, err = web.New(web.Config{Templates: templates.FS, BaseURL: a.baseURL(), Logger: a.log,
-		TrustedProxies: a.cfg.TrustedProxies, AdminKey: a.keys.Admin, Keys: a.store, Observe: a.metrics.observe, Drill: a.drillNotice})
-	if err != nil {
+	if err := a.layFloors(); err != nil {
 		return fmt.Errorf("pages: %w", err)
 	}
+	var err error
 	a.intake, err = intake.New(intake.Config{Store: a.store, Waker: a.bus, StoryHosts: a.cfg.StoryHosts,
 		MaxStoryAge: a.cfg.MaxStoryAge, Navigate: navigate, Floor: a.floor, Logger: a.log, NewID: newID})
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
-	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.floor, BaseURL: a.baseURL(),
+	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.deskFloor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Logger: a.log, NewID: newID})
-	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.floor, Links: a.links,
+	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
+		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
 		Explainer: explainer{a.store}, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
@@ -300,6 +300,24 @@ func (a *App) buildParts(ctx context.Context) error {
 		a.drills.sweep(ctx)
 	}
 	return nil
+}
+
+// layFloors makes the floor of the readers' pages and that of the desk, which
+// trusts its own origin and not the public one where it has a listener of its
+// own.
+func (a *App) layFloors() error {
+	c := web.Config{Templates: templates.FS, BaseURL: a.baseURL(), Logger: a.log,
+		TrustedProxies: a.cfg.TrustedProxies, AdminKey: a.keys.Admin, Keys: a.store, Observe: a.metrics.observe, Drill: a.drillNotice}
+	var err error
+	if a.floor, err = web.New(c); err != nil {
+		return err
+	}
+	a.deskFloor = a.floor
+	if a.deskDoor != nil {
+		c.Origin, c.Front = a.deskOrigin(), web.DeskPath
+		a.deskFloor, err = web.New(c)
+	}
+	return err
 }
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
@@ -361,6 +379,17 @@ func (a *App) baseURL() string {
 		return a.cfg.BaseURL
 	}
 	return a.URL()
+}
+
+// deskOrigin is where editors' browsers find the desk.
+func (a *App) deskOrigin() string {
+	switch {
+	case a.deskDoor == nil:
+		return a.baseURL()
+	case a.cfg.DeskURL != "":
+		return a.cfg.DeskURL
+	}
+	return "http://" + localAddress(a.deskDoor.Addr().String())
 }
 
 // localAddress names a listener on every interface as localhost.

@@ -16,6 +16,7 @@ import (
 	"time"
 	"unicode"
 
+	"dateline/internal/desk"
 	"dateline/internal/email"
 	"dateline/internal/intake"
 	"dateline/internal/news"
@@ -37,7 +38,9 @@ type Config struct {
 	Listen     string
 	OpsListen  string
 	DeskListen string
-	BaseURL    string // "" : from the listener
+	DeskURL    string     // "" : from the desk's listener
+	OIDC       *desk.OIDC // nil: none
+	BaseURL    string     // "" : from the listener
 
 	DatabaseURL string // "" : SQLite in Data
 	NATSURL     string // "" : embedded
@@ -106,7 +109,9 @@ func Load(getenv func(string) string) (Config, error) {
 		Listen:       r.listener("DATELINE_LISTEN", ":8080"),
 		OpsListen:    r.listener("DATELINE_OPS_LISTEN", "127.0.0.1:9464"),
 		DeskListen:   r.listener("DATELINE_DESK_LISTEN", ""),
-		BaseURL:      r.baseURL(),
+		DeskURL:      r.origin("DATELINE_DESK_URL"),
+		OIDC:         r.oidc(),
+		BaseURL:      r.origin("DATELINE_BASE_URL"),
 		DatabaseURL:  r.databaseURL(),
 		NATSURL:      r.natsURL(),
 		SMTPURL:      r.secret("SMTP_URL"),
@@ -273,14 +278,14 @@ func (r *reader) listener(name, otherwise string) string {
 	return v
 }
 
-func (r *reader) baseURL() string {
-	v := strings.TrimSuffix(r.text("DATELINE_BASE_URL", ""), "/")
+func (r *reader) origin(name string) string {
+	v := strings.TrimSuffix(r.text(name, ""), "/")
 	if v == "" {
 		return ""
 	}
 	u, err := url.Parse(v)
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Path != "" {
-		r.problems.Add("DATELINE_BASE_URL", "must be an origin such as https://alerts.example.org, not %q", v)
+		r.problems.Add(name, "must be an origin such as https://alerts.example.org, not %q", v)
 	}
 	return v
 }
@@ -424,6 +429,9 @@ func (r *reader) together(c *Config) {
 				r.problems.Add(name, "is required with DATABASE_URL: every process must have the same; `dateline keys` prints a fresh set")
 			}
 		}
+	}
+	if c.DeskURL != "" && c.DeskListen == "" {
+		r.problems.Add("DATELINE_DESK_URL", "is the address of DATELINE_DESK_LISTEN, which is not set; without it the desk is at DATELINE_BASE_URL")
 	}
 	_, faults := parseKeys(c.keyTexts())
 	r.problems = append(r.problems, faults...)

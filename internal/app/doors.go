@@ -82,6 +82,7 @@ func (a *App) publicRoutes() http.Handler {
 		drillDoors{a.drills, a}.routes(mux)
 		if !a.cfg.Has(RoleSite) { // which serves them otherwise
 			mux.Handle("GET /static/", a.floor.Static())
+			a.site.Icons(mux)
 		}
 	}
 	if a.cfg.Has(RoleDigest) {
@@ -95,12 +96,13 @@ func (a *App) publicRoutes() http.Handler {
 
 func (a *App) deskRoutes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /healthz", a.floor.API("", a.healthz))
+	mux.Handle("GET /healthz", a.deskFloor.API("", a.healthz))
 	a.desk.Routes(mux)
 	a.pages.Routes(mux)
 	drillDoors{a.drills, a}.routes(mux)
-	mux.Handle("GET /static/", a.floor.Static())
-	return a.floor.Handler(mux)
+	mux.Handle("GET /static/", a.deskFloor.Static())
+	a.site.Icons(mux)
+	return a.deskFloor.Handler(mux)
 }
 
 func (a *App) opsRoutes() http.Handler {

@@ -63,11 +63,11 @@ func hasDatabase(cfg *Config) error {
 // AddEditor adds a person to the newsroom.
 func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, out io.Writer) error {
 	return withDesk(ctx, cfg, func(_ *desk.Service, room desk.Newsroom) error {
-		e, err := desk.AddEditor(ctx, room, name, role, time.Now().UTC())
+		e, err := desk.AddEditor(ctx, room, name, role, news.SystemName, time.Now().UTC())
 		if err != nil {
 			return err
 		}
-		path, until, err := desk.Invite(ctx, room, e.Name, time.Now().UTC())
+		path, until, err := desk.Invite(ctx, room, e.Name, news.SystemName, time.Now().UTC())
 		if err != nil {
 			return err
 		}
@@ -129,9 +129,9 @@ func RevokeAPIKey(ctx context.Context, cfg *Config, id string, out io.Writer) er
 }
 
 // end ends something by its name and says so, or that there is no such thing.
-func end(ctx context.Context, cfg *Config, out io.Writer, remove func(*store.Store, context.Context, string) error, name, none, done string) error {
+func end(ctx context.Context, cfg *Config, out io.Writer, remove func(*store.Store, context.Context, string, string) error, name, none, done string) error {
 	return withStore(ctx, cfg, func(s *store.Store) error {
-		err := remove(s, ctx, name)
+		err := remove(s, ctx, name, news.SystemName)
 		if errors.Is(err, news.ErrNotFound) {
 			return fmt.Errorf(none, name)
 		}
@@ -166,9 +166,11 @@ func withNewStore(ctx context.Context, cfg *Config, do func(*store.Store) error)
 }
 
 // deskURL is where editors reach the desk's pages, as far as the configuration
-// tells: behind a proxy of its own a desk listener may have another name.
+// tells.
 func deskURL(cfg *Config) string {
 	switch {
+	case cfg.DeskURL != "":
+		return cfg.DeskURL
 	case cfg.DeskListen != "":
 		return "http://" + localAddress(cfg.DeskListen)
 	case cfg.BaseURL != "":

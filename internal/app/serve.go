@@ -50,7 +50,7 @@ func notADemos(folder string) error {
 func (a *App) welcome() string {
 	desk := a.URL()
 	if a.deskDoor != nil {
-		desk = "http://" + localAddress(a.deskDoor.Addr().String())
+		desk = a.deskOrigin()
 	}
 	key := "in " + filepath.Join(a.cfg.Data, adminFile)
 	if a.cfg.AdminKey != "" {

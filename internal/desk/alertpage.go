@@ -55,6 +55,7 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	if err != nil {
 		return err
 	}
+	view.Status = view.Status.under(policyOf)
 	a, by := &v.Alert, view.By
 	policy := policyOf(a.Level)
 	unreleased := a.State == news.AlertDraft || a.State == news.AlertSubmitted || a.State == news.AlertApproved

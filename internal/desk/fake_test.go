@@ -151,7 +151,7 @@ func (m *memory) ReleaseFigures(_ context.Context, ids []string) (map[string]new
 	return out, nil
 }
 
-func (m *memory) AddEditor(_ context.Context, e news.Editor) error {
+func (m *memory) AddEditor(_ context.Context, e news.Editor, _ string) error {
 	m.editors = slices.DeleteFunc(m.editors, func(known news.Editor) bool { return known.Name == e.Name })
 	m.editors = append(m.editors, e)
 	return nil
@@ -159,12 +159,12 @@ func (m *memory) AddEditor(_ context.Context, e news.Editor) error {
 
 func (m *memory) Editors(context.Context) ([]news.Editor, error) { return m.editors, nil }
 
-func (m *memory) AddAPIKey(_ context.Context, k news.APIKey) error {
+func (m *memory) AddAPIKey(_ context.Context, k news.APIKey, _ string) error {
 	m.keys = append(m.keys, k)
 	return nil
 }
 
-func (m *memory) Invite(_ context.Context, editor, hash string, _ time.Time) error {
+func (m *memory) Invite(_ context.Context, editor, hash string, _ time.Time, _ string) error {
 	m.invited = map[string]string{hash: editor}
 	return nil
 }

@@ -35,7 +35,7 @@ func newDoors(t *testing.T) *doors {
 	d.Routes(mux)
 	out := &doors{desktop: d, handler: floor.Handler(mux), keys: map[string]string{}}
 	for _, p := range []news.Person{ann, ben, rika, cms} {
-		if _, err := AddEditor(t.Context(), d.mem, p.Name, p.Role, noon); err != nil {
+		if _, err := AddEditor(t.Context(), d.mem, p.Name, p.Role, news.SystemName, noon); err != nil {
 			t.Fatal(err)
 		}
 		key, _, err := AddAPIKey(t.Context(), d.mem, KeyWish{Editor: p.Name, Scopes: p.Scopes}, noon)

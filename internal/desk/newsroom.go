@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -21,10 +22,10 @@ import (
 // Newsroom is where editors and their keys are kept. AddEditor gives an editor
 // who is known the new role.
 type Newsroom interface {
-	AddEditor(ctx context.Context, e news.Editor) error
+	AddEditor(ctx context.Context, e news.Editor, by string) error
 	Editors(ctx context.Context) ([]news.Editor, error)
-	AddAPIKey(ctx context.Context, k news.APIKey) error
-	Invite(ctx context.Context, editor, hash string, expires time.Time) error
+	AddAPIKey(ctx context.Context, k news.APIKey, by string) error
+	Invite(ctx context.Context, editor, hash string, expires time.Time, by string) error
 }
 
 const (
@@ -38,8 +39,8 @@ const (
 
 // AddEditor adds a person to the newsroom, or gives one who is there another
 // role. Names are identities, the second person's rule compares them, so a
-// name that differs from a known one only in case is refused.
-func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role, now time.Time) (news.Editor, error) {
+// name that differs from a known one only in case is refused. by is who does it.
+func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role, by string, now time.Time) (news.Editor, error) {
 	name, err := editorName(name)
 	if err != nil {
 		return news.Editor{}, err
@@ -54,7 +55,7 @@ func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role,
 		return news.Editor{}, err
 	}
 	e := news.Editor{Name: name, Role: role, CreatedAt: now}
-	if err := store.AddEditor(ctx, e); err != nil {
+	if err := store.AddEditor(ctx, e, by); err != nil {
 		return news.Editor{}, fmt.Errorf("desk: add editor %s: %w", name, err)
 	}
 	return e, nil
@@ -62,12 +63,13 @@ func AddEditor(ctx context.Context, store Newsroom, name string, role news.Role,
 
 // Invite opens an editor's invitation to the desk's pages and returns the path
 // of its page, this once: the store has a hash. An earlier invitation is void.
-func Invite(ctx context.Context, store Newsroom, name string, now time.Time) (path string, until time.Time, err error) {
+// by is who invites.
+func Invite(ctx context.Context, store Newsroom, name, by string, now time.Time) (path string, until time.Time, err error) {
 	token, until := rand.Text(), now.Add(inviteFor)
-	if err := store.Invite(ctx, name, web.HashKey(token), until); err != nil {
+	if err := store.Invite(ctx, name, web.HashKey(token), until, by); err != nil {
 		return "", until, fmt.Errorf("desk: invite %s: %w", name, err)
 	}
-	return "/desk/join/" + token, until, nil
+	return web.DeskPath + "/join/" + token, until, nil
 }
 
 // editorName is a name as it is kept, or what is wrong with it.
@@ -107,6 +109,7 @@ type KeyWish struct {
 	Editor string
 	Scopes []string
 	Life   time.Duration // 0: as long as the scopes allow
+	By     string        // who makes it; "": the system
 }
 
 // AddAPIKey makes a key that acts as an editor and returns it: the only time
@@ -133,7 +136,7 @@ func AddAPIKey(ctx context.Context, store Newsroom, wish KeyWish, now time.Time)
 	key := keyPrefix + base64.RawURLEncoding.EncodeToString(secret)
 	k := news.APIKey{ID: uuid.Must(uuid.NewV7()).String(), Editor: e.Name, Scopes: scopes, Hash: web.HashKey(key),
 		CreatedAt: now, ExpiresAt: keyExpiry(scopes, wish.Life, now)}
-	if err := store.AddAPIKey(ctx, k); err != nil {
+	if err := store.AddAPIKey(ctx, k, cmp.Or(wish.By, news.SystemName)); err != nil {
 		return "", news.APIKey{}, fmt.Errorf("desk: add a key of %s: %w", e.Name, err)
 	}
 	return key, k, nil
@@ -161,8 +164,8 @@ func keyScopes(scopes []string, role news.Role) ([]string, error) {
 }
 
 func keyExpiry(scopes []string, life time.Duration, now time.Time) time.Time {
-	powerful := slices.Contains(scopes, news.ScopeAlertsApprove) || slices.Contains(scopes, news.ScopeAlertsRelease)
-	if powerful && (life == 0 || life > powerfulKeyLife) {
+	strong := slices.ContainsFunc(scopes, powerful)
+	if strong && (life == 0 || life > powerfulKeyLife) {
 		life = powerfulKeyLife
 	}
 	if life == 0 {

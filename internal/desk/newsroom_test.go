@@ -30,7 +30,7 @@ func TestAddEditor(t *testing.T) {
 		{repeat("a", 65), news.RoleChief, "", news.ErrInvalid},
 		{"Jo", "boss", "", news.ErrInvalid},
 	} {
-		e, err := AddEditor(t.Context(), m, c.name, c.role, noon)
+		e, err := AddEditor(t.Context(), m, c.name, c.role, news.SystemName, noon)
 		if !errors.Is(err, c.err) || e.Name != c.kept {
 			t.Errorf("%q %s: %q, %v; want %q, %v", c.name, c.role, e.Name, err, c.kept, c.err)
 		}
@@ -43,7 +43,7 @@ func TestAddEditor(t *testing.T) {
 func TestAddAPIKey(t *testing.T) {
 	m := newMemory()
 	for name, role := range map[string]news.Role{"Rika": news.RoleReporter, "Ann": news.RoleEditor, "Chief": news.RoleChief} {
-		if _, err := AddEditor(t.Context(), m, name, role, noon); err != nil {
+		if _, err := AddEditor(t.Context(), m, name, role, news.SystemName, noon); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -22,6 +23,8 @@ type PageFloor interface {
 	SetSession(w http.ResponseWriter, cookie string, expires time.Time)
 	EndSession(w http.ResponseWriter)
 	SessionHash(r *http.Request) string
+	SetState(w http.ResponseWriter, state string, expires time.Time)
+	State(r *http.Request) string
 }
 
 // Links derives what an invitation offers.
@@ -33,6 +36,8 @@ type Links interface {
 type PagesConfig struct {
 	Desk     *Service
 	Accounts Accounts
+	Keyring  Keyring // nil: no account pages, no passkeys, no provider
+	People   People  // nil: no page for chiefs
 	Wire     WireStore
 	Reach    Reacher // nil: nobody counts here
 	Aside    Aside
@@ -40,6 +45,10 @@ type PagesConfig struct {
 	Replay   Replay
 	Floor    PageFloor
 	Links    Links
+	// Origin is where browsers find the pages, such as https://desk.example: what
+	// passkeys and the way back from a provider are bound to.
+	Origin string
+	OIDC   *OIDC // nil: passwords and passkeys alone
 	// Root is the path the pages are under; "" is /desk. The floor's is the same.
 	Root string
 	// Drill says that these are a drill's pages: whoever is not signed in is sent
@@ -58,6 +67,13 @@ type Pages struct {
 	accounts Accounts
 	floor    PageFloor
 	links    Links
+	origin   string
+	keyring  Keyring
+	passkeys passkeys
+	provider *provider
+	people   People
+	roll     *rollcall
+	onWake   func(topic string, fn func()) (cancel func(), err error)
 	guard    *guard
 	wire     *wire
 	aside    Aside
@@ -79,9 +95,14 @@ func NewPages(c PagesConfig) *Pages {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links, guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath), drill: c.Drill,
+	p := &Pages{desk: c.Desk, reach: c.Reach, accounts: c.Accounts, floor: c.Floor, links: c.Links,
+		origin: c.Origin, keyring: c.Keyring, passkeys: newPasskeys(c.Origin), people: c.People, roll: newRollcall(), onWake: c.OnWake,
+		guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath), drill: c.Drill,
 		log: c.Logger.With("component", "desk"), now: c.Now,
 		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now)} // by the clock of the tickers
+	if c.Keyring != nil {
+		p.provider = newProvider(c.OIDC, c.Origin+p.root+"/signin/oidc/callback", c.Now)
+	}
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
 	return p
 }
@@ -90,6 +111,8 @@ func NewPages(c PagesConfig) *Pages {
 func (p *Pages) Routes(mux *http.ServeMux) {
 	if !p.drill {
 		p.accountRoutes(mux)
+		p.keyringRoutes(mux)
+		p.newsroomRoutes(mux)
 	}
 	mux.Handle("GET "+p.root, p.signedIn(p.getWire))
 	mux.Handle("GET "+p.root+"/wire/events", p.stream(p.getWireEvents))
@@ -114,7 +137,16 @@ func (p *Pages) accountRoutes(mux *http.ServeMux) {
 }
 
 // Run feeds the open pages until ctx ends.
-func (p *Pages) Run(ctx context.Context) error { return p.wire.run(ctx) }
+func (p *Pages) Run(ctx context.Context) error {
+	if p.onWake != nil {
+		cancel, err := p.onWake(topicPeople, p.roll.call)
+		if err != nil {
+			return fmt.Errorf("desk: wake-ups of the roll-call: %w", err)
+		}
+		defer cancel()
+	}
+	return p.wire.run(ctx)
+}
 
 // sentence is what a form says of an error: its faults, one after the other.
 func sentence(err error) string {

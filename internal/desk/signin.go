@@ -19,10 +19,11 @@ type Accounts interface {
 	Invited(ctx context.Context, hash string) (editor string, err error)
 	Join(ctx context.Context, hash string, a news.Account) error
 	Account(ctx context.Context, editor string) (news.Account, error)
-	SignIn(ctx context.Context, editor string, step int64, hash string, expires time.Time) error
+	SignIn(ctx context.Context, a news.Account, step int64, hash string, expires time.Time) error
+	UseCode(ctx context.Context, a news.Account, step int64) error
 	Session(ctx context.Context, hash string) (news.Session, error)
 	SignOut(ctx context.Context, hash string) error
-	SignOutEverywhere(ctx context.Context, editor string) error
+	SignOutEverywhere(ctx context.Context, editor, by string) error
 }
 
 const (
@@ -102,7 +103,7 @@ func (p *Pages) signIn(ctx context.Context, client, name, password, code, hash s
 		return news.Session{}, errSignIn
 	}
 	s := news.Session{Editor: account.Editor, Role: account.Role, CreatedAt: now, ExpiresAt: now.Add(sessionFor)}
-	err = p.accounts.SignIn(ctx, account.Editor, step, hash, s.ExpiresAt)
+	err = p.accounts.SignIn(ctx, account, step, hash, s.ExpiresAt)
 	if errors.Is(err, news.ErrConflict) {
 		return news.Session{}, errSignIn
 	}
@@ -112,35 +113,54 @@ func (p *Pages) signIn(ctx context.Context, client, name, password, code, hash s
 // signInView is the page "desk/signin".
 type signInView struct {
 	Title, Name, Next, Problem string
+	Passkeys                   passkeyOffer
+	Provider                   string // the host of the OpenID provider; "" when there is none
+}
+
+func (p *Pages) signInView(next string) signInView {
+	return signInView{Title: "Sign in", Next: p.nextPage(next), Passkeys: p.passkeyOffer(), Provider: p.provider.host()}
 }
 
 func (p *Pages) getSignIn(w http.ResponseWriter, r *http.Request) error {
-	return p.floor.Render(w, http.StatusOK, "desk/signin", signInView{Title: "Sign in", Next: p.nextPage(r.URL.Query().Get("next"))})
+	return p.floor.Render(w, http.StatusOK, "desk/signin", p.signInView(r.URL.Query().Get("next")))
 }
 
 func (p *Pages) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	if err := parseForm(w, r); err != nil {
 		return err
 	}
-	view := signInView{Title: "Sign in", Name: strings.TrimSpace(r.PostFormValue("name")), Next: p.nextPage(r.PostFormValue("next"))}
+	view := p.signInView(r.PostFormValue("next"))
+	view.Name = strings.TrimSpace(r.PostFormValue("name"))
 	cookie, hash := web.NewSession()
 	s, err := p.signIn(r.Context(), web.ClientKey(r), view.Name, r.PostFormValue("password"), r.PostFormValue("code"), hash)
+	if err != nil {
+		return p.refuseSignIn(w, view, err)
+	}
+	p.enter(w, r, cookie, s.ExpiresAt, view.Next)
+	return nil
+}
+
+// refuseSignIn shows the form again with what went wrong.
+func (p *Pages) refuseSignIn(w http.ResponseWriter, view signInView, err error) error {
 	var limit *news.LimitError
-	switch {
-	case errors.Is(err, news.ErrForbidden), errors.As(err, &limit):
-		view.Problem = sentence(err)
-		return p.floor.Render(w, web.StatusOf(err), "desk/signin", view)
-	case err != nil:
+	if !errors.Is(err, news.ErrForbidden) && !errors.As(err, &limit) {
 		return err
 	}
+	view.Problem = sentence(err)
+	return p.floor.Render(w, web.StatusOf(err), "desk/signin", view)
+}
+
+// enter gives the browser the cookie of a sign-in that has begun, and ends the
+// one it had.
+func (p *Pages) enter(w http.ResponseWriter, r *http.Request, cookie string, expires time.Time, next string) {
 	if old := p.floor.SessionHash(r); old != "" { // nobody has its cookie any more
 		if err := p.accounts.SignOut(r.Context(), old); err != nil {
 			p.log.Warn("the session that a sign-in replaced goes on until it expires", "error", err)
 		}
+		p.rollcall()
 	}
-	p.floor.SetSession(w, cookie, s.ExpiresAt)
-	http.Redirect(w, r, view.Next, http.StatusSeeOther)
-	return nil
+	p.floor.SetSession(w, cookie, expires)
+	http.Redirect(w, r, next, http.StatusSeeOther)
 }
 
 func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
@@ -151,11 +171,12 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 	if hash := p.floor.SessionHash(r); r.PostFormValue("everywhere") == "" {
 		err = p.accounts.SignOut(r.Context(), hash)
 	} else if by := web.PersonFrom(r.Context()); by.Name != "" {
-		err = p.accounts.SignOutEverywhere(r.Context(), by.Name)
+		err = p.accounts.SignOutEverywhere(r.Context(), by.Name, by.Name)
 	}
 	if err != nil {
 		return err
 	}
+	p.rollcall()
 	p.floor.EndSession(w)
 	http.Redirect(w, r, p.root+"/signin", http.StatusSeeOther)
 	return nil
@@ -300,6 +321,7 @@ func (p *Pages) postJoin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	p.rollcall()
 	http.Redirect(w, r, p.root+"/signin", http.StatusSeeOther)
 	return nil
 }

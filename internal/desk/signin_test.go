@@ -75,16 +75,25 @@ func (g *register) Account(_ context.Context, editor string) (news.Account, erro
 	return a, nil
 }
 
-func (g *register) SignIn(_ context.Context, editor string, step int64, hash string, expires time.Time) error {
+func (g *register) SignIn(ctx context.Context, read news.Account, step int64, hash string, expires time.Time) error {
+	if err := g.UseCode(ctx, read, step); err != nil {
+		return err
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	a := g.accounts[editor]
-	if step <= a.Step {
+	g.sessions[hash] = news.Session{Editor: read.Editor, Role: read.Role, ExpiresAt: expires}
+	return nil
+}
+
+func (g *register) UseCode(_ context.Context, read news.Account, step int64) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	a := g.accounts[read.Editor]
+	if step <= a.Step || a.Password != read.Password {
 		return news.ErrConflict
 	}
 	a.Step = step
-	g.accounts[editor] = a
-	g.sessions[hash] = news.Session{Editor: editor, Role: a.Role, ExpiresAt: expires}
+	g.accounts[read.Editor] = a
 	return nil
 }
 
@@ -105,7 +114,7 @@ func (g *register) SignOut(_ context.Context, hash string) error {
 	return nil
 }
 
-func (g *register) SignOutEverywhere(_ context.Context, editor string) error {
+func (g *register) SignOutEverywhere(_ context.Context, editor, _ string) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for hash, s := range g.sessions {

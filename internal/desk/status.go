@@ -25,6 +25,7 @@ type statusView struct {
 	P50, P90, P99          string
 	Repairs                []repairView
 	ChangedSince           bool
+	Policy                 news.Policy // who must agree, while it can still change
 	Dateline               string
 }
 
@@ -80,6 +81,31 @@ func statusOf(v View, story *news.Story) statusView {
 		s.Repairs = append(s.Repairs, repairView{string(r.Release.Kind), string(r.Release.State), clockTime(r.Release.ReleasedAt), r.Figures.Counts})
 	}
 	return s
+}
+
+// under adds who must agree, while that still matters: an open page is asked for
+// again when a chief changes it.
+func (s statusView) under(policyOf func(news.Level) news.Policy) statusView {
+	if s.Released || s.State == string(news.AlertCancelled) || s.State == string(news.AlertKilled) {
+		return s
+	}
+	if level, err := news.ParseLevel(s.Level); err == nil {
+		s.Policy = policyOf(level)
+	}
+	return s
+}
+
+// Agreement says the policy in a sentence.
+func (s statusView) Agreement() string {
+	switch s.Policy {
+	case news.PolicyAuto:
+		return "At this level alerts go by themselves."
+	case news.PolicyOne:
+		return "At this level one editor releases."
+	case news.PolicyTwo:
+		return "At this level two different editors must agree."
+	}
+	return ""
 }
 
 func seconds(s *float64) string {

@@ -25,7 +25,7 @@ func TestOnStore(t *testing.T) {
 	}
 	people := map[string]news.Person{}
 	for _, name := range []string{"Ann", "Ben"} {
-		if _, err := AddEditor(ctx, s, name, news.RoleEditor, now); err != nil {
+		if _, err := AddEditor(ctx, s, name, news.RoleEditor, news.SystemName, now); err != nil {
 			t.Fatal(err)
 		}
 		key, _, err := AddAPIKey(ctx, s, KeyWish{Editor: name, Scopes: RoleScopes(news.RoleEditor)}, now)

@@ -45,5 +45,9 @@ func (p *Pages) renderStatus(ctx context.Context, id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return p.floor.Part("desk/alert", "status", statusOf(v, &story))
+	policyOf, err := p.desk.policyOf(ctx)
+	if err != nil {
+		return "", err
+	}
+	return p.floor.Part("desk/alert", "status", statusOf(v, &story).under(policyOf))
 }

@@ -151,19 +151,26 @@ func (p *Pages) wait(w http.ResponseWriter, r *http.Request, more <-chan struct{
 			return false
 		case <-p.wire.over:
 			return false
-		case <-beat:
-			_, err := p.person(r)
-			if errors.Is(err, news.ErrUnknownKey) {
-				_ = p.push(w, endOfSession)
-			}
-			if err != nil { // a store that is down for a moment: the page comes back by itself
+		case <-p.roll.called():
+			if !p.stillIn(w, r) {
 				return false
 			}
-			if p.push(w, ":\n\n") != nil {
+		case <-beat:
+			if !p.stillIn(w, r) || p.push(w, ":\n\n") != nil {
 				return false
 			}
 		}
 	}
+}
+
+// stillIn asks whether the stream's editor is still signed in, and tells the
+// page when she is not.
+func (p *Pages) stillIn(w http.ResponseWriter, r *http.Request) bool {
+	_, err := p.person(r)
+	if errors.Is(err, news.ErrUnknownKey) {
+		_ = p.push(w, endOfSession)
+	}
+	return err == nil // a store that is down for a moment: the page comes back by itself
 }
 
 // push sends text, to a page that takes it in time.

@@ -39,6 +39,12 @@ func iconSize(name string) (side int, maskable, badge, ok bool) {
 	return 0, false, false, false
 }
 
+// Icons puts the icons alone on the mux of a listener without readers' pages.
+func (s *Site) Icons(mux *http.ServeMux) {
+	mux.Handle("GET /icons/{name}", s.Floor.Page(s.icon))
+	mux.Handle("GET /favicon.ico", s.Floor.Page(s.favicon))
+}
+
 func (s *Site) icon(w http.ResponseWriter, r *http.Request) error {
 	return s.serveIcon(w, r.PathValue("name"))
 }

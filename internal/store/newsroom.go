@@ -57,17 +57,61 @@ func (s *Store) putPolicies(ctx context.Context, p news.Policies, by, onConflict
 	})
 }
 
-// AddEditor adds a person of the newsroom, or gives a known one another role.
-func (s *Store) AddEditor(ctx context.Context, e news.Editor) error {
+// AddEditor adds a person of the newsroom, or gives a known one another role,
+// which ends her sign-ins: a session with the old rights must not go on (T75).
+// The last chief keeps her role: news.ErrConflict. by is who does it.
+func (s *Store) AddEditor(ctx context.Context, e news.Editor, by string) error {
 	err := s.inTx(ctx, func(c conn) error {
+		before, err := s.lockEditor(ctx, c, e.Name, e.Role == news.RoleChief)
+		if err != nil {
+			return err
+		}
 		if err := c.exec(ctx, `INSERT INTO editors (name, role, created_at) VALUES (?, ?, ?)
 			ON CONFLICT (name) DO UPDATE SET role = excluded.role`, e.Name, string(e.Role), s.orNow(at(e.CreatedAt))); err != nil {
 			return err
 		}
-		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "editor add", Subject: "editor/" + e.Name,
-			Detail: string(e.Role)})
+		entry := news.AuditEntry{By: by, Action: "editor add", Subject: "editor/" + e.Name, Detail: string(e.Role)}
+		if before != "" && before != string(e.Role) {
+			if err := c.exec(ctx, "DELETE FROM sessions WHERE editor = ?", e.Name); err != nil {
+				return err
+			}
+			entry.Action, entry.Detail = "editor role", before+" to "+string(e.Role)
+		}
+		return s.audit(ctx, c, entry)
 	})
 	return s.fail(err, "AddEditor", e.Name)
+}
+
+// lockEditor locks an editor's row and gives her role, "" when there is none.
+// Who takes a chief away locks every chief and is refused when none would be
+// left who can sign in as this one can; two chiefs who remove each other at
+// once are one after the other.
+func (s *Store) lockEditor(ctx context.Context, c conn, name string, staysChief bool) (role string, err error) {
+	var rows []struct {
+		Name   string `db:"name"`
+		Role   string `db:"role"`
+		Joined bool   `db:"joined"`
+	}
+	if err := c.sel(ctx, &rows, `SELECT e.name, e.role, EXISTS (SELECT 1 FROM accounts a WHERE a.editor = e.name) AS joined
+		FROM editors e WHERE e.name = ? OR e.role = ? ORDER BY e.name`+c.d.forUpdate, name, string(news.RoleChief)); err != nil {
+		return "", err
+	}
+	others, joinedOthers, joined := 0, 0, false
+	for _, r := range rows {
+		switch {
+		case r.Name == name:
+			role, joined = r.Role, r.Joined
+		case r.Joined:
+			joinedOthers++
+			fallthrough
+		default:
+			others++
+		}
+	}
+	if role == string(news.RoleChief) && !staysChief && (others == 0 || joined && joinedOthers == 0) {
+		return "", fmt.Errorf("%w: %s is the last chief who can sign in; make somebody else chief first, and let her join", news.ErrConflict, name)
+	}
+	return role, nil
 }
 
 func (s *Store) orNow(t stamp) stamp {
@@ -93,8 +137,9 @@ func (s *Store) Editors(ctx context.Context) ([]news.Editor, error) {
 }
 
 // AddAPIKey stores an editor's key and says so in the audit trail. The editor
-// must exist, else news.ErrNotFound. An empty ID or CreatedAt is filled.
-func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey) error {
+// must exist, else news.ErrNotFound. An empty ID or CreatedAt is filled. by is
+// who makes it.
+func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey, by string) error {
 	if k.ID == "" {
 		k.ID = newID()
 	}
@@ -104,7 +149,7 @@ func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey) error {
 			VALUES (?, ?, ?, ?, ?, ?)`, k.ID, k.Editor, doc(scopes), k.Hash, s.orNow(at(k.CreatedAt)), at(k.ExpiresAt)); err != nil {
 			return err
 		}
-		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "apikey add", Subject: "apikey/" + k.ID,
+		return s.audit(ctx, c, news.AuditEntry{By: by, Action: "apikey add", Subject: "apikey/" + k.ID,
 			Detail: fmt.Sprintf("editor %s, scopes %v", k.Editor, scopes)})
 	})
 	switch {
@@ -116,12 +161,16 @@ func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey) error {
 	return s.fail(err, "AddAPIKey", k.Editor)
 }
 
-// RemoveEditor takes a person out of the newsroom: keys, sessions, account and
-// invitation end with it. What she did stays in the audit trail.
-// news.ErrNotFound when there is no such editor.
-func (s *Store) RemoveEditor(ctx context.Context, name string) error {
+// RemoveEditor takes a person out of the newsroom: keys, sessions, account,
+// passkeys and invitation end with it. What she did stays in the audit trail.
+// news.ErrNotFound when there is no such editor, news.ErrConflict for the last
+// chief.
+func (s *Store) RemoveEditor(ctx context.Context, name, by string) error {
 	err := s.inTx(ctx, func(c conn) error {
-		for _, table := range []string{"api_keys", "sessions", "accounts", "invitations"} {
+		if _, err := s.lockEditor(ctx, c, name, false); err != nil {
+			return err
+		}
+		for _, table := range []string{"api_keys", "accounts", "sessions", "passkeys", "identities", "invitations"} {
 			if err := c.exec(ctx, "DELETE FROM "+table+" WHERE editor = ?", name); err != nil {
 				return err
 			}
@@ -129,18 +178,47 @@ func (s *Store) RemoveEditor(ctx context.Context, name string) error {
 		if err := c.one(ctx, "DELETE FROM editors WHERE name = ?", name); err != nil {
 			return err
 		}
-		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "editor remove", Subject: "editor/" + name})
+		return s.audit(ctx, c, news.AuditEntry{By: by, Action: "editor remove", Subject: "editor/" + name})
 	})
 	return s.fail(err, "RemoveEditor", name)
 }
 
-// RevokeAPIKey ends a key by its id; news.ErrNotFound when there is none.
-func (s *Store) RevokeAPIKey(ctx context.Context, id string) error {
+// Members lists the newsroom by name, and how each comes in.
+func (s *Store) Members(ctx context.Context) ([]news.Member, error) {
+	var rows []struct {
+		Name         string `db:"name"`
+		Role         string `db:"role"`
+		CreatedAt    stamp  `db:"created_at"`
+		Joined       bool   `db:"joined"`
+		SignedInAt   stamp  `db:"signed_in_at"`
+		Passkeys     int    `db:"passkeys"`
+		Identities   int    `db:"identities"`
+		Sessions     int    `db:"sessions"`
+		InvitedUntil stamp  `db:"invited_until"`
+	}
+	err := s.read().sel(ctx, &rows, `SELECT e.name, e.role, e.created_at, a.editor IS NOT NULL AS joined, a.signed_in_at,
+		(SELECT COUNT(*) FROM passkeys p WHERE p.editor = e.name) AS passkeys,
+		(SELECT COUNT(*) FROM identities o WHERE o.editor = e.name) AS identities,
+		(SELECT COUNT(*) FROM sessions s WHERE s.editor = e.name AND s.expires_at > ?) AS sessions,
+		i.expires_at AS invited_until
+		FROM editors e LEFT JOIN accounts a ON a.editor = e.name
+		LEFT JOIN invitations i ON i.editor = e.name AND i.expires_at > ? ORDER BY e.name`, s.now(), s.now())
+	out := make([]news.Member, len(rows))
+	for i, r := range rows {
+		out[i] = news.Member{Editor: news.Editor{Name: r.Name, Role: news.Role(r.Role), CreatedAt: r.CreatedAt.Time}, Joined: r.Joined,
+			SignedInAt: r.SignedInAt.Time, Passkeys: r.Passkeys, Identities: r.Identities, Sessions: r.Sessions, InvitedUntil: r.InvitedUntil.Time}
+	}
+	return out, s.fail(err, "Members", "")
+}
+
+// RevokeAPIKey ends a key by its id; news.ErrNotFound when there is none. by is
+// who does it.
+func (s *Store) RevokeAPIKey(ctx context.Context, id, by string) error {
 	err := s.inTx(ctx, func(c conn) error {
 		if err := c.one(ctx, "DELETE FROM api_keys WHERE id = ?", id); err != nil {
 			return err
 		}
-		return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "apikey revoke", Subject: "apikey/" + id})
+		return s.audit(ctx, c, news.AuditEntry{By: by, Action: "apikey revoke", Subject: "apikey/" + id})
 	})
 	return s.fail(err, "RevokeAPIKey", id)
 }

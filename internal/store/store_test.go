@@ -263,20 +263,20 @@ func TestFingerprints(t *testing.T) {
 func TestNewsroom(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
 		ctx := context.Background()
-		must(t, s.AddEditor(ctx, news.Editor{Name: "mira", Role: news.RoleEditor, CreatedAt: begin}))
-		must(t, s.AddEditor(ctx, news.Editor{Name: "ana", Role: news.RoleReporter}))
-		must(t, s.AddEditor(ctx, news.Editor{Name: "ana", Role: news.RoleChief}))
+		must(t, s.AddEditor(ctx, news.Editor{Name: "mira", Role: news.RoleEditor, CreatedAt: begin}, news.SystemName))
+		must(t, s.AddEditor(ctx, news.Editor{Name: "ana", Role: news.RoleReporter}, news.SystemName))
+		must(t, s.AddEditor(ctx, news.Editor{Name: "ana", Role: news.RoleChief}, news.SystemName))
 		editors, err := s.Editors(ctx)
 		must(t, err)
 		if len(editors) != 2 || editors[0] != (news.Editor{Name: "ana", Role: news.RoleChief, CreatedAt: begin}) || editors[1].Name != "mira" {
 			t.Errorf("editors %+v", editors)
 		}
 		key := news.APIKey{Editor: "mira", Scopes: []string{news.ScopeStoriesWrite, news.ScopeAlertsRead}, Hash: "abc", ExpiresAt: begin.Add(expiry)}
-		must(t, s.AddAPIKey(ctx, key))
-		if err := s.AddAPIKey(ctx, key); !errors.Is(err, news.ErrConflict) {
+		must(t, s.AddAPIKey(ctx, key, news.SystemName))
+		if err := s.AddAPIKey(ctx, key, news.SystemName); !errors.Is(err, news.ErrConflict) {
 			t.Errorf("the key again: %v", err)
 		}
-		if err := s.AddAPIKey(ctx, news.APIKey{Editor: "nobody", Hash: "x"}); !errors.Is(err, news.ErrNotFound) {
+		if err := s.AddAPIKey(ctx, news.APIKey{Editor: "nobody", Hash: "x"}, news.SystemName); !errors.Is(err, news.ErrNotFound) {
 			t.Errorf("nobody's key: %v", err)
 		}
 		p, err := s.APIKey(ctx, "abc")

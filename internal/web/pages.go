@@ -17,6 +17,7 @@ type ErrorView struct {
 	Title  string
 	Text   string
 	Front  string // the words of the link to the front page
+	Home   string // its path; "" is "/"
 	Lang   string
 	Dir    string
 }
@@ -142,7 +143,8 @@ func (f *Floor) renderErrors() error {
 	f.errorPage = page
 	for status, words := range errorWords() {
 		var buf bytes.Buffer
-		if err := page.Execute(&buf, ErrorView{status, words[0], words[1], "Go to the front page", "en", "ltr"}); err != nil {
+		if err := page.Execute(&buf, ErrorView{Status: status, Title: words[0], Text: words[1],
+			Front: "Go to the front page", Home: f.config.Front, Lang: "en", Dir: "ltr"}); err != nil {
 			return fmt.Errorf("error page %d: %w", status, err)
 		}
 		f.errors[status] = buf.Bytes()

@@ -10,6 +10,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -59,7 +60,12 @@ type Config struct {
 	// BaseURL is where readers reach us, such as "https://alerts.example".
 	// Links are built from it and never from a request's Host.
 	BaseURL string
-	Logger  *slog.Logger
+	// Origin is where this floor's own pages are, when that is not BaseURL: the
+	// desk's listener. Forms are taken from it, and cookies bound to it.
+	Origin string
+	// Front is the path that an error page leads back to; "" is "/".
+	Front  string
+	Logger *slog.Logger
 	// TrustedProxies may say whom they speak for (X-Forwarded-For).
 	TrustedProxies []netip.Prefix
 	// AdminKey holds all scopes and acts as the system. "" : there is none.
@@ -101,23 +107,37 @@ func New(c Config) (*Floor, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	c.BaseURL, c.Origin, c.Front = strings.TrimRight(c.BaseURL, "/"), strings.TrimRight(c.Origin, "/"), cmp.Or(c.Front, "/")
 	f := &Floor{config: c, log: c.Logger.With("component", "web"), origins: http.NewCrossOriginProtection()}
-	if c.BaseURL != "" {
-		u, err := url.Parse(c.BaseURL)
-		if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
-			return nil, fmt.Errorf("web.New: base URL %q: must be http(s)://host[:port]", c.BaseURL)
-		}
-		f.https = u.Scheme == "https"
-		// Behind a proxy that changes Host, our own pages are still our own.
-		if err := f.origins.AddTrustedOrigin(u.Scheme + "://" + u.Host); err != nil {
-			return nil, fmt.Errorf("web.New: base URL %q: %w", c.BaseURL, err)
+	own, err := originOf(cmp.Or(c.Origin, c.BaseURL))
+	if err == nil && c.Origin != "" {
+		_, err = originOf(c.BaseURL)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("web.New: %w", err)
+	}
+	f.https = strings.HasPrefix(own, "https:")
+	if own != "" { // behind a proxy that changes Host, our own pages are still our own
+		if err := f.origins.AddTrustedOrigin(own); err != nil {
+			return nil, fmt.Errorf("web.New: origin %q: %w", own, err)
 		}
 	}
 	if err := f.load(); err != nil {
 		return nil, fmt.Errorf("web.New: %w", err)
 	}
 	return f, nil
+}
+
+// originOf is scheme and host of an address; "" of none.
+func originOf(address string) (string, error) {
+	if address == "" {
+		return "", nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
+		return "", fmt.Errorf("base URL %q: must be http(s)://host[:port]", address)
+	}
+	return u.Scheme + "://" + u.Host, nil
 }
 
 // BaseURL is where readers reach us, without a slash at its end.

@@ -24,7 +24,7 @@ function listen() {
   events.addEventListener("status", (e) => {
     status.innerHTML = e.data;
     const now = status.firstElementChild.dataset;
-    if (now.state === status.dataset.state && now.hash === status.dataset.hash) return;
+    if (now.state === status.dataset.state && now.hash === status.dataset.hash && now.policy === status.dataset.policy) return;
     if (unsaved()) moved.hidden = false;
     // Not reload(): a page that answered a form would send the form again.
     else location.replace(status.dataset.page);
