@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,8 +40,27 @@ type newsroomView struct {
 	Roles    []news.Role
 	Scopes   []scopeChoice
 	Lives    []choice
-	// What was typed into a form that was refused, by its field.
-	Typed map[string]string
+	Typed    newsroomTyped
+}
+
+// newsroomTyped is what stood in a form that was refused.
+type newsroomTyped struct {
+	Name, Role    string // of who was to be invited
+	Level, Policy string
+	Editor, Life  string // of a key
+	Scopes        []string
+}
+
+func typedInto(r *http.Request) (t newsroomTyped) {
+	switch _, door, _ := strings.Cut(r.URL.Path, "/newsroom/"); door {
+	case "invite":
+		t.Name, t.Role = r.PostFormValue("name"), r.PostFormValue("role")
+	case "policy":
+		t.Level, t.Policy = r.PostFormValue("level"), r.PostFormValue("policy")
+	case "keys":
+		t.Editor, t.Life, t.Scopes = r.PostFormValue("editor"), r.PostFormValue("life"), r.PostForm["scope"]
+	}
+	return t
 }
 
 type secretView struct{ Words, Text string }
@@ -53,6 +73,7 @@ type memberLine struct {
 	Passkeys, Sessions     int
 	Linked                 bool
 	Self                   bool
+	Picked                 bool // in the form for a key
 }
 
 type apiKeyLine struct{ ID, Editor, Scopes, Since, Until string }
@@ -60,11 +81,13 @@ type apiKeyLine struct{ ID, Editor, Scopes, Since, Until string }
 type scopeChoice struct {
 	Name     string
 	Powerful bool // for a chief's own key alone
+	Ticked   bool
 }
 
 type policyLine struct {
 	Level   string
 	Now     news.Policy
+	Chosen  news.Policy // in the form
 	Choices []policyChoice
 	// Typed asks for the word auto: nobody would read what wakes people.
 	Typed bool
@@ -123,11 +146,7 @@ func (p *Pages) postNewsroom(do newsroomStep) web.Handler {
 		case err == nil:
 			return p.showNewsroom(w, r, newsroomView{Secret: secret}, http.StatusOK)
 		case isRefusal(err):
-			typed := map[string]string{}
-			for name := range r.PostForm {
-				typed[name] = r.PostFormValue(name)
-			}
-			return p.showNewsroom(w, r, newsroomView{Problem: sentence(err), Typed: typed}, web.StatusOf(err))
+			return p.showNewsroom(w, r, newsroomView{Problem: sentence(err), Typed: typedInto(r)}, web.StatusOf(err))
 		}
 		return err
 	}
@@ -139,15 +158,9 @@ func (p *Pages) getNewsroom(w http.ResponseWriter, r *http.Request) error {
 
 func (p *Pages) showNewsroom(w http.ResponseWriter, r *http.Request, view newsroomView, status int) error {
 	view.Title, view.By = "The newsroom", web.PersonFrom(r.Context())
-	if view.Typed == nil {
-		view.Typed = map[string]string{}
-	}
-	for _, name := range []string{"name", "role"} { // what the page's forms keep
-		view.Typed[name] += ""
-	}
 	view.Roles = []news.Role{news.RoleReporter, news.RoleEditor, news.RoleChief}
 	for _, s := range news.Scopes() {
-		view.Scopes = append(view.Scopes, scopeChoice{s, powerful(s)})
+		view.Scopes = append(view.Scopes, scopeChoice{s, powerful(s), slices.Contains(view.Typed.Scopes, s)})
 	}
 	view.Lives = []choice{{"24h", "24 hours"}, {"720h", "30 days"}, {"2160h", "90 days"}, {"", "until it is revoked"}}
 	if err := p.fillNewsroom(r.Context(), &view); err != nil {
@@ -163,7 +176,8 @@ func (p *Pages) fillNewsroom(ctx context.Context, view *newsroomView) error {
 	}
 	for _, m := range members {
 		line := memberLine{Name: m.Name, Role: m.Role, Joined: m.Joined, Passkeys: m.Passkeys, Sessions: m.Sessions,
-			Linked: m.Identities > 0, Self: m.Name == view.By.Name}
+			Linked: m.Identities > 0, Self: m.Name == view.By.Name,
+			Picked: m.Name == cmp.Or(view.Typed.Editor, view.By.Name)}
 		if !m.SignedInAt.IsZero() {
 			line.SignedIn = clockTime(m.SignedInAt)
 		}
@@ -188,7 +202,11 @@ func (p *Pages) fillNewsroom(ctx context.Context, view *newsroomView) error {
 		return err
 	}
 	for _, l := range []news.Level{news.LevelFlash, news.LevelBulletin, news.LevelNotice} {
-		view.Policies = append(view.Policies, policyLine{Level: l.String(), Now: policies[l], Choices: policyChoices(), Typed: l != news.LevelNotice})
+		line := policyLine{Level: l.String(), Now: policies[l], Chosen: policies[l], Choices: policyChoices(), Typed: l != news.LevelNotice}
+		if view.Typed.Level == line.Level {
+			line.Chosen = news.Policy(view.Typed.Policy)
+		}
+		view.Policies = append(view.Policies, line)
 	}
 	return nil
 }
@@ -242,7 +260,7 @@ func (p *Pages) changeRole(ctx context.Context, by string, r *http.Request) (*se
 func (p *Pages) removeMember(ctx context.Context, by string, r *http.Request) (*secretView, error) {
 	name := r.PostFormValue("name")
 	if !strings.EqualFold(news.CleanLine(r.PostFormValue("typed")), name) {
-		return nil, news.Invalid("typed", "must be the name %s, to take this person out of the newsroom", firstRunes(name, longestName))
+		return nil, news.Invalid("confirmation", "must be the name %s, to take this person out of the newsroom", firstRunes(name, longestName))
 	}
 	return nil, p.people.RemoveEditor(ctx, name, by)
 }
@@ -312,7 +330,7 @@ func (p *Pages) setPolicy(ctx context.Context, by string, r *http.Request) (*sec
 		return nil, nil //nolint:nilnil // there is nothing to show and nothing to do
 	}
 	if policy == news.PolicyAuto && level != news.LevelNotice && !strings.EqualFold(strings.TrimSpace(r.PostFormValue("typed")), "auto") {
-		return nil, news.Invalid("typed", "must be the word auto, to let every %s go without an editor", level)
+		return nil, news.Invalid("confirmation", "must be the word auto, to let every %s go without an editor", level)
 	}
 	return nil, p.people.SetPolicies(ctx, news.Policies{level: policy}, by)
 }

@@ -181,7 +181,8 @@ func TestTheLastChiefIsKept(t *testing.T) {
 	o := newOffice(t, nil)
 	cookie := o.as("Cleo")
 	for door, form := range map[string]url.Values{"role": {"name": {"Cleo"}, "role": {"editor"}}, "remove": {"name": {"Cleo"}, "typed": {"Cleo"}}} {
-		if got := o.ask("POST", "/desk/newsroom/"+door, cookie, form); got.status != http.StatusConflict || !strings.Contains(problemOn(got.text), "last chief") {
+		if got := o.ask("POST", "/desk/newsroom/"+door, cookie, form); got.status != http.StatusConflict || !strings.Contains(problemOn(got.text), "last chief") ||
+			strings.Contains(got.text, `name="name" value="Cleo" required`) {
 			t.Errorf("%s: %d %q", door, got.status, problemOn(got.text))
 		}
 	}
@@ -263,6 +264,12 @@ func TestAChiefSetsPolicies(t *testing.T) {
 	if got := set("urgent", "one", ""); got.status != http.StatusBadRequest {
 		t.Errorf("a level that is none: %d", got.status)
 	}
+	set("flash", "one", "")
+	if got := set("flash", "auto", "no").text; !regexp.MustCompile(`(?s)value="flash".*?value="auto" checked`).MatchString(got) {
+		t.Error("what was chosen is lost")
+	}
+	set("notice", "one", "")
+	set("notice", "auto", "")
 	before := o.trail(1)
 	if before != "Cleo: policy policy/notice auto" {
 		t.Error(before)

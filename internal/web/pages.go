@@ -141,10 +141,14 @@ func (f *Floor) renderErrors() error {
 		page = template.Must(template.New("layout.html").Parse(plainError))
 	}
 	f.errorPage = page
+	front := "Go to the front page"
+	if f.config.Front == cmp.Or(f.config.Desk, DeskPath) {
+		front = "Go to the desk"
+	}
 	for status, words := range errorWords() {
 		var buf bytes.Buffer
 		if err := page.Execute(&buf, ErrorView{Status: status, Title: words[0], Text: words[1],
-			Front: "Go to the front page", Home: f.config.Front, Lang: "en", Dir: "ltr"}); err != nil {
+			Front: front, Home: f.config.Front, Lang: "en", Dir: "ltr"}); err != nil {
 			return fmt.Errorf("error page %d: %w", status, err)
 		}
 		f.errors[status] = buf.Bytes()
