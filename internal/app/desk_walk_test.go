@@ -119,8 +119,11 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 		e.opens("/desk/alerts", "alerts")
 		e.opens("/desk/aside", "aside")
 		e.opens("/desk/audit", "audit")
+		e.opens("/desk/account", "account")
 		e.opens("/desk", "wire")
 	}
+	approver.opens("/desk/newsroom", "newsroom")
+	approver.opens("/desk", "wire")
 	author.presses(".alerted a")
 	author.Until(`document.querySelector("#status h1")?.textContent === "Strong quake off Honshu"`)
 	alert := author.Eval(`location.pathname`)

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"errors"
 	"html"
 	"io"
 	"net/http"
@@ -174,7 +175,9 @@ func TestT75_AChangeOfRoleSignsOut(t *testing.T) {
 		t.Error(got)
 	}
 	stop()
-	<-ended
+	if err := <-ended; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 }
 
 func TestTheLastChiefIsKept(t *testing.T) {
