@@ -9,7 +9,7 @@ import (
 
 // oidc reads the OpenID provider: all of it, or none.
 func (r *reader) oidc() *desk.OIDC {
-	const issuer, id, secret = "DATELINE_OIDC_ISSUER", "DATELINE_OIDC_CLIENT_ID", "DATELINE_OIDC_CLIENT_SECRET"
+	const issuer, id, secret = "DATELINE_OIDC_ISSUER", "DATELINE_OIDC_CLIENT_ID", "DATELINE_OIDC_CLIENT_SECRET" //nolint:gosec // names of variables
 	c := desk.OIDC{Issuer: r.text(issuer, ""), ClientID: r.text(id, ""), ClientSecret: r.secret(secret)}
 	if c.Issuer == "" && c.ClientID == "" && c.ClientSecret == "" {
 		return nil

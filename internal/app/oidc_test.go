@@ -62,7 +62,7 @@ func TestTheDesksOwnListener(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer a.Close() //nolint:errcheck // a folder of the test
+	defer a.Close()
 	desk, public := a.deskRoutes(), a.publicRoutes()
 	ask := func(h http.Handler, method, path, origin string) *httptest.ResponseRecorder {
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(""))

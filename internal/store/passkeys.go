@@ -21,11 +21,11 @@ type passkeyRow struct {
 	UsedAt     stamp  `db:"used_at"`
 }
 
-const passkeyColumns = "id, editor, name, credential, counter, created_at, used_at"
+const passkeyColumns = "id, editor, name, credential, counter, created_at, used_at" //nolint:gosec // names of columns
 
 func (r passkeyRow) passkey() news.Passkey {
 	return news.Passkey{ID: r.ID, Editor: r.Editor, Name: r.Name, Credential: []byte(r.Credential),
-		Counter: uint32(r.Counter), CreatedAt: r.CreatedAt.Time, UsedAt: r.UsedAt.Time} //nolint:gosec // it was written from one
+		Counter: uint32(r.Counter), CreatedAt: r.CreatedAt.Time, UsedAt: r.UsedAt.Time}
 }
 
 // Passkeys lists an editor's passkeys, oldest first.
