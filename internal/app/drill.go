@@ -58,6 +58,7 @@ type drillOptions struct {
 	By       string
 	// Of the pages; without Sessions there are none.
 	BaseURL  string
+	Origin   string // of the desk, whose cookie opens the drill; "": BaseURL
 	Sessions readSession
 	Proxies  []netip.Prefix
 	Logger   *slog.Logger
@@ -199,7 +200,7 @@ func (d *drill) openPages(context.Context) error {
 	}
 	root := web.DrillPath + web.DeskPath
 	var err error
-	d.floor, err = web.New(web.Config{Templates: templates.FS, Desk: root, BaseURL: d.BaseURL, Logger: d.Logger, TrustedProxies: d.Proxies,
+	d.floor, err = web.New(web.Config{Templates: templates.FS, Desk: root, BaseURL: d.BaseURL, Origin: d.Origin, Front: root, Logger: d.Logger, TrustedProxies: d.Proxies,
 		Drill: func() web.Drill { return web.Drill{Here: true, Running: true, Since: clockIn(d.Began), By: d.By} }})
 	if err != nil {
 		return err

@@ -125,7 +125,7 @@ func (d drillDoors) renderState(*http.Request) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return d.app.floor.Part("desk/drill", "drillstate", s)
+	return d.app.deskFloor.Part("desk/drill", "drillstate", s)
 }
 
 func (d drillDoors) getDrill(w http.ResponseWriter, r *http.Request) error {
@@ -161,7 +161,7 @@ func (d drillDoors) show(w http.ResponseWriter, r *http.Request, status int, pro
 			}
 		}
 	}
-	return d.app.floor.Render(w, status, "desk/drill", v)
+	return d.app.deskFloor.Render(w, status, "desk/drill", v)
 }
 
 func (d drillDoors) past(ctx context.Context) ([]pastDrill, error) {
@@ -262,7 +262,7 @@ func (d drillDoors) options(r *http.Request, typed drillView) (drillOptions, err
 		}
 	}
 	return drillOptions{Devices: devices, Mood: typed.Mood, Policies: policies, Hold: d.app.cfg.Hold, Canary: d.app.cfg.Canary, Seed: uint64(time.Now().UnixNano()),
-		By: web.PersonFrom(r.Context()).Name, BaseURL: d.app.baseURL(), Sessions: d.app.store.Session, Proxies: d.app.cfg.TrustedProxies, Logger: d.app.log}, nil
+		By: web.PersonFrom(r.Context()).Name, BaseURL: d.app.baseURL(), Origin: d.app.deskOrigin(), Sessions: d.app.store.Session, Proxies: d.app.cfg.TrustedProxies, Logger: d.app.log}, nil
 }
 
 func (d drillDoors) postEnd(w http.ResponseWriter, r *http.Request) (drillView, error) {
@@ -338,7 +338,7 @@ func (d drillDoors) getReport(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return d.app.floor.Render(w, http.StatusOK, "desk/drillreport", v)
+	return d.app.deskFloor.Render(w, http.StatusOK, "desk/drillreport", v)
 }
 
 func (d drillDoors) getReportJSON(w http.ResponseWriter, r *http.Request) error {
@@ -361,7 +361,7 @@ func (d drillDoors) getReportFile(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	download(w, record, "html")
-	return d.app.floor.Render(w, http.StatusOK, "desk/drillfile", v)
+	return d.app.deskFloor.Render(w, http.StatusOK, "desk/drillfile", v)
 }
 
 func download(w http.ResponseWriter, d news.DrillRecord, kind string) {

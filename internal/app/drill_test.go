@@ -73,10 +73,10 @@ func (r *room) signIn(name string, role news.Role) {
 	ctx, soon := r.t.Context(), time.Now().Add(time.Hour)
 	cookie, hash := web.NewSession()
 	for _, err := range []error{
-		r.store.AddEditor(ctx, news.Editor{Name: name, Role: role}),
-		r.store.Invite(ctx, name, "invitation of "+name, soon),
+		r.store.AddEditor(ctx, news.Editor{Name: name, Role: role}, news.SystemName),
+		r.store.Invite(ctx, name, "invitation of "+name, soon, news.SystemName),
 		r.store.Join(ctx, "invitation of "+name, news.Account{Editor: name, Password: "none", Secret: []byte("sixteen bytes of")}),
-		r.store.SignIn(ctx, name, 1, hash, soon),
+		r.store.SignIn(ctx, news.Account{Editor: name, Password: "none"}, 1, hash, soon),
 	} {
 		if err != nil {
 			r.t.Fatal(err)
