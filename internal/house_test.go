@@ -41,7 +41,7 @@ var house = []struct {
 	{"internal/simulate", 1, []string{"internal/news"}},
 
 	{"internal/intake", 2, []string{"internal/news", "internal/region", "internal/web"}},
-	{"internal/desk", 2, []string{"internal/news", "internal/region", "internal/web"}},
+	{"internal/desk", 2, []string{"internal/news", "internal/region", "internal/push", "internal/web"}},
 	{"internal/site", 2, []string{"internal/news", "internal/region", "internal/link", "internal/push", "internal/email", "internal/web"}},
 	{"internal/dispatch", 2, []string{"internal/news", "internal/region", "internal/link", "internal/audience", "internal/push"}},
 	{"internal/digest", 2, []string{"internal/news", "internal/region", "internal/link", "internal/email", "internal/web"}},

@@ -148,6 +148,9 @@ func (a *App) openStore(ctx context.Context) error {
 	if err := s.InitPolicies(ctx, a.cfg.Policies); err != nil {
 		return fmt.Errorf("first policies: %w", err)
 	}
+	if err := s.InitCaps(ctx, a.cfg.Caps); err != nil {
+		return fmt.Errorf("first caps: %w", err)
+	}
 	return nil
 }
 
@@ -280,10 +283,12 @@ func (a *App) buildParts(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
-	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Floor: a.deskFloor, BaseURL: a.baseURL(),
+	caller := desk.NewCaller(a.store, a.sender, a.log)
+	a.onClose("calls to editors", func() error { caller.Close(); return nil })
+	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Notifier: caller, Floor: a.deskFloor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Logger: a.log, NewID: newID})
 	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
-		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC,
+		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC, Phones: a.store, Sender: a.sender,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
 		Explainer: explainer{a.store}, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,

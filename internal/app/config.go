@@ -47,6 +47,7 @@ type Config struct {
 	SMTPURL     string // "" : the outbox inside the program
 
 	Policies    news.Policies
+	Caps        news.Caps
 	Hold        time.Duration
 	Canary      bool
 	MaxStoryAge time.Duration
@@ -116,6 +117,7 @@ func Load(getenv func(string) string) (Config, error) {
 		NATSURL:      r.natsURL(),
 		SMTPURL:      r.secret("SMTP_URL"),
 		Policies:     r.policies(),
+		Caps:         r.caps(),
 		Hold:         r.duration("DATELINE_HOLD", 10*time.Second),
 		Canary:       r.onOff("DATELINE_CANARY", true),
 		MaxStoryAge:  r.storyAge(),
@@ -349,6 +351,18 @@ func (r *reader) policies() news.Policies {
 		out[l] = policy
 	}
 	return out
+}
+
+// caps reads the newsroom's first caps.
+func (r *reader) caps() news.Caps {
+	const name = "DATELINE_NEWSROOM_CAPS"
+	v := r.text(name, "")
+	if v == "" {
+		return news.DefaultCaps()
+	}
+	caps, err := news.ParseCaps(v)
+	r.problems.Take(name, err)
+	return caps
 }
 
 func (r *reader) roles() []string {

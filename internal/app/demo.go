@@ -246,6 +246,7 @@ func (d *demo) config(folder string) Config {
 	}
 	cfg.Data, cfg.Listen, cfg.OpsListen = folder, d.Listen, "127.0.0.1:0"
 	cfg.Policies, cfg.demo = auto, true
+	cfg.Caps = news.Caps{news.LevelFlash: {}, news.LevelBulletin: {}} // its whole day goes out within a minute
 	cfg.VAPIDSubject = "https://dateline.example"
 	cfg.Publisher = Publisher{Name: "SNOWLAND s.r.o.", ID: "06691200",
 		Address: []string{"Na okraji 381/41, Veleslavín", "162 00 Praha 6", "Czech Republic"}}

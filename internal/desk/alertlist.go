@@ -15,11 +15,13 @@ type listView struct {
 	By         news.Person
 	Open, Past []lineView
 	Policies   []policyView
+	Rooms      []capView   // what the newsroom's caps leave
+	Review     []glassView // released by one editor, not reviewed
 }
 
 type lineView struct {
-	ID, State, Level, Title, Lang, Dir, Dateline, At string
-	Accepted, Intended                               int
+	ID, State, Level, Title, Lang, Dir, Dateline, At, Reason string
+	Accepted, Intended                                       int
 }
 
 type policyView struct{ Level, Policy string }
@@ -36,6 +38,16 @@ func (p *Pages) getAlertList(w http.ResponseWriter, r *http.Request) error {
 	view := listView{Title: "Alerts", By: web.PersonFrom(r.Context())}
 	for _, l := range news.Levels() {
 		view.Policies = append(view.Policies, policyView{l.String(), string(policyOf(l))})
+	}
+	if view.Rooms, err = p.rooms(r); err != nil {
+		return err
+	}
+	open, err := p.desk.store.OpenEmergencies(r.Context())
+	if err != nil {
+		return fmt.Errorf("desk: releases to be reviewed: %w", err)
+	}
+	if view.Review, err = p.glassOf(r.Context(), view.By, open); err != nil {
+		return err
 	}
 	for _, v := range views {
 		line, err := p.lineOf(r, v)
@@ -62,7 +74,7 @@ func (p *Pages) lineOf(r *http.Request, v View) (lineView, error) {
 		at = a.ReleasedAt
 	}
 	line := lineView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Title: a.Texts[a.Language].Title, Lang: a.Language,
-		Dir: news.Direction(a.Language), Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en"), At: clockTime(at)}
+		Dir: news.Direction(a.Language), Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en"), At: clockTime(at), Reason: a.Reason}
 	if v.First != nil {
 		line.Accepted, line.Intended = v.First.Figures.Counts.Accepted, v.First.Figures.Counts.Intended
 	}

@@ -20,6 +20,7 @@ type alertView struct {
 	// Write is the form; nil when the alert is past being written.
 	Write *writeView
 	Reach *Reach
+	Rules rulesView
 	// The steps that this person may press now.
 	MaySubmit, MayApprove, MayRelease, MayHold, MayResume, MayCancel, MayKill, MayCorrect bool
 	// Correction is the form's texts; Correcting says that they were refused.
@@ -58,6 +59,9 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	view.Status = view.Status.under(policyOf)
 	a, by := &v.Alert, view.By
 	policy := policyOf(a.Level)
+	if view.Rules, err = p.rulesOf(r, by, a, policy); err != nil {
+		return err
+	}
 	unreleased := a.State == news.AlertDraft || a.State == news.AlertSubmitted || a.State == news.AlertApproved
 	can := func(s step) bool { return may(by, s) == nil }
 	view.MaySubmit = a.State == news.AlertDraft && policy == news.PolicyTwo && can(stepSubmit)
@@ -118,6 +122,15 @@ func (p *Pages) step(r *http.Request, s step) error {
 	if s == stepEdit {
 		_, err := p.desk.Edit(ctx, by, id, writingOf(r))
 		return err
+	}
+	switch r.PathValue("step") {
+	case "release":
+		_, err := p.desk.Press(ctx, by, id, Pressing{Hash: r.PostFormValue("hash"), OverCap: overCap(r)})
+		return err
+	case "alone":
+		return p.alone(r)
+	case "review":
+		return p.review(r)
 	}
 	act, ok := p.desk.acts()[s]
 	if !ok {

@@ -38,6 +38,10 @@ type Alerts interface {
 	Alert(ctx context.Context, id string) (news.Alert, error)
 	ChangeAlert(ctx context.Context, id string,
 		change func(a *news.Alert, story news.Story) (news.AlertAction, error)) (news.Alert, error)
+	// ReleaseAlert is ChangeAlert with what the newsroom's cap leaves, which
+	// nobody else uses up meanwhile.
+	ReleaseAlert(ctx context.Context, id string,
+		change func(a *news.Alert, story news.Story, room news.Room) (news.AlertAction, error)) (news.Alert, error)
 	Policies(ctx context.Context) (news.Policies, error)
 }
 
@@ -49,11 +53,22 @@ type Lists interface {
 	ReleaseFigures(ctx context.Context, releaseIDs []string) (map[string]news.ReleaseFigures, error)
 }
 
-// Store is all of the three.
+// Rules is where the newsroom's caps are kept, and who went round the policy.
+type Rules interface {
+	Caps(ctx context.Context) (news.Caps, error)
+	SetCaps(ctx context.Context, caps news.Caps, by string) error
+	Room(ctx context.Context, level news.Level) (news.Room, error)
+	OpenEmergencies(ctx context.Context) ([]news.Emergency, error)
+	EmergenciesOfAlert(ctx context.Context, alertID string) ([]news.Emergency, error)
+	ReviewEmergency(ctx context.Context, id string, decide func(*news.Emergency) error) (news.Emergency, error)
+}
+
+// Store is all of the four.
 type Store interface {
 	Stories
 	Alerts
 	Lists
+	Rules
 }
 
 // Waker tells the other processes that something changed. The store is the
@@ -66,13 +81,16 @@ type Waker interface {
 const (
 	topicReleases = "releases" // there is something to send
 	topicControl  = "control"  // look at what must stop
+	topicDesk     = "desk"     // editors have to be told something
 )
 
 // Config is what a Service is made of.
 type Config struct {
 	Store Store
 	Waker Waker // nil: nobody is woken
-	Floor Floor // nil: no doors; the command line needs none
+	// Notifier calls editors to the desk; nil: nobody is called.
+	Notifier Notifier
+	Floor    Floor // nil: no doors; the command line needs none
 	// BaseURL is our own public address; StoryHosts are the hosts whose story
 	// pages a notification may open (empty: any https host).
 	BaseURL    string
@@ -91,6 +109,7 @@ type Config struct {
 type Service struct {
 	store    Store
 	waker    Waker
+	notify   Notifier
 	floor    Floor
 	baseURL  string
 	navigate func(*news.Alert, *news.Story) string
@@ -103,7 +122,7 @@ type Service struct {
 
 // New makes a Service.
 func New(c Config) *Service {
-	d := &Service{store: c.Store, waker: c.Waker, floor: c.Floor, baseURL: c.BaseURL, navigate: Navigate(c.BaseURL, c.StoryHosts),
+	d := &Service{store: c.Store, waker: c.Waker, notify: c.Notifier, floor: c.Floor, baseURL: c.BaseURL, navigate: Navigate(c.BaseURL, c.StoryHosts),
 		hold: c.Hold, canary: c.Canary, log: c.Logger, now: c.Now, newID: c.NewID}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
@@ -111,6 +130,9 @@ func New(c Config) *Service {
 	d.log = d.log.With("component", "desk")
 	if d.now == nil {
 		d.now = func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
+	}
+	if d.notify == nil {
+		d.notify = nobody{}
 	}
 	if d.newID == nil {
 		d.newID = func() string { return uuid.Must(uuid.NewV7()).String() }
@@ -161,6 +183,9 @@ func (d *Service) wake(a news.Alert, action news.AlertAction) {
 	var topics []string
 	if action.Freeze || action.Stop || action.Thaw || action.Release != nil {
 		topics = append(topics, topicControl)
+	}
+	if action.Emergency != nil {
+		topics = append(topics, topicDesk)
 	}
 	if action.Release != nil || action.Thaw || a.State == news.AlertHolding {
 		topics = append(topics, topicReleases)

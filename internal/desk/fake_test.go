@@ -27,6 +27,8 @@ type memory struct {
 	keys     []news.APIKey
 	invited  map[string]string // hash -> editor
 	broken   error             // every read of releases fails with it
+	caps     news.Caps
+	glass    []news.Emergency
 }
 
 func newMemory(stories ...news.Story) *memory {
@@ -80,6 +82,9 @@ func (m *memory) ChangeAlert(ctx context.Context, id string,
 	if err != nil {
 		return news.Alert{}, err
 	}
+	if action.Emergency != nil {
+		m.glass = append(m.glass, *action.Emergency)
+	}
 	for i := range m.releases {
 		r := &m.releases[i]
 		switch {
@@ -105,6 +110,73 @@ func (m *memory) ChangeAlert(ctx context.Context, id string,
 	m.alerts[id] = a
 	m.audit = append(m.audit, news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + id})
 	return a, nil
+}
+
+func (m *memory) ReleaseAlert(ctx context.Context, id string,
+	change func(*news.Alert, news.Story, news.Room) (news.AlertAction, error),
+) (news.Alert, error) {
+	return m.ChangeAlert(ctx, id, func(a *news.Alert, s news.Story) (news.AlertAction, error) {
+		return change(a, s, m.roomOf(a.Level))
+	})
+}
+
+func (m *memory) Room(_ context.Context, level news.Level) (news.Room, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.roomOf(level), nil
+}
+
+func (m *memory) roomOf(level news.Level) news.Room {
+	room := news.Room{Cap: m.caps[level]}
+	for _, a := range m.alerts {
+		if a.Level == level && !a.ReleasedAt.IsZero() && (a.Revision > 0 || a.State == news.AlertHolding) {
+			room.At = append(room.At, a.ReleasedAt)
+		}
+	}
+	slices.SortFunc(room.At, time.Time.Compare)
+	return room
+}
+
+func (m *memory) Caps(context.Context) (news.Caps, error) { return m.caps, nil }
+
+func (m *memory) SetCaps(_ context.Context, caps news.Caps, _ string) error {
+	m.caps = caps
+	return nil
+}
+
+func (m *memory) OpenEmergencies(context.Context) ([]news.Emergency, error) {
+	return m.emergencies(func(e news.Emergency) bool { return !e.Reviewed() }), nil
+}
+
+func (m *memory) EmergenciesOfAlert(_ context.Context, id string) ([]news.Emergency, error) {
+	return m.emergencies(func(e news.Emergency) bool { return e.AlertID == id }), nil
+}
+
+func (m *memory) emergencies(keep func(news.Emergency) bool) []news.Emergency {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out []news.Emergency
+	for _, e := range slices.Backward(m.glass) {
+		if keep(e) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+func (m *memory) ReviewEmergency(_ context.Context, id string, decide func(*news.Emergency) error) (news.Emergency, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i := range m.glass {
+		if e := m.glass[i]; e.ID == id {
+			err := decide(&e)
+			if err == nil {
+				m.glass[i] = e
+			}
+			return e, err
+		}
+	}
+	return news.Emergency{}, news.ErrNotFound
 }
 
 func (m *memory) Policies(context.Context) (news.Policies, error) { return m.policies, nil }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"dateline/internal/news"
@@ -49,6 +50,9 @@ type PagesConfig struct {
 	// passkeys and the way back from a provider are bound to.
 	Origin string
 	OIDC   *OIDC // nil: passwords and passkeys alone
+	// Phones are called through Sender; nil: nobody can be called.
+	Phones PhoneStore
+	Sender PushSender
 	// Root is the path the pages are under; "" is /desk. The floor's is the same.
 	Root string
 	// Drill says that these are a drill's pages: whoever is not signed in is sent
@@ -79,6 +83,9 @@ type Pages struct {
 	aside    Aside
 	trail    Trail
 	replay   Replay
+	phones   PhoneStore
+	sender   PushSender
+	bell     *bell
 	root     string
 	drill    bool
 	log      *slog.Logger
@@ -103,6 +110,8 @@ func NewPages(c PagesConfig) *Pages {
 	if c.Keyring != nil {
 		p.provider = newProvider(c.OIDC, c.Origin+p.root+"/signin/oidc/callback", c.Now)
 	}
+	p.phones, p.sender = c.Phones, c.Sender
+	p.bell = newBell(p, c.OnWake)
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
 	return p
 }
@@ -121,6 +130,14 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 	mux.Handle("GET "+p.root+"/alerts/{id}", p.signedIn(p.getAlertPage))
 	mux.Handle("GET "+p.root+"/alerts/{id}/events", p.stream(p.getAlertEvents))
 	mux.Handle("POST "+p.root+"/alerts/{id}/{step}", p.signedIn(p.postStep))
+	mux.Handle("GET "+p.root+"/events", p.stream(p.getEvents))
+	mux.Handle("GET "+p.root+"/caps", p.signedIn(p.getCaps))
+	mux.Handle("POST "+p.root+"/caps", p.signedIn(p.postCaps))
+	mux.Handle("GET "+p.root+"/phone", p.signedIn(p.getPhone))
+	mux.Handle("POST "+p.root+"/phone", p.signedIn(p.postPhone))
+	mux.Handle("POST "+p.root+"/phone/test", p.signedIn(p.postPhoneTest))
+	mux.Handle("POST "+p.root+"/phone/{id}/remove", p.signedIn(p.postPhoneRemove))
+	mux.Handle("GET "+p.root+"/sw.js", p.worker())
 	mux.Handle("GET "+p.root+"/aside", p.signedIn(p.getAside))
 	mux.Handle("GET "+p.root+"/audit", p.signedIn(p.getTrail))
 	mux.Handle("POST "+p.root+"/aside/{id}/replay", p.signedIn(p.postReplay))
@@ -145,6 +162,11 @@ func (p *Pages) Run(ctx context.Context) error {
 		}
 		defer cancel()
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { p.bell.run(ctx) })
+	defer wg.Wait()
+	defer cancel()
 	return p.wire.run(ctx)
 }
 

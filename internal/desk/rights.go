@@ -21,6 +21,8 @@ const (
 	stepCancel  step = "cancel"
 	stepKill    step = "kill"
 	stepCorrect step = "correct"
+	stepAlone   step = "release alone"
+	stepReview  step = "review"
 )
 
 // scope is what a person needs to take the step.
@@ -28,9 +30,9 @@ func (s step) scope() string {
 	switch s {
 	case stepDraft, stepEdit, stepSubmit:
 		return news.ScopeAlertsDraft
-	case stepApprove:
+	case stepApprove, stepReview:
 		return news.ScopeAlertsApprove
-	case stepRelease, stepResume, stepCorrect:
+	case stepRelease, stepResume, stepCorrect, stepAlone:
 		return news.ScopeAlertsRelease
 	}
 	return news.ScopeAlertsStop

@@ -209,7 +209,7 @@ func (p *Pages) stream(h web.Handler) http.Handler {
 			return then(w, r)
 		}
 	}
-	return p.admitted(begin(h), begin(func(w http.ResponseWriter, _ *http.Request) error {
+	return p.admitted(begin(p.rung(h)), begin(func(w http.ResponseWriter, _ *http.Request) error {
 		_ = p.push(w, endOfSession)
 		return nil
 	}))
@@ -240,7 +240,7 @@ func (p *Pages) person(r *http.Request) (news.Person, error) {
 	if err != nil {
 		return news.Person{}, err
 	}
-	return news.Person{Name: s.Editor, Role: s.Role, Scopes: RoleScopes(s.Role)}, nil
+	return news.Person{Name: s.Editor, Role: s.Role, Scopes: RoleScopes(s.Role), SignedIn: true}, nil
 }
 
 // nextPage is where to go after a sign-in: a page of the desk or of a drill, nowhere else

@@ -20,6 +20,12 @@ func (d *Service) take(ctx context.Context, by news.Person, s step, id string, d
 	if err != nil {
 		return View{}, fmt.Errorf("desk: %s alert %s: %w", s, id, err)
 	}
+	return d.taken(ctx, by, s, changed, story)
+}
+
+// taken shows an alert after a step.
+func (d *Service) taken(ctx context.Context, by news.Person, s step, changed news.Alert, story news.Story) (View, error) {
+	id := changed.ID
 	d.log.Info("alert changed", "alert", id, "step", string(s), "by", by.Name, "state", string(changed.State),
 		"revision", changed.Revision)
 	v, err := d.view(ctx, changed, story.Version)
@@ -43,14 +49,29 @@ func (d *Service) change(ctx context.Context, id string, decide decision) (news.
 	if err != nil {
 		return news.Alert{}, news.Story{}, err
 	}
-	d.wake(changed, action)
+	d.done(ctx, changed, action)
 	return changed, story, nil
+}
+
+// done is what follows a step that is in the store: whom it wakes, and whom it
+// calls to the desk.
+func (d *Service) done(ctx context.Context, changed news.Alert, action news.AlertAction) {
+	d.wake(changed, action)
+	if kind := callOf(changed, action); kind != "" {
+		d.notify.Notify(ctx, kind, changed, action.By)
+	}
 }
 
 // Submit puts a draft before the approver.
 func (d *Service) Submit(ctx context.Context, by news.Person, id string) (View, error) {
+	policyOf, err := d.policyOf(ctx)
+	if err != nil {
+		return View{}, err
+	}
 	return d.take(ctx, by, stepSubmit, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
-		return news.Submit(a, by)
+		action, err := news.Submit(a, by)
+		action.Ask = err == nil && policyOf(a.Level) == news.PolicyTwo
+		return action, err
 	})
 }
 
@@ -68,26 +89,64 @@ func (d *Service) Approve(ctx context.Context, by news.Person, id, hash string) 
 	})
 }
 
+// Pressing is how a release is pressed.
+type Pressing struct {
+	Hash string // of what was read; a release of anything else is refused
+	// OverCap: a chief typed that she means to go over the newsroom's cap.
+	OverCap bool
+	// Alone: without the second editor that the policy asks for, for Reason.
+	Alone  bool
+	Reason string
+}
+
 // Release starts the alert on its way: the countdown, then the send. The hash
 // names what was read; a release of anything else is refused.
 func (d *Service) Release(ctx context.Context, by news.Person, id, hash string) (View, error) {
-	if err := may(by, stepRelease); err != nil {
+	return d.Press(ctx, by, id, Pressing{Hash: hash})
+}
+
+// Press is Release with what else was typed: alone, or over the cap.
+func (d *Service) Press(ctx context.Context, by news.Person, id string, p Pressing) (View, error) {
+	s := stepRelease
+	if p.Alone {
+		s = stepAlone
+	}
+	if err := may(by, s); err != nil {
 		return View{}, err
 	}
-	if hash == "" {
+	if p.Hash == "" {
 		return View{}, news.Invalid("hash", "is required: release exactly what you have read")
 	}
 	policyOf, err := d.policyOf(ctx)
 	if err != nil {
 		return View{}, err
 	}
-	return d.take(ctx, by, stepRelease, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
-		policy := policyOf(a.Level)
-		if err := mayRelease(by, policy); err != nil {
-			return news.AlertAction{}, err
-		}
-		return news.Start(a, s, by, hash, d.terms(a.Level, policy))
+	p.Reason = cleanReason(p.Reason)
+	var action news.AlertAction
+	var story news.Story
+	changed, err := d.store.ReleaseAlert(ctx, id, func(a *news.Alert, s news.Story, room news.Room) (news.AlertAction, error) {
+		story = s
+		terms := d.terms(a.Level, policyOf(a.Level))
+		terms.Room, terms.OverCap = &room, p.OverCap
+		action, err = released(a, &s, by, p, terms)
+		return action, err
 	})
+	if err != nil {
+		return View{}, fmt.Errorf("desk: %s alert %s: %w", s, id, err)
+	}
+	d.done(ctx, changed, action)
+	return d.taken(ctx, by, s, changed, story)
+}
+
+// released decides on a release.
+func released(a *news.Alert, s *news.Story, by news.Person, p Pressing, terms news.ReleaseTerms) (news.AlertAction, error) {
+	if p.Alone {
+		return news.StartAlone(a, s, by, p.Hash, p.Reason, terms)
+	}
+	if err := mayRelease(by, terms.Policy); err != nil {
+		return news.AlertAction{}, err
+	}
+	return news.Start(a, s, by, p.Hash, terms)
 }
 
 // Hold stops sends from starting until Resume.

@@ -130,11 +130,16 @@ func drafts(story *news.Story, prior news.StoryPrior, rules Rules) (news.Level, 
 }
 
 // draft adds the story's alert, and releases it where the policy is auto: at
-// once, or when the embargo ends.
+// once, or when the embargo ends. Over the newsroom's cap it stays a draft that
+// says so.
 func draft(effects *news.StoryEffects, story *news.Story, prior news.StoryPrior, level news.Level, rules Rules) error {
 	a := news.DefaultAlert(story, level, news.SystemName, rules.NewID, rules.Now)
 	effects.Draft = &a
 	if rules.policy(level) != news.PolicyAuto {
+		return nil
+	}
+	if prior.Room != nil && prior.Room.Full(rules.Now) {
+		a.Reason = "not released by itself: " + prior.Room.Why(level, rules.Now)
 		return nil
 	}
 	action, err := news.Start(&a, story, system(), "", rules.terms(level))

@@ -203,6 +203,8 @@ type Person struct {
 	Role   Role
 	System bool
 	Scopes []string
+	// SignedIn: through the desk's pages, with two factors. A key is one.
+	SignedIn bool
 }
 
 // May reports whether the person holds the scope.

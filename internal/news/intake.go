@@ -7,6 +7,9 @@ import "time"
 type StoryPrior struct {
 	Latest *Story  // the highest version known; nil: none
 	Alerts []Alert // every alert of this story, newest first
+	// Room is what the newsroom's cap leaves of the level that a first decision
+	// wanted to release at; nil while nothing was to be released.
+	Room *Room
 }
 
 // StoryEffects is what follows from a stored story event (DESIGN 6), applied

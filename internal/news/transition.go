@@ -15,11 +15,26 @@ type AlertAction struct {
 	// Phase, unless empty, is where the alert's release moves out of PhaseCanary;
 	// ErrConflict when it has left that already.
 	Phase Phase
+	// Emergency, with a release by one editor where two are asked for, is
+	// inserted: it waits to be reviewed.
+	Emergency *Emergency
+	// Ask says that other editors are to be asked for their approval.
+	Ask bool
 	// Audit is the word for the audit trail: "submit", "approve", "kill"...
 	Audit string
-	By    string
-	// Detail is what the audit trail keeps beside that; "": the alert's Reason.
+	// Detail is what the trail says beside it; "": the alert's reason.
 	Detail string
+	By     string
+	// OverCap says that the release went over the newsroom's cap.
+	OverCap bool
+}
+
+// over is what the audit trail adds of a release that went over the cap.
+func (a AlertAction) over() string {
+	if a.OverCap {
+		return " over the cap"
+	}
+	return ""
 }
 
 // ReleaseTerms is what a release needs to know beside the alert and its story.
@@ -35,6 +50,10 @@ type ReleaseTerms struct {
 	// NewID makes ids.
 	NewID func() string
 	Now   time.Time
+	// Room is what the newsroom's cap leaves of the alert's level; nil: nothing
+	// is counted. OverCap says that a chief typed that she means to go over it.
+	Room    *Room
+	OverCap bool
 }
 
 // stateError is the 409 of a step that the state does not allow.
@@ -101,16 +120,19 @@ func twoEditors(a *Alert) bool {
 // Start releases an alert: it holds for terms.Hold (or until an embargo ends)
 // and then sends; without a wait it sends at once.
 func Start(a *Alert, s *Story, by Person, hash string, terms ReleaseTerms) (AlertAction, error) {
-	switch a.State {
-	case AlertDraft, AlertSubmitted, AlertApproved:
-	default:
-		return AlertAction{}, stateError(a, "released")
-	}
-	if err := checkHash(a, hash); err != nil {
+	if err := mayStart(a, hash); err != nil {
 		return AlertAction{}, err
 	}
 	if terms.Policy == PolicyTwo && !twoEditors(a) {
 		return AlertAction{}, fmt.Errorf("%w: this level needs the approval of a second editor first", ErrForbidden)
+	}
+	return start(a, s, by, hash, terms)
+}
+
+// start is what every release has to pass, whoever is behind it.
+func start(a *Alert, s *Story, by Person, hash string, terms ReleaseTerms) (AlertAction, error) {
+	if err := mayStart(a, hash); err != nil {
+		return AlertAction{}, err
 	}
 	if s.Status != Usable {
 		return AlertAction{}, fmt.Errorf("%w: the story is %s", ErrConflict, s.Status)
@@ -118,19 +140,34 @@ func Start(a *Alert, s *Story, by Person, hash string, terms ReleaseTerms) (Aler
 	if !a.Deadline.IsZero() && !a.Deadline.After(terms.Now) {
 		return AlertAction{}, fmt.Errorf("%w: the alert's deadline has passed", ErrConflict)
 	}
-	a.Releaser, a.ReleasedAt = by.Name, terms.Now
+	over, err := fits(a.Level, by, terms)
+	if err != nil {
+		return AlertAction{}, err
+	}
+	a.Releaser, a.ReleasedAt, a.Reason = by.Name, terms.Now, ""
 	wait := terms.Now.Add(terms.Hold)
 	if s.Embargo.After(wait) {
 		wait = s.Embargo
 	}
-	action := AlertAction{Audit: "release", By: by.Name}
+	action := AlertAction{By: by.Name, OverCap: over}
+	action.Audit = "release" + action.over()
 	if wait.After(terms.Now) {
 		a.State, a.HoldUntil = AlertHolding, wait
 		return action, nil
 	}
 	send, err := BeginSend(a, s, terms, true)
-	send.Audit, send.By = "release", by.Name
+	send.Audit, send.By, send.OverCap = action.Audit, by.Name, over
 	return send, err
+}
+
+// mayStart reports whether an alert in this state, with this content, can be
+// released at all.
+func mayStart(a *Alert, hash string) error {
+	switch a.State {
+	case AlertDraft, AlertSubmitted, AlertApproved:
+		return checkHash(a, hash)
+	}
+	return stateError(a, "released")
 }
 
 // BeginSend ends the hold: the alert is sending and its first release exists.
@@ -190,6 +227,9 @@ func Resume(a *Alert, by Person) (AlertAction, error) {
 	a.State, a.Reason = a.HeldFrom, ""
 	if a.State == AlertHolding {
 		a.State, a.HoldUntil, a.ReleasedAt = AlertApproved, time.Time{}, time.Time{}
+		if a.Approver == "" && a.Submitter != "" { // released without the approval it was submitted for
+			a.State = AlertSubmitted
+		}
 	}
 	a.HeldFrom = ""
 	return AlertAction{Thaw: true, Audit: "resume", By: by.Name}, nil

@@ -44,8 +44,9 @@ func (s *Store) Invited(ctx context.Context, hash string) (string, error) {
 var errInvitation = fmt.Errorf("%w: this invitation was used, replaced by a newer one, or is older than two days", news.ErrGone)
 
 // Join uses an invitation up: its editor signs in with this password and
-// secret from now on. Every session, passkey and linked identity of hers ends:
-// an invitation is for a phone or a password that somebody else may have.
+// secret from now on. Every session, passkey and linked identity of hers ends,
+// and calls to her phones: an invitation is for a phone or a password that
+// somebody else may have.
 func (s *Store) Join(ctx context.Context, hash string, a news.Account) error {
 	err := s.inTx(ctx, func(c conn) error {
 		if err := holdEditor(ctx, c, a.Editor); errors.Is(err, news.ErrConflict) {
@@ -69,7 +70,10 @@ func (s *Store) Join(ctx context.Context, hash string, a news.Account) error {
 		// After the account, whose row a sign-in locks first: one that began with
 		// the old password has either ended in a session that is deleted here, or
 		// waits and finds the password changed.
-		for _, table := range []string{"sessions", "passkeys", "identities"} {
+		if err := endSessions(ctx, c, a.Editor); err != nil {
+			return err
+		}
+		for _, table := range []string{"passkeys", "identities"} {
 			if err := c.exec(ctx, "DELETE FROM "+table+" WHERE editor = ?", a.Editor); err != nil {
 				return err
 			}
@@ -186,13 +190,23 @@ func (s *Store) SignOut(ctx context.Context, hash string) error {
 	return s.fail(s.write().exec(ctx, "DELETE FROM sessions WHERE hash = ?", hash), "SignOut", "")
 }
 
-// SignOutEverywhere ends every session of an editor; by is who asks for it.
+// SignOutEverywhere ends every session of an editor, and calls to her phones; by
+// is who asks for it.
 func (s *Store) SignOutEverywhere(ctx context.Context, editor, by string) error {
 	err := s.inTx(ctx, func(c conn) error {
-		if err := c.exec(ctx, "DELETE FROM sessions WHERE editor = ?", editor); err != nil {
+		if err := endSessions(ctx, c, editor); err != nil {
 			return err
 		}
 		return s.audit(ctx, c, news.AuditEntry{By: by, Action: "sign out everywhere", Subject: "editor/" + editor})
 	})
 	return s.fail(err, "SignOutEverywhere", editor)
+}
+
+func endSessions(ctx context.Context, c conn, editor string) error {
+	for _, table := range []string{"sessions", "desk_phones"} {
+		if err := c.exec(ctx, "DELETE FROM "+table+" WHERE editor = ?", editor); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -166,6 +166,31 @@ func (s *Store) DueAlerts(ctx context.Context, now time.Time) ([]string, error) 
 func (s *Store) ChangeAlert(ctx context.Context, id string,
 	change func(a *news.Alert, story news.Story) (news.AlertAction, error),
 ) (news.Alert, error) {
+	return s.changeAlert(ctx, "ChangeAlert", id, func(_ conn, a *news.Alert, story news.Story) (news.AlertAction, error) {
+		action, err := change(a, story)
+		return action, verdictOf(err)
+	})
+}
+
+// ReleaseAlert is ChangeAlert for a first release: change also gets what the
+// newsroom's cap leaves of the alert's level, and no other release of the level
+// is made until this one is.
+func (s *Store) ReleaseAlert(ctx context.Context, id string,
+	change func(a *news.Alert, story news.Story, room news.Room) (news.AlertAction, error),
+) (news.Alert, error) {
+	return s.changeAlert(ctx, "ReleaseAlert", id, func(c conn, a *news.Alert, story news.Story) (news.AlertAction, error) {
+		room, err := s.lockRoom(ctx, c, a.Level)
+		if err != nil {
+			return news.AlertAction{}, err
+		}
+		action, err := change(a, story, room)
+		return action, verdictOf(err)
+	})
+}
+
+func (s *Store) changeAlert(ctx context.Context, method, id string,
+	change func(c conn, a *news.Alert, story news.Story) (news.AlertAction, error),
+) (news.Alert, error) {
 	var out news.Alert
 	err := s.inTx(ctx, func(c conn) error {
 		var uri string
@@ -185,9 +210,9 @@ func (s *Store) ChangeAlert(ctx context.Context, id string,
 			return err
 		}
 		a, before := r.alert(), h.Revision
-		action, err := change(&a, story)
+		action, err := change(c, &a, story)
 		if err != nil {
-			return verdictOf(err)
+			return err
 		}
 		a.ID, a.StoryURI, a.CreatedAt, a.Revision = r.ID, r.StoryURI, r.CreatedAt.Time, r.Revision
 		if err := s.applyAction(ctx, c, &h, &a, action); err != nil {
@@ -202,7 +227,7 @@ func (s *Store) ChangeAlert(ctx context.Context, id string,
 		return nil
 	})
 	if err != nil {
-		return news.Alert{}, s.fail(err, "ChangeAlert", id)
+		return news.Alert{}, s.fail(err, method, id)
 	}
 	return out, nil
 }
@@ -225,6 +250,11 @@ func (s *Store) applyAction(ctx context.Context, c conn, h *head, a *news.Alert,
 	}
 	if err := c.update(ctx, "alerts", alertMutable, "id", alertRowOf(*a)); err != nil {
 		return err
+	}
+	if action.Emergency != nil {
+		if err := insertEmergency(ctx, c, *action.Emergency); err != nil {
+			return err
+		}
 	}
 	if action.Audit != "" {
 		entry := news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + a.ID, Detail: cmp.Or(action.Detail, a.Reason)}

@@ -162,15 +162,15 @@ func (s *Store) AddAPIKey(ctx context.Context, k news.APIKey, by string) error {
 }
 
 // RemoveEditor takes a person out of the newsroom: keys, sessions, account,
-// passkeys and invitation end with it. What she did stays in the audit trail.
-// news.ErrNotFound when there is no such editor, news.ErrConflict for the last
-// chief.
+// passkeys, phones and invitation end with it. What she did stays in the audit
+// trail. news.ErrNotFound when there is no such editor, news.ErrConflict for the
+// last chief.
 func (s *Store) RemoveEditor(ctx context.Context, name, by string) error {
 	err := s.inTx(ctx, func(c conn) error {
 		if _, err := s.lockEditor(ctx, c, name, false); err != nil {
 			return err
 		}
-		for _, table := range []string{"api_keys", "accounts", "sessions", "passkeys", "identities", "invitations"} {
+		for _, table := range []string{"api_keys", "accounts", "sessions", "passkeys", "identities", "invitations", "desk_phones"} {
 			if err := c.exec(ctx, "DELETE FROM "+table+" WHERE editor = ?", name); err != nil {
 				return err
 			}

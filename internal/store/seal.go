@@ -94,12 +94,15 @@ func foldAddress(address string) string { return strings.ToLower(strings.TrimSpa
 // sealPush seals a device's subscription as one value: one AEAD a device
 // when millions are read.
 func (s *sealer) sealPush(deviceID string, p news.PushSubscription) []byte {
+	return s.seal("devices", deviceID, packPush(p))
+}
+
+func packPush(p news.PushSubscription) []byte {
 	raw := binary.AppendUvarint(nil, uint64(len(p.Endpoint)))
 	raw = append(raw, p.Endpoint...)
 	raw = binary.AppendUvarint(raw, uint64(len(p.P256dh)))
 	raw = append(raw, p.P256dh...)
-	raw = append(raw, p.Auth...)
-	return s.seal("devices", deviceID, raw)
+	return append(raw, p.Auth...)
 }
 
 func (s *sealer) openPush(keyID, deviceID string, sealed []byte) (news.PushSubscription, error) {
@@ -107,10 +110,14 @@ func (s *sealer) openPush(keyID, deviceID string, sealed []byte) (news.PushSubsc
 	if err != nil {
 		return news.PushSubscription{}, err
 	}
+	return unpackPush(deviceID, raw)
+}
+
+func unpackPush(id string, raw []byte) (news.PushSubscription, error) {
 	endpoint, raw, ok := cutPart(raw)
 	p256dh, raw, ok2 := cutPart(raw)
 	if !ok || !ok2 {
-		return news.PushSubscription{}, errors.New("device " + deviceID + " holds no subscription")
+		return news.PushSubscription{}, errors.New("device " + id + " holds no subscription")
 	}
 	return news.PushSubscription{Endpoint: string(endpoint), P256dh: p256dh, Auth: raw}, nil
 }

@@ -76,14 +76,33 @@ func (s *Store) storeStory(ctx context.Context, c conn, story news.Story,
 	case result == news.StoryOlder:
 		return story, result, nil
 	}
-	effects, err := decide(prior)
+	effects, err := s.decided(ctx, c, prior, decide)
 	if err != nil {
-		return story, "", verdictOf(err)
+		return story, "", err
 	}
 	if err := s.applyEffects(ctx, c, story, &h, effects); err != nil {
 		return story, "", err
 	}
 	return s.insertStory(ctx, c, story, h)
+}
+
+// decided asks what follows. When something is to be released by itself, it is
+// asked once more, with what the newsroom's cap leaves of that level: stories
+// that release nothing wait for no release.
+func (s *Store) decided(ctx context.Context, c conn, prior news.StoryPrior,
+	decide func(news.StoryPrior) (news.StoryEffects, error),
+) (news.StoryEffects, error) {
+	effects, err := decide(prior)
+	if err != nil || effects.Draft == nil || effects.Draft.ReleasedAt.IsZero() {
+		return effects, verdictOf(err)
+	}
+	room, err := s.lockRoom(ctx, c, effects.Draft.Level)
+	if err != nil {
+		return news.StoryEffects{}, err
+	}
+	prior.Room = &room
+	effects, err = decide(prior)
+	return effects, verdictOf(err)
 }
 
 // prior is what is known before the event.
@@ -192,7 +211,7 @@ func (s *Store) applyEffects(ctx context.Context, c conn, story news.Story, h *h
 	if err := insertAlert(ctx, c, draft); err != nil {
 		return err
 	}
-	audit := news.AuditEntry{By: draft.Author, Action: "draft", Subject: "alert/" + draft.ID}
+	audit := news.AuditEntry{By: draft.Author, Action: "draft", Subject: "alert/" + draft.ID, Detail: draft.Reason}
 	if err := s.audit(ctx, c, audit); err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ for (const form of document.querySelectorAll("form.write")) {
 function listen() {
   if (events || document.hidden) return;
   events = new EventSource(status.dataset.events);
+  document.dispatchEvent(new CustomEvent("desk-stream", { detail: events }));
   events.addEventListener("open", () => say("on", "Live"));
   events.addEventListener("status", (e) => {
     status.innerHTML = e.data;

@@ -41,6 +41,7 @@ function listen() {
   const url = new URL(list.dataset.events, location.href);
   url.searchParams.set("after", list.dataset.after);
   const events = new EventSource(url);
+  document.dispatchEvent(new CustomEvent("desk-stream", { detail: events }));
   events.addEventListener("open", () => say("on", "Live"));
   events.addEventListener("story", (e) => {
     list.dataset.after = e.lastEventId;
