@@ -184,6 +184,13 @@ func (e *examination) trail(ctx context.Context, s *store.Store) {
 		return
 	}
 	e.say("ok", "audit trail", "%s, unbroken", number(lines, "line", "lines"))
+	switch role, err := s.Rewriter(ctx); {
+	case err != nil:
+		e.say("bad", "audit trail", "who may rewrite it can't be read: %v", err)
+	case role != "":
+		e.say("note", "audit trail", "the database role %s can rewrite it: let `dateline serve` connect as a member of %s instead, "+
+			"and keep this one for `dateline migrate` (docs/operating.md, \"Two roles on Postgres\")", role, store.AppRole)
+	}
 }
 
 // push looks the services' names up: without them nothing can be sent.

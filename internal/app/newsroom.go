@@ -25,9 +25,30 @@ func Migrate(ctx context.Context, cfg *Config, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(out, "schema %d of %d\n", current, latest)
-		return err
+		if _, err = fmt.Fprintf(out, "schema %d of %d\n", current, latest); err != nil {
+			return err
+		}
+		return grant(ctx, s, out)
 	})
+}
+
+// grant gives the program's role on Postgres its rights and says so.
+func grant(ctx context.Context, s *store.Store, out io.Writer) error {
+	if s.Engine() != "postgres" {
+		return nil
+	}
+	granted, err := s.Grant(ctx)
+	switch {
+	case errors.Is(err, news.ErrForbidden): // not the owner, and the schema is current
+		return nil
+	case err != nil:
+		return err
+	case granted:
+		_, err = fmt.Fprintf(out, "the role %s has its rights: let `dateline serve` connect as a member of it\n", store.AppRole)
+	default:
+		_, err = fmt.Fprintf(out, "there is no role %s: as a superuser, run CREATE ROLE %s NOLOGIN, then this again\n", store.AppRole, store.AppRole)
+	}
+	return err
 }
 
 // withDesk opens the database and gives a desk on it, which works whether or

@@ -160,6 +160,13 @@ func (s *Store) Migrate(ctx context.Context) error {
 		for _, m := range done {
 			s.log.Info("migrated", "version", m.Source.Version, "took", m.Duration)
 		}
+		if err == nil && len(done) > 0 { // new tables, too
+			_, err = s.Grant(ctx)
+		}
+		if denied(err) {
+			err = fmt.Errorf("%w: the schema is %d, this program needs %d, and the database's role may not change it: run `dateline migrate` with the owner's DATABASE_URL",
+				news.ErrForbidden, before, sources[len(sources)-1].Version)
+		}
 		// Without a lock between processes (SQLite), one that loses a race fails
 		// on what the other has just created, and goes on from there.
 		if err == nil || s.dialect.locker != nil || s.schema(ctx) <= before {

@@ -10,9 +10,11 @@ package storetest
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"dateline/internal/store"
@@ -92,4 +94,21 @@ func notRun(t testing.TB, why error) {
 		t.Fatal(text)
 	}
 	t.Skip(text)
+}
+
+// Login makes a role that may sign in on the test's Postgres, with the options
+// given ("IN ROLE dateline_app", "CREATEDB"), and gives url as that role.
+func Login(t testing.TB, url, options string) string {
+	t.Helper()
+	server, err := shared()
+	if err != nil {
+		notRun(t, err)
+	}
+	name := "login_" + strings.ToLower(rand.Text())
+	if _, err := server.admin.Exec("CREATE ROLE " + name + " LOGIN " + options); err != nil {
+		t.Fatal(err)
+	}
+	// Databases of the test are dropped after this: what it owns there goes with
+	// them, and the server with the process.
+	return strings.Replace(url, "user=postgres", "user="+name, 1)
 }
