@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -308,4 +309,23 @@ func TestDecideHolds(t *testing.T) {
 			t.Fatalf("%d drafts of one story", drafted)
 		}
 	})
+}
+
+// Over the newsroom's cap nothing goes out by itself: the alert stays a draft
+// that says why, and the story is stored as ever.
+func TestOverTheCapStaysADraft(t *testing.T) {
+	t.Parallel()
+	rules := rulesWith(auto())
+	full := &news.Room{Cap: news.Cap{Hour: 1, Day: 5}, At: []time.Time{rules.Now.Add(-time.Minute)}}
+	got, err := Decide(storyAt(1, breaking), news.StoryPrior{Room: full}, rules)
+	if err != nil || got.Draft == nil || got.Release != nil {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if got.Draft.State != news.AlertDraft || !got.Draft.ReleasedAt.IsZero() || !strings.Contains(got.Draft.Reason, "not released by itself: the newsroom's cap for a") {
+		t.Errorf("draft %+v", got.Draft)
+	}
+	full.Cap.Hour = 2
+	if got, err = Decide(storyAt(1, breaking), news.StoryPrior{Room: full}, rules); err != nil || got.Release == nil {
+		t.Errorf("with room left: %+v, %v", got, err)
+	}
 }
