@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
-	"time"
 
 	"dateline/internal/news"
 	"dateline/internal/web"
@@ -115,7 +115,7 @@ func (p *Pages) rulesOf(r *http.Request, by news.Person, a *news.Alert, policy n
 	_, err = news.StartAlone(&alone, &news.Story{Status: news.Usable}, by, "", strings.Repeat("x", 10),
 		news.ReleaseTerms{Policy: policy, Now: now, NewID: func() string { return "" }, Navigate: p.desk.navigate})
 	v.MayAlone = err == nil && may(by, stepAlone) == nil && (!v.Full || v.MayPass)
-	v.Wait = news.AloneHold(HoldFor(a.Level, policy, p.desk.hold)).Round(time.Second).String()
+	v.Wait = strconv.Itoa(int(news.AloneHold(HoldFor(a.Level, policy, p.desk.hold)).Seconds())) + " seconds"
 	return v, nil
 }
 

@@ -112,7 +112,7 @@ func TestT83_AReleaseAloneIsReviewedByAnother(t *testing.T) {
 		t.Error("a reporter is offered to release alone")
 	}
 	body := l.read(t, ann, to)
-	for _, want := range []string{"Release it alone", "It waits 30s", "everybody on the desk is told"} {
+	for _, want := range []string{"Release it alone", "It waits 30 seconds", "everybody on the desk is told"} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
