@@ -271,7 +271,10 @@ func mailConfig(cfg *Config, url string, log *slog.Logger) (email.Config, error)
 func (a *App) buildParts(ctx context.Context) error {
 	navigate := desk.Navigate(a.baseURL(), a.cfg.StoryHosts)
 	terms := news.ReleaseTerms{Navigate: navigate, NewID: newID, Canary: a.cfg.Canary}
-	a.dispatch = dispatch.New(dispatch.Config{Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
+	caller := desk.NewCaller(a.store, a.sender, a.log)
+	a.onClose("calls to editors", func() error { caller.Close(); return nil })
+	paused := func(alert news.Alert) { caller.Notify(context.Background(), news.CallPaused, alert, news.SystemName) }
+	a.dispatch = dispatch.New(dispatch.Config{Paused: paused, Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
 		BaseURL: a.baseURL(), Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
 	a.metrics = newMetrics(a)
 	if err := a.layFloors(); err != nil {
@@ -283,8 +286,6 @@ func (a *App) buildParts(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
-	caller := desk.NewCaller(a.store, a.sender, a.log)
-	a.onClose("calls to editors", func() error { caller.Close(); return nil })
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Notifier: caller, Floor: a.deskFloor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Logger: a.log, NewID: newID})
 	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,

@@ -180,7 +180,7 @@ func (s *Service) tendCanary(ctx context.Context, r canaryRun) error {
 
 // endCanary moves the phase, unless somebody else was faster.
 func (s *Service) endCanary(ctx context.Context, r canaryRun, to news.Phase, why string) error {
-	_, err := s.cfg.Store.ChangeAlert(ctx, r.alertID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+	changed, err := s.cfg.Store.ChangeAlert(ctx, r.alertID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
 		return news.MoveCanary(a, to, why)
 	})
 	if err != nil && !errors.Is(err, news.ErrConflict) {
@@ -188,6 +188,9 @@ func (s *Service) endCanary(ctx context.Context, r canaryRun, to news.Phase, why
 	}
 	if err == nil {
 		s.log.Info("the canary of an alert is over", "alert", r.alertID, "phase", string(to), "why", why)
+		if to == news.PhasePaused && s.cfg.Paused != nil {
+			s.cfg.Paused(changed)
+		}
 	}
 	signal(s.look) // the permit loop reads what the phase is now
 	return nil

@@ -67,6 +67,9 @@ func TestCanaryPausesWhatFails(t *testing.T) {
 		if d.service.total() != 50 || phase != news.PhasePaused || state != news.ReleaseHeld || !strings.Contains(reason, "of the first 50 devices failed") {
 			t.Fatalf("%d sends, phase %s, release %s, reason %q", d.service.total(), phase, state, reason)
 		}
+		if n := d.paused.Load(); n != 1 {
+			t.Errorf("the desk was told %d times", n)
+		}
 		d.service.behaves()
 		d.change(a.ID, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) { return news.Resume(a, editor) })
 		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })

@@ -99,6 +99,9 @@ type Config struct {
 	Terms news.ReleaseTerms
 	// OnWake subscribes to wake-ups from other processes; nil: polling alone.
 	OnWake func(topic string, fn func()) (cancel func(), err error)
+	// Paused is told, once in the whole house, of an alert whose canary held it;
+	// it must not wait. nil: nobody is told.
+	Paused func(a news.Alert)
 	Logger *slog.Logger
 	Now    func() time.Time
 

@@ -30,6 +30,7 @@ type desk struct {
 	// policy and canary are the terms alerts are released under; "": auto.
 	policy news.Policy
 	canary bool
+	paused atomic.Int64 // told of so many alerts
 }
 
 func newDesk(t *testing.T) *desk {
@@ -57,7 +58,7 @@ func (d *desk) dispatcherWith(sender Sender, holder string) (s *Service, stop fu
 }
 
 func (d *desk) dispatcherFor(store Store, sender Sender, holder string) (s *Service, stop func()) {
-	s = New(Config{Store: store, Sender: sender, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms()})
+	s = New(Config{Store: store, Sender: sender, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
 	ctx, cancel := context.WithCancel(d.t.Context())
 	over := make(chan error, 1)
 	go func() { over <- s.Run(ctx) }()
@@ -407,7 +408,7 @@ func TestAfterACrashNobodyIsWithoutTheAlert(t *testing.T) {
 		// The crash: from one moment on nothing of the first process reaches the
 		// store or the services any more.
 		dead := &severed{memory: d.store}
-		first := New(Config{Store: dead, Sender: dead.sender(d.service), Links: testLinks, Holder: "one", BaseURL: "https://alerts.example", Terms: d.terms()})
+		first := New(Config{Store: dead, Sender: dead.sender(d.service), Links: testLinks, Holder: "one", BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
 		go func() { over <- first.Run(ctx) }()
@@ -571,7 +572,7 @@ func TestAHangingServiceSlowsItsOwnLaneOnly(t *testing.T) {
 			d.store.addDevice(i%news.Cells, wishes("JP"), fmt.Sprintf("%s/%d", host, i))
 		}
 		hang := hanging{d.service}
-		s := New(Config{Store: d.store, Sender: hang, Links: testLinks, Holder: "one", BaseURL: "https://alerts.example", Terms: d.terms()})
+		s := New(Config{Store: d.store, Sender: hang, Links: testLinks, Holder: "one", BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
 		go func() { over <- s.Run(ctx) }()
