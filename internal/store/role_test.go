@@ -93,7 +93,7 @@ func TestAnOwnerWithoutRightsOnRolesMigrates(t *testing.T) {
 	member := storetest.Login(t, admin, "IN ROLE "+store.AppRole)
 	early, err := store.Open(ctx, store.Config{URL: member, SealKey: storetest.SealKey()})
 	must(t, err)
-	defer early.Close() //nolint:errcheck // of a test
+	defer early.Close()
 	if err := early.Migrate(ctx); !errors.Is(err, news.ErrForbidden) || !strings.Contains(err.Error(), "dateline migrate") {
 		t.Errorf("a member that should migrate says %v", err)
 	}
