@@ -358,7 +358,7 @@ func (r *reader) caps() news.Caps {
 	const name = "DATELINE_NEWSROOM_CAPS"
 	v := r.text(name, "")
 	if v == "" {
-		return news.DefaultCaps()
+		return news.NoCaps()
 	}
 	caps, err := news.ParseCaps(v)
 	r.problems.Take(name, err)

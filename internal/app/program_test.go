@@ -89,7 +89,7 @@ func newProgram(t *testing.T, services []*simulate.PushService, mail *simulate.M
 	}
 	p.env = append(cleanEnv(), "DATELINE_DATA="+filepath.Join(p.folder, "data"), "DATELINE_LISTEN="+p.listen,
 		"DATELINE_OPS_LISTEN=127.0.0.1:0", "DATELINE_ADMIN_KEY="+adminKey, "DATELINE_POLICY=auto", "DATELINE_HOLD=0s",
-		"DATELINE_VAPID_SUBJECT=https://dateline.example", "DATELINE_SIGNUP_LIMIT=0", "DATELINE_NEWSROOM_CAPS=none")
+		"DATELINE_VAPID_SUBJECT=https://dateline.example", "DATELINE_SIGNUP_LIMIT=0")
 	if len(services) > 0 {
 		p.env = append(p.env, "DATELINE_PUSH_ORIGINS="+strings.Join(origins, ","), "DATELINE_PUSH_CA="+ca)
 	}

@@ -19,7 +19,7 @@ func Variables() []Variable {
 		{Name: "NATS_URL", Default: "embedded", What: "nats://… of a JetStream server or cluster", Secret: true},
 		{Name: "SMTP_URL", Default: "an outbox inside the program", What: "smtp(s)://user:pass@host:port", Secret: true},
 		{Name: "DATELINE_POLICY", Default: "one (notices: auto)", What: "auto, one or two, or by level: flash=two,bulletin=one,notice=auto; the first value, afterwards the desk's"},
-		{Name: "DATELINE_NEWSROOM_CAPS", Default: "flash=3/8,bulletin=6/20", What: "alerts of a level the newsroom releases in an hour and a day, more needs a chief; flash=none or none lifts a cap; the first value, afterwards the desk's"},
+		{Name: "DATELINE_NEWSROOM_CAPS", Default: "none", What: "alerts of a level the newsroom releases in an hour and a day, such as flash=3/8,bulletin=6/20; more needs a chief; the first value, afterwards the desk's"},
 		{Name: "DATELINE_HOLD", Default: "10s", What: "how long a release can be undone before the first send; a flash waits twice as long"},
 		{Name: "DATELINE_CANARY", Default: "on", What: "on or off; on: the first 1 % of an alert (at most 200 devices) go first, and more than 5 % failures pause it"},
 		{Name: "DATELINE_VAPID_SUBJECT", Default: "an https base URL, else none", What: "who push services may write to: mailto:… or https://…; without one Apple's service is off"},

@@ -43,7 +43,7 @@ func TestOverTheCap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesktop(t)
 			d.mem.policies = news.Policies{news.LevelFlash: news.PolicyOne}
-			d.mem.caps = news.DefaultCaps()
+			d.mem.caps = news.AdvisedCaps()
 			d.fill(t, 3)
 			v := d.draft(t, ann, Writing{Level: "flash"})
 			_, err := d.Press(t.Context(), c.by, v.Alert.ID, Pressing{Hash: v.Alert.Hash(), OverCap: c.over})
@@ -123,6 +123,9 @@ func TestTheCapHoldsForDesksAtOnce(t *testing.T) {
 		const desks, allowed = 8, 3
 		ctx, ok := t.Context(), must(t)
 		s := storetest.Open(t, store.Config{URL: url})
+		if err := s.SetCaps(ctx, news.Caps{news.LevelFlash: {Hour: allowed, Day: allowed}}, "Ben"); err != nil {
+			t.Fatal(err)
+		}
 		var alerts []news.Alert
 		for i := range desks {
 			story := testStory()
@@ -162,7 +165,7 @@ func TestTheCapHoldsForDesksAtOnce(t *testing.T) {
 func TestCapsOnThePages(t *testing.T) {
 	l := newLobby(t)
 	l.desk.mem.policies = news.Policies{news.LevelFlash: news.PolicyOne}
-	l.desk.mem.caps = news.DefaultCaps()
+	l.desk.mem.caps = news.AdvisedCaps()
 	if body := l.read(t, ann, "/desk/alerts"); !strings.Contains(body, "flash: 0 of 3 this hour, 0 of 8 today") {
 		t.Error("the list lacks what is left")
 	}

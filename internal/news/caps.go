@@ -19,9 +19,14 @@ type Caps map[Level]Cap
 // mostInCap bounds a cap from above: a larger one is a slip of the finger.
 const mostInCap = 1000
 
-// DefaultCaps hold the levels that reach people at once. Notices go to those
-// who asked for everything, and are bounded by each reader's own cap.
-func DefaultCaps() Caps {
+// NoCaps is what holds until somebody sets caps: a policy of auto releases at
+// once (DESIGN 6), however many there are.
+func NoCaps() Caps { return Caps{LevelFlash: {}, LevelBulletin: {}} }
+
+// AdvisedCaps are what a newsroom is well served with: the levels that reach
+// people at once. Notices go to those who asked for everything, and are bounded
+// by each reader's own cap.
+func AdvisedCaps() Caps {
 	return Caps{LevelFlash: {Hour: 3, Day: 8}, LevelBulletin: {Hour: 6, Day: 20}}
 }
 
@@ -53,12 +58,12 @@ func (c Cap) String() string {
 }
 
 // ParseCaps reads caps such as "flash=3/8,bulletin=6/20": alerts an hour, and
-// a day; "flash=none" lifts one, "none" all. Levels that are not named keep
-// their default.
+// a day; "none" is no cap, of a level or of all. Levels that are not named have
+// none.
 func ParseCaps(text string) (Caps, error) {
-	out := DefaultCaps()
+	out := NoCaps()
 	if strings.TrimSpace(text) == "none" {
-		return Caps{LevelFlash: {}, LevelBulletin: {}}, nil
+		return out, nil
 	}
 	var faults Problems
 	for part := range strings.SplitSeq(text, ",") {

@@ -9,7 +9,7 @@ import (
 
 func TestParseCaps(t *testing.T) {
 	for in, want := range map[string]Caps{
-		"flash=1/2":                   {LevelFlash: {1, 2}, LevelBulletin: {6, 20}},
+		"flash=1/2":                   {LevelFlash: {1, 2}, LevelBulletin: {}},
 		" flash = 3/8 ,bulletin=none": {LevelFlash: {3, 8}, LevelBulletin: {}},
 		"none":                        {LevelFlash: {}, LevelBulletin: {}},
 	} {

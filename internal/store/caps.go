@@ -41,6 +41,9 @@ func (s *Store) InitCaps(ctx context.Context, caps news.Caps) error {
 func (s *Store) putCaps(ctx context.Context, caps news.Caps, by, condition string) error {
 	return s.inTx(ctx, func(c conn) error {
 		for _, level := range sortedKeys(caps) {
+			if by == news.SystemName && caps[level].None() {
+				continue // as it is from the first migration on
+			}
 			n, err := c.count(ctx, "UPDATE caps SET per_hour = ?, per_day = ?, set_by = ?, set_at = ? WHERE level = ?"+condition,
 				caps[level].Hour, caps[level].Day, by, s.now(), int(level))
 			if err != nil {

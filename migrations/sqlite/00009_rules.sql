@@ -12,7 +12,7 @@ CREATE TABLE caps (
     set_at   TIMESTAMP NOT NULL
 );
 INSERT INTO caps (level, per_hour, per_day, set_by, set_at) VALUES
-    (2, 6, 20, '', CURRENT_TIMESTAMP), (3, 3, 8, '', CURRENT_TIMESTAMP);
+    (2, 0, 0, '', CURRENT_TIMESTAMP), (3, 0, 0, '', CURRENT_TIMESTAMP);
 CREATE INDEX alerts_by_release ON alerts (level, released_at);
 
 -- Releases by one editor where two are asked for. Each waits until another
