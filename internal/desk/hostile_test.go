@@ -332,7 +332,7 @@ func TestT86_T87_TheDeskIsNotFramedNorPoisoned(t *testing.T) {
 			t.Errorf("%s: %d", path, w.Code)
 		}
 	}
-	path, _, err := Invite(t.Context(), l.desk.mem, "Ann", noon)
+	path, _, err := Invite(t.Context(), l.desk.mem, "Ann", news.SystemName, noon)
 	if err != nil || !strings.HasPrefix(path, "/desk/join/") {
 		t.Errorf("an invitation is %q, %v: its host is the command's to add, from the base URL", path, err)
 	}

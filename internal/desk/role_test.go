@@ -32,7 +32,7 @@ func TestT84_TheDeskWorksWithoutOwningItsTables(t *testing.T) {
 	_, _, err := s.StoreStory(ctx, story, func(news.StoryPrior) (news.StoryEffects, error) { return news.StoryEffects{}, nil })
 	none(err)
 	for _, p := range []news.Person{ann, ben, chief} {
-		_, err := AddEditor(ctx, s, p.Name, p.Role, now)
+		_, err := AddEditor(ctx, s, p.Name, p.Role, news.SystemName, now)
 		none(err)
 	}
 	d := New(Config{Store: s, BaseURL: "https://alerts.example", Hold: 10 * time.Second, Now: clock})
@@ -64,7 +64,7 @@ func TestT84_TheDeskWorksWithoutOwningItsTables(t *testing.T) {
 	none(err)
 	none(s.SetCaps(ctx, news.Caps{news.LevelFlash: {Hour: 1, Day: 2}}, "Chief"))
 	none(s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: news.PushSubscription{Endpoint: "https://push.example/1", P256dh: []byte("p"), Auth: []byte("a")}}))
-	none(s.RemoveEditor(ctx, "Ben"))
+	none(s.RemoveEditor(ctx, "Ben", news.SystemName))
 	if phones, err := s.Phones(ctx); err != nil || len(phones) != 0 {
 		t.Errorf("phones %v, %v", phones, err)
 	}

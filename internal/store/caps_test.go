@@ -109,7 +109,7 @@ func TestPhones(t *testing.T) {
 		s := storetest.Open(t, store.Config{URL: url, VAPIDKeyID: "vapid-1"})
 		ctx := context.Background()
 		for _, name := range []string{"Ann", "Ben"} {
-			must(t, s.AddEditor(ctx, news.Editor{Name: name, Role: news.RoleEditor}))
+			must(t, s.AddEditor(ctx, news.Editor{Name: name, Role: news.RoleEditor}, news.SystemName))
 		}
 		count := func(want int) []news.Phone {
 			t.Helper()
@@ -143,10 +143,10 @@ func TestPhones(t *testing.T) {
 		}
 		must(t, s.PhoneGone(ctx, count(2)[0].ID))
 		count(1)
-		must(t, s.SignOutEverywhere(ctx, "Ben"))
+		must(t, s.SignOutEverywhere(ctx, "Ben", "Ben"))
 		count(0)
 		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: push()}))
-		must(t, s.RemoveEditor(ctx, "Ben"))
+		must(t, s.RemoveEditor(ctx, "Ben", news.SystemName))
 		count(0)
 		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ann", Push: push()}))
 		if other := storetest.Open(t, store.Config{URL: url, VAPIDKeyID: "vapid-2"}); other != nil {
