@@ -311,7 +311,7 @@ func TestNewsroom(t *testing.T) {
 			}
 		}
 		want := []string{"mira look x \uFFFD\uFFFD", "system apikey add apikey editor mira, scopes [alerts:read stories:write]",
-			"system role editor/ana reporter to chief", "system editor add editor/ana reporter", "system editor add editor/mira editor"}
+			"system editor role editor/ana reporter to chief", "system editor add editor/ana reporter", "system editor add editor/mira editor"}
 		if diff := cmp.Diff(want, lines); diff != "" {
 			t.Errorf("audit (-want +got):\n%s", diff)
 		}
