@@ -78,3 +78,11 @@ type AuditEntry struct {
 	Detail  string
 	Hash    string // over this line and the hash of the one before
 }
+
+// ChangedAlert says that something of an alert changed. Seq is the line of the
+// audit trail that tells of it, so it grows in the order of commits.
+type ChangedAlert struct {
+	Seq      int64
+	AlertID  string
+	StoryURI string
+}

@@ -149,12 +149,12 @@ func (s *Store) SettleRelease(ctx context.Context, id string) (done bool, err er
 			return nil
 		}
 		done = true
-		return closeRelease(ctx, c, id, r.AlertID, state)
+		return s.closeRelease(ctx, c, id, r.AlertID, state)
 	})
 	return done, s.fail(err, "SettleRelease", id)
 }
 
-func closeRelease(ctx context.Context, c conn, id, alertID string, state news.ReleaseState) error {
+func (s *Store) closeRelease(ctx context.Context, c conn, id, alertID string, state news.ReleaseState) error {
 	to := state
 	if state == news.ReleaseSending {
 		to = news.ReleaseSent
@@ -166,9 +166,13 @@ func closeRelease(ctx context.Context, c conn, id, alertID string, state news.Re
 		return nil
 	}
 	// A newer release of the alert that is still on its way keeps it sending.
-	return c.exec(ctx, `UPDATE alerts SET state = ? WHERE id = ? AND state = ? AND NOT EXISTS
+	sent, err := c.count(ctx, `UPDATE alerts SET state = ? WHERE id = ? AND state = ? AND NOT EXISTS
 		(SELECT 1 FROM releases r WHERE r.alert_id = alerts.id AND r.state IN ('sending', 'held'))`,
 		string(news.AlertSent), alertID, string(news.AlertSending))
+	if err != nil || sent == 0 {
+		return err
+	}
+	return s.audit(ctx, c, news.AuditEntry{By: news.SystemName, Action: "sent", Subject: "alert/" + alertID})
 }
 
 // Canary is what the ledger says of the first few of a release.
