@@ -91,9 +91,9 @@ type telling struct {
 	places region.Set
 }
 
-func tellingOf(s news.Story) telling {
+func tellingOf(s news.Story) *telling {
 	places, _ := region.SetOf(s.Regions, nil) // a place that is not in the tree any more touches none
-	return telling{s, fingerprint(&s), places}
+	return &telling{s, fingerprint(&s), places}
 }
 
 // alike reports whether two stories seem to tell of the same event: nearly the
@@ -105,11 +105,11 @@ func (t *telling) alike(o *telling) bool {
 }
 
 // like lists, of the others, those that tell of the same event, in their order.
-func (t *telling) like(others []telling) []news.Story {
+func (t *telling) like(others []*telling) []news.Story {
 	var out []news.Story
-	for i := range others {
-		if len(out) < alikeShown && t.alike(&others[i]) {
-			out = append(out, others[i].story)
+	for _, o := range others {
+		if len(out) < alikeShown && t.alike(o) {
+			out = append(out, o.story)
 		}
 	}
 	return out
@@ -118,13 +118,12 @@ func (t *telling) like(others []telling) []news.Story {
 // fold puts every story that an earlier one of the list tells of, too, under
 // that one.
 func fold(stories []news.Story) (tops []news.Story, under map[string][]news.Story) {
-	tellings := make([]telling, 0, len(stories))
+	tellings := make([]*telling, 0, len(stories))
 	for _, s := range stories {
 		tellings = append(tellings, tellingOf(s))
 	}
 	under, folded := map[string][]news.Story{}, map[string]bool{}
-	for i := range tellings {
-		t := &tellings[i]
+	for i, t := range tellings {
 		if folded[t.story.URI] {
 			continue
 		}

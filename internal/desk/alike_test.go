@@ -43,7 +43,7 @@ func TestWhatIsAlike(t *testing.T) {
 		"nothing is said": {told("a", "en", "", "", 0, "JP"), quake, false},
 	} {
 		a, b := tellingOf(c.a), tellingOf(c.b)
-		if a.alike(&b) != c.want || b.alike(&a) != c.want {
+		if a.alike(b) != c.want || b.alike(a) != c.want {
 			t.Errorf("%s: %d bits differ", name, bits.OnesCount64(a.print^b.print))
 		}
 	}

@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"net/http"
+	"strconv"
 	"time"
 )
 
@@ -26,7 +27,7 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 		}
 		if html != last {
 			last = html
-			if err := p.push(w, event("status", p.now(), html)); err != nil {
+			if err := p.push(w, event("status", strconv.FormatInt(p.now().UnixMicro(), 10), html)); err != nil {
 				return nil //nolint:nilerr // the page is gone
 			}
 		}

@@ -24,6 +24,7 @@ type storyboard struct {
 	mu      sync.Mutex
 	stories []news.Story
 	alerts  map[string][]news.Alert
+	changes []news.ChangedAlert
 	woken   func()
 	broken  error
 }
@@ -61,7 +62,46 @@ func (b *storyboard) StoredSince(_ context.Context, after time.Time, limit int) 
 }
 
 func (b *storyboard) AlertsOfStories(context.Context, []string) (map[string][]news.Alert, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	return b.alerts, b.broken
+}
+
+func (b *storyboard) Story(_ context.Context, uri string) (news.Story, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range slices.Backward(b.stories) {
+		if s.URI == uri {
+			return s, b.broken
+		}
+	}
+	return news.Story{}, news.ErrNotFound
+}
+
+// change puts the alert in the place of the one with its id, or adds it.
+func (b *storyboard) change(a news.Alert) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	alerts := map[string][]news.Alert{}
+	for uri, list := range b.alerts {
+		alerts[uri] = slices.DeleteFunc(slices.Clone(list), func(o news.Alert) bool { return o.ID == a.ID })
+	}
+	alerts[a.StoryURI] = append(alerts[a.StoryURI], a)
+	b.alerts = alerts
+	b.changes = append(b.changes, news.ChangedAlert{Seq: int64(len(b.changes) + 1), AlertID: a.ID, StoryURI: a.StoryURI})
+}
+
+func (b *storyboard) AlertChanges(_ context.Context, after int64, limit int) ([]news.ChangedAlert, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	later := b.changes[min(after, int64(len(b.changes))):]
+	return slices.Clone(later[:min(limit, len(later))]), b.broken
+}
+
+func (b *storyboard) LastChange(context.Context) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int64(len(b.changes)), b.broken
 }
 
 func (b *storyboard) onWake(_ string, fn func()) (func(), error) {
@@ -69,6 +109,11 @@ func (b *storyboard) onWake(_ string, fn func()) (func(), error) {
 	defer b.mu.Unlock()
 	b.woken = fn
 	return func() {}, nil
+}
+
+// pointAfter is what a page has after the first n stories, and no change.
+func pointAfter(n int) string {
+	return wirePoint{stored: noon.Add(time.Duration(n) * time.Microsecond)}.id()
 }
 
 // headline is unlike those of other numbers.
@@ -112,33 +157,43 @@ func stream(t *testing.T, server *httptest.Server, cookie, query, last string) *
 	go func() {
 		defer close(l.ended)
 		defer resp.Body.Close()
-		id := ""
+		id, data := "", ""
 		for lines := bufio.NewScanner(resp.Body); lines.Scan(); {
 			if text, ok := strings.CutPrefix(lines.Text(), "id: "); ok {
 				id = text
 			}
-			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok && strings.Contains(text, "data-uri") {
-				l.events <- id + " " + text
+			if text, ok := strings.CutPrefix(lines.Text(), "data: "); ok {
+				data += text
+			}
+			if lines.Text() == "" && data != "" {
+				l.events <- id + " " + data
+				data = ""
 			}
 		}
 	}()
 	return l
 }
 
-// next is the next story of the stream.
-func (l *live) next(t *testing.T, want string) (id string) {
+// event is the next event of the stream: its id, a space, its data.
+func (l *live) event(t *testing.T) string {
 	t.Helper()
 	select {
 	case got := <-l.events:
-		id, html, _ := strings.Cut(got, " ")
-		if !strings.Contains(html, `data-uri="`+want+`"`) {
-			t.Fatalf("got %s, want %s", html, want)
-		}
-		return id
+		return got
 	case <-time.After(20 * time.Second):
-		t.Fatalf("%s did not come", want)
+		t.Fatal("nothing came")
 		return ""
 	}
+}
+
+// next is the next story of the stream.
+func (l *live) next(t *testing.T, want string) (id string) {
+	t.Helper()
+	id, html, _ := strings.Cut(l.event(t), " ")
+	if !strings.Contains(html, `data-uri="`+want+`"`) {
+		t.Fatalf("got %s, want %s", html, want)
+	}
+	return id
 }
 
 // open starts the wire and a server for its pages.
@@ -160,7 +215,7 @@ func TestTheWireIsLive(t *testing.T) {
 	l := newLobby(t)
 	l.stories.put(storyNo(0))
 	server, cookie := l.open(t), l.enter(t)
-	after := eventID(noon.Add(time.Microsecond))
+	after := pointAfter(1)
 	all := stream(t, server, cookie, "after="+after, "")
 	thai := stream(t, server, cookie, "region=TH&after="+after, "")
 	l.stories.put(storyNo(1))
@@ -188,61 +243,193 @@ func TestTheWireIsLive(t *testing.T) {
 	}
 }
 
-// Nothing is missed and nothing comes twice, however the stories are dealt
-// over looks, and wherever a page joins.
+// Nothing is missed and nothing comes twice, however stories and changes of
+// their alerts are dealt over looks, and wherever a page joins; in the end the
+// page shows every line as it is.
 func TestTheWireMissesNothing(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		board := &storyboard{}
-		w := newWire(board, func(s wireStory) (string, error) { return s.story.URI, nil }, nil, nil)
-		if err := w.look(t.Context()); err != nil {
-			rt.Fatal(err)
-		}
-		var seen []string
-		after, put := time.Unix(1, 0), 0
-		read := func() {
-			for {
-				items, _, err := w.since(t.Context(), after)
-				if err != nil {
-					rt.Fatal(err)
-				}
-				if len(items) == 0 {
-					return
-				}
-				for _, i := range items {
-					seen, after = append(seen, i.html), i.story.StoredAt
-				}
-			}
-		}
-		for range rapid.IntRange(1, 9).Draw(rt, "steps") {
-			switch rapid.IntRange(0, 3).Draw(rt, "step") {
+		m := newWireModel(t.Context(), rt)
+		for range rapid.IntRange(1, 12).Draw(rt, "steps") {
+			switch rapid.IntRange(0, 4).Draw(rt, "step") {
 			case 0, 1:
-				for range rapid.SampledFrom([]int{1, 1, 3, 3, wireBatch + 1, wireKept + 7}).Draw(rt, "stories") {
-					s := storyNo(put)
-					s.Headline = "" // what is alike is another test's
-					board.put(s)
-					put++
-				}
+				m.put(rapid.SampledFrom([]int{1, 1, 3, 3, wireBatch + 1, wireKept + 7}).Draw(rt, "stories"))
 			case 2:
-				if err := w.look(t.Context()); err != nil {
-					rt.Fatal(err)
-				}
+				m.change(rapid.SampledFrom([]int{1, 1, 2, wireBatch + 1}).Draw(rt, "changes"))
+			case 3:
+				m.look()
 			default:
-				read()
+				m.read()
 			}
 		}
-		if err := w.look(t.Context()); err != nil {
-			rt.Fatal(err)
-		}
-		read()
-		if len(seen) != put {
-			rt.Fatalf("%d of %d were seen", len(seen), put)
-		}
-		for n, uri := range seen {
-			if uri != storyNo(n).URI {
-				rt.Fatalf("number %d is %s", n, uri)
-			}
-		}
+		m.look()
+		m.read()
+		m.judge()
 	})
+}
+
+// wireModel is a wire and a page that reads it.
+type wireModel struct {
+	rt     *rapid.T
+	ctx    context.Context
+	board  *storyboard
+	wire   *wire
+	at     wirePoint
+	seen   []string          // stories, as they came
+	lines  map[string]string // what the page shows of each
+	stored int
+}
+
+func newWireModel(ctx context.Context, rt *rapid.T) *wireModel {
+	m := &wireModel{rt: rt, ctx: ctx, board: &storyboard{}, at: wirePoint{stored: time.Unix(1, 0)}, lines: map[string]string{}}
+	m.wire = newWire(m.board, func(s wireStory) (string, error) {
+		html := s.story.URI
+		for _, a := range s.alerts[s.story.URI] {
+			html += " " + a.Reason
+		}
+		return html, nil
+	}, nil, nil)
+	m.look()
+	return m
+}
+
+func (m *wireModel) put(stories int) {
+	for range stories {
+		s := storyNo(m.stored)
+		s.Headline, s.Language = "", fmt.Sprint("x", m.stored) // what is alike is another test's
+		m.board.put(s)
+		m.stored++
+	}
+}
+
+// change changes the alerts of some stories, the same ones again and again.
+func (m *wireModel) change(times int) {
+	for range times {
+		if m.stored == 0 {
+			return
+		}
+		n := rapid.IntRange(0, min(m.stored-1, 5)).Draw(m.rt, "of")
+		a := news.Alert{ID: fmt.Sprint(n), StoryURI: storyNo(n).URI, Reason: fmt.Sprint("change ", len(m.board.changes))}
+		m.board.change(a)
+	}
+}
+
+func (m *wireModel) look() {
+	if err := m.wire.look(m.ctx); err != nil {
+		m.rt.Fatal(err)
+	}
+}
+
+// read takes what there is, one event a time: a connection may break anywhere.
+func (m *wireModel) read() {
+	for {
+		events, _, err := m.wire.since(m.ctx, m.at)
+		if err != nil {
+			m.rt.Fatal(err)
+		}
+		if len(events) == 0 {
+			return
+		}
+		for i := range events[:rapid.IntRange(1, len(events)).Draw(m.rt, "got")] {
+			e := &events[i]
+			if !m.at.lacks(e) {
+				m.rt.Fatalf("%+v came again", e)
+			}
+			m.at = m.at.past(e)
+			for _, l := range e.lines {
+				m.lines[l.story.URI] = l.html
+			}
+			if e.story {
+				m.seen = append(m.seen, e.lines[0].story.URI)
+			}
+		}
+	}
+}
+
+func (m *wireModel) judge() {
+	if len(m.seen) != m.stored {
+		m.rt.Fatalf("%d of %d were seen", len(m.seen), m.stored)
+	}
+	for n, uri := range m.seen {
+		if uri != storyNo(n).URI {
+			m.rt.Fatalf("number %d is %s", n, uri)
+		}
+		want := uri
+		for _, a := range m.board.alerts[uri] {
+			want += " " + a.Reason
+		}
+		if m.lines[uri] != want {
+			m.rt.Fatalf("the page shows %q, it is %q", m.lines[uri], want)
+		}
+	}
+}
+
+// A line whose alert changes is sent anew to every open page, with that under
+// which it stands; a page that was away gets what it missed, once.
+func TestAnAlertIsLiveOnTheWire(t *testing.T) {
+	l := newLobby(t)
+	first, again := storyNo(1), storyNo(2)
+	first.Headline, again.Headline = "Strong quake off Hokkaido; tsunami warning", "Strong quake off Hokkaido: tsunami warning"
+	for _, s := range []news.Story{storyNo(0), first, again} {
+		l.stories.put(s)
+	}
+	server, cookie := l.open(t), l.enter(t)
+	all := stream(t, server, cookie, "after="+pointAfter(3), "")
+	filtered := stream(t, server, cookie, "region=TH&after="+pointAfter(3), "")
+	<-l.pages.wire.begun
+	alert := news.Alert{ID: "a", StoryURI: first.URI, Level: news.LevelFlash, Audience: "KR", Author: "Ann", State: news.AlertDraft, CreatedAt: noon}
+	last := ""
+	for _, state := range []news.AlertState{news.AlertDraft, news.AlertHolding, news.AlertSending, news.AlertHeld, news.AlertSent, news.AlertKilled} {
+		if alert.State = state; state == news.AlertSending {
+			alert.Revision, alert.ReleasedAt = 1, noon
+		}
+		l.stories.change(alert)
+		l.stories.woken()
+		want := fmt.Sprintf(`data-state="%s"`, state)
+		for _, page := range []*live{all, filtered} {
+			id, html, _ := strings.Cut(page.event(t), " ")
+			if !strings.Contains(html, `data-uri="`+first.URI+`"`) || !strings.Contains(html, `data-uri="`+again.URI+`"`) || strings.Count(html, want) != 2 {
+				t.Errorf("%s: %s", state, html)
+			}
+			if alert.Revision > 0 && !strings.Contains(html, "already alerted 12:00 UTC</strong>: flash "+string(state)+", reached none of its places") {
+				t.Errorf("%s: the folded line says nothing: %s", state, html)
+			}
+			if state == news.AlertDraft {
+				last = id
+			}
+		}
+	}
+	// One that broke off after the first change gets the last state, once or in
+	// steps, and nothing after that.
+	back := stream(t, server, cookie, "after="+pointAfter(3), last)
+	for got := ""; !strings.Contains(got, `data-state="killed"`); {
+		got = back.event(t)
+	}
+	l.stories.put(storyNo(5))
+	for _, page := range []*live{all, back} {
+		page.next(t, storyNo(5).URI)
+	}
+}
+
+// A version that does not fit a page's filter any more takes its line out of
+// play there, and only there.
+func TestAVersionThatFitsNoMore(t *testing.T) {
+	l := newLobby(t)
+	l.stories.put(storyNo(1))
+	server, cookie := l.open(t), l.enter(t)
+	all := stream(t, server, cookie, "after="+pointAfter(1), "")
+	japan := stream(t, server, cookie, "region=JP&after="+pointAfter(1), "")
+	<-l.pages.wire.begun
+	moved, other := storyNo(1), storyNo(2)
+	moved.Version, moved.Regions, other.Regions = 2, []string{"TH"}, []string{"TH"}
+	l.stories.put(moved)
+	l.stories.put(other)
+	all.next(t, moved.URI)
+	all.next(t, other.URI)
+	if _, got, _ := strings.Cut(japan.event(t), " "); got != moved.URI {
+		t.Errorf("the filtered page got %q", got)
+	}
+	l.stories.put(storyNo(3)) // the new story of Thailand was not worth a word
+	japan.next(t, storyNo(3).URI)
 }
 
 func TestTheWirePage(t *testing.T) {
@@ -257,7 +444,7 @@ func TestTheWirePage(t *testing.T) {
 	l.stories.alerts = map[string][]news.Alert{storyNo(0).URI: {{Level: news.LevelFlash, State: news.AlertSent, ReleasedAt: noon.Add(-58 * time.Minute)}}}
 	body := page(t, l, "/desk")
 	for _, want := range []string{"TOKYO, 23 Nov, 21:00 JST", ">killed<", "version 4", "embargo until 23 Nov 13:00 UTC", `lang="ur" dir="rtl"`,
-		"&lt;script&gt;", "<strong>flash</strong> sent 11:02 UTC", `data-after="` + eventID(noon.Add(4*time.Microsecond)) + `"`} {
+		"&lt;script&gt;", "<strong>flash</strong> sent 11:02 UTC", `data-after="` + pointAfter(4) + `"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the wire lacks %q", want)
 		}
@@ -282,7 +469,7 @@ func TestTheWireShowsWhatIsAlike(t *testing.T) {
 	l.stories.alerts = map[string][]news.Alert{first.URI: {{Level: news.LevelFlash, State: news.AlertSent, ReleasedAt: noon}}}
 	l.stories.put(first)
 	server, cookie := l.open(t), l.enter(t)
-	open := stream(t, server, cookie, "after="+eventID(noon.Add(time.Microsecond)), "")
+	open := stream(t, server, cookie, "after="+pointAfter(1), "")
 	<-l.pages.wire.begun
 	l.stories.put(again)
 	for where, html := range map[string]string{"live": <-open.events, "page": page(t, l, "/desk")} {

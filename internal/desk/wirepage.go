@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"html/template"
@@ -57,24 +58,30 @@ func (v wireView) Filtered() bool { return !v.Filter.empty() }
 func (wireView) Urgencies() []int { return []int{1, 2, 3, 4, 5} }
 
 func (p *Pages) getWire(w http.ResponseWriter, r *http.Request) error {
-	view := wireView{Title: "The wire", By: web.PersonFrom(r.Context()), Filter: filterOf(r.URL.Query()), After: "1"}
+	view := wireView{Title: "The wire", By: web.PersonFrom(r.Context()), Filter: filterOf(r.URL.Query())}
 	view.Query = view.Filter.query()
+	at := wirePoint{stored: time.UnixMicro(1)}
+	var err error
+	if at.change, err = p.wire.store.LastChange(r.Context()); err != nil { // before the alerts: what changes from now on comes live
+		return fmt.Errorf("desk: the wire: %w", err)
+	}
 	stories, err := p.wire.store.NewestStored(r.Context(), wireLooked)
 	if err != nil {
 		return fmt.Errorf("desk: the wire: %w", err)
 	}
 	if view.Looked = len(stories); view.Looked > 0 {
-		view.After = eventID(stories[0].StoredAt)
+		at.stored = stories[0].StoredAt
 	}
+	view.After = at.id()
 	view.menus(stories)
 	stories = slices.DeleteFunc(stories, func(s news.Story) bool { return !view.Filter.fits(&s) })
 	tops, under := fold(stories)
-	items, err := p.wire.items(r.Context(), tops[:min(len(tops), wireShown)], under)
+	lines, err := p.wire.lines(r.Context(), tops[:min(len(tops), wireShown)], under)
 	if err != nil {
 		return fmt.Errorf("desk: the wire: %w", err)
 	}
-	for _, item := range items {
-		view.Items = append(view.Items, template.HTML(item.html)) //nolint:gosec // rendered by html/template
+	for _, l := range lines {
+		view.Items = append(view.Items, template.HTML(l.html)) //nolint:gosec // rendered by html/template
 	}
 	return p.floor.Render(w, http.StatusOK, "desk/wire", view)
 }
@@ -103,39 +110,57 @@ func (v *wireView) menus(stories []news.Story) {
 	slices.SortFunc(v.Languages, func(a, b choice) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// getWireEvents streams what is stored from now on (or since the last event
-// the page got) as server-sent events.
+// getWireEvents streams what is stored and what changes of alerts from now on
+// (or since the last event the page got) as server-sent events.
 func (p *Pages) getWireEvents(w http.ResponseWriter, r *http.Request) error {
-	filter, after := filterOf(r.URL.Query()), eventTime(r.URL.Query().Get("after"))
-	if last := r.Header.Get("Last-Event-ID"); last != "" {
-		after = eventTime(last)
+	filter, last := filterOf(r.URL.Query()), r.URL.Query().Get("after")
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		last = id
 	}
 	beat := time.NewTicker(streamBeat)
 	defer beat.Stop()
 	if err := p.push(w, ": the wire\nretry: 1000\n\n"); err != nil {
 		return nil //nolint:nilerr // the page is gone
 	}
-	for {
-		items, more, err := p.wire.since(r.Context(), after)
+	at, ok := p.wire.pointOf(r.Context(), last)
+	for ok {
+		events, more, err := p.wire.since(r.Context(), at)
 		if err != nil {
 			p.log.Warn("a live page can't be fed; it comes back by itself", "error", err)
 			return nil
 		}
-		for _, item := range items {
-			after = item.story.StoredAt
-			if filter.fits(&item.story) {
-				if err := p.push(w, event("story", after, item.html)); err != nil {
+		for i := range events {
+			at = at.past(&events[i])
+			if text := filter.event(&events[i], at.id()); text != "" {
+				if err := p.push(w, text); err != nil {
 					return nil //nolint:nilerr // the page is gone
 				}
 			}
 		}
-		if len(items) > 0 {
-			continue // the store may have more than one batch
-		}
-		if !p.wait(w, r, more, nil, beat.C) {
-			return nil
-		}
+		// With events, the store may have more than one batch.
+		ok = len(events) > 0 || p.wait(w, r, more, nil, beat.C)
 	}
+	return nil
+}
+
+// event is what a page with the filter is told. A version that does not fit any
+// more takes the line of the one before it out of play. Touched lines go to every
+// page: where they do not stand, nothing is replaced.
+func (f *wireFilter) event(e *wireEvent, id string) string {
+	if e.story {
+		switch s := &e.lines[0].story; {
+		case f.fits(s):
+			return event("story", id, e.lines[0].html)
+		case s.Version > 1:
+			return event("unfit", id, s.URI)
+		}
+		return ""
+	}
+	var b strings.Builder
+	for _, l := range e.lines {
+		b.WriteString(l.html)
+	}
+	return event("lines", id, b.String())
 }
 
 // wait returns when there is more, or at the tick; false when the stream has to
@@ -184,91 +209,33 @@ func (p *Pages) push(w http.ResponseWriter, text string) error {
 }
 
 // event is one server-sent event; each line of data has its own field.
-func event(name string, id time.Time, data string) string {
-	return "event: " + name + "\nid: " + eventID(id) + "\ndata: " + strings.ReplaceAll(strings.TrimSpace(data), "\n", "\ndata: ") + "\n\n"
+func event(name, id, data string) string {
+	return "event: " + name + "\nid: " + id + "\ndata: " + strings.ReplaceAll(strings.TrimSpace(data), "\n", "\ndata: ") + "\n\n"
 }
 
-// eventID is an instant in microseconds: stored times differ at least by one.
-func eventID(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
-
-// eventTime reads an eventID; what is none is the present.
-func eventTime(id string) time.Time {
-	n, err := strconv.ParseInt(id, 10, 64)
-	if err != nil || n < 0 {
-		return time.Now()
-	}
-	return time.UnixMicro(n).UTC()
+// id is the point as a page keeps it: the instant in microseconds (stored times
+// differ at least by one), and the line of the audit trail.
+func (p wirePoint) id() string {
+	return strconv.FormatInt(p.stored.UnixMicro(), 10) + "-" + strconv.FormatInt(p.change, 10)
 }
 
-// itemView is the block "item" of the page "desk/wire".
-type itemView struct {
-	Story    news.Story
-	Dir      string
-	Dateline string
-	Places   string
-	Marks    []mark
-	Alerts   []alertedView
-	Under    []underView
-	Alike    string // the URIs of Under
-	Raisable bool
-}
-
-// underView is another telling of the same event.
-type underView struct {
-	Headline, URL, Language, Dir, At string
-	Alerts                           []alertedView
-}
-
-// mark is a word about a story, and how loudly it is shown.
-type mark struct{ Kind, Word string }
-
-type alertedView struct{ ID, Level, State, At string }
-
-// item renders one story of the wire.
-func (p *Pages) item(w wireStory) (string, error) {
-	s, uris := &w.story, []string{}
-	v := itemView{Story: *s, Dir: news.Direction(s.Language), Marks: marksOf(s, p.now()), Places: region.Words(strings.Join(s.Regions, " + "), "en"),
-		Dateline: region.Dateline(region.DatelinePlace(s.Regions), s.Created, "en"), Alerts: alerted(w.alerts[s.URI])}
-	for _, u := range w.under {
-		v.Under = append(v.Under, underView{u.Headline, u.URL, u.Language, news.Direction(u.Language), u.StoredAt.UTC().Format("15:04 MST"), alerted(w.alerts[u.URI])})
-		uris = append(uris, u.URI)
+// pointOf reads an id; what can't be read is the present. It waits for the
+// wire's first look, and is false where the stream has to end.
+func (w *wire) pointOf(ctx context.Context, id string) (at wirePoint, ok bool) {
+	select {
+	case <-w.begun:
+	case <-ctx.Done():
+		return at, false
+	case <-w.over:
+		return at, false
 	}
-	v.Alike = strings.Join(uris, " ")
-	v.Raisable = s.Status == news.Usable
-	return p.floor.Part("desk/wire", "item", v)
-}
-
-// alerted is what was alerted of a story, and when.
-func alerted(alerts []news.Alert) []alertedView {
-	var out []alertedView
-	for _, a := range alerts {
-		at := a.CreatedAt
-		if !a.ReleasedAt.IsZero() {
-			at = a.ReleasedAt
-		}
-		out = append(out, alertedView{a.ID, a.Level.String(), string(a.State), at.UTC().Format("15:04 MST")})
+	at = w.now()
+	stored, change, _ := strings.Cut(id, "-")
+	if n, err := strconv.ParseInt(stored, 10, 64); err == nil && n >= 0 {
+		at.stored = time.UnixMicro(n).UTC()
 	}
-	return out
-}
-
-// marksOf says what an editor must not overlook, the weightiest first.
-func marksOf(s *news.Story, now time.Time) []mark {
-	var out []mark
-	switch s.Status {
-	case news.Canceled:
-		out = append(out, mark{"kill", "killed"})
-	case news.Withheld:
-		out = append(out, mark{"kill", "on hold"})
+	if n, err := strconv.ParseInt(change, 10, 64); err == nil && n >= 0 {
+		at.change = n
 	}
-	if s.Embargo.After(now) {
-		out = append(out, mark{"embargo", "embargo until " + s.Embargo.UTC().Format("2 Jan 15:04 MST")})
-	}
-	if s.Breaking {
-		out = append(out, mark{"live", "breaking"})
-	}
-	out = append(out, mark{"", "urgency " + strconv.Itoa(s.Urgency)})
-	if s.Version > 1 {
-		out = append(out, mark{"", "version " + strconv.FormatInt(s.Version, 10)})
-	}
-	return out
+	return at, true
 }
