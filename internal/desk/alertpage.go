@@ -34,15 +34,11 @@ func (p *Pages) getAlertPage(w http.ResponseWriter, r *http.Request) error {
 
 // showAlert shows the alert as it is now, with what went wrong.
 func (p *Pages) showAlert(w http.ResponseWriter, r *http.Request, status int, problem string) error {
-	v, err := p.desk.Alert(r.Context(), r.PathValue("id"))
+	v, story, now, err := p.lookAt(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
-	story, err := p.desk.store.Story(r.Context(), v.Alert.StoryURI)
-	if err != nil {
-		return fmt.Errorf("desk: story of alert %s: %w", v.Alert.ID, err)
-	}
-	view := alertView{Title: "Alert", By: web.PersonFrom(r.Context()), Story: story, Problem: problem, Status: statusOf(v, &story)}
+	view := alertView{Title: "Alert", By: web.PersonFrom(r.Context()), Story: story, Problem: problem, Status: now}
 	if err := p.offer(r, &view, v); err != nil {
 		return err
 	}
@@ -56,7 +52,6 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	if err != nil {
 		return err
 	}
-	view.Status = view.Status.under(policyOf)
 	a, by := &v.Alert, view.By
 	policy := policyOf(a.Level)
 	if view.Rules, err = p.rulesOf(r, by, a, policy); err != nil {
@@ -81,19 +76,6 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	if unreleased && p.reach != nil {
 		view.Reach = p.reachOf(*a)
 	}
-	return nil
-}
-
-// postRaise drafts an alert about a story and goes to its page.
-func (p *Pages) postRaise(w http.ResponseWriter, r *http.Request) error {
-	if err := parseForm(w, r); err != nil {
-		return err
-	}
-	v, err := p.desk.Draft(r.Context(), web.PersonFrom(r.Context()), Writing{StoryURI: r.PostFormValue("story")})
-	if err != nil {
-		return err
-	}
-	http.Redirect(w, r, p.root+"/alerts/"+v.Alert.ID, http.StatusSeeOther)
 	return nil
 }
 

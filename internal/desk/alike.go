@@ -101,7 +101,7 @@ func tellingOf(s news.Story) *telling {
 func (t *telling) alike(o *telling) bool {
 	apart := t.story.StoredAt.Sub(o.story.StoredAt).Abs()
 	return t.story.URI != o.story.URI && bits.OnesCount64(t.print^o.print) <= alikeBits && apart <= alikeWithin &&
-		news.SameLanguage(t.story.Language, o.story.Language) && t.places.Overlaps(o.places)
+		t.places.Overlaps(o.places) && news.SameLanguage(t.story.Language, o.story.Language)
 }
 
 // like lists, of the others, those that tell of the same event, in their order.

@@ -53,6 +53,9 @@ func (m *memory) Story(_ context.Context, uri string) (news.Story, error) {
 func (m *memory) CreateAlert(_ context.Context, a news.Alert, audit news.AuditEntry) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if _, known := m.alerts[a.ID]; known {
+		return fmt.Errorf("%w: alert %s", news.ErrConflict, a.ID)
+	}
 	m.alerts[a.ID] = a
 	m.order = append(m.order, a.ID)
 	m.audit = append(m.audit, audit)

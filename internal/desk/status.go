@@ -27,6 +27,8 @@ type statusView struct {
 	ChangedSince           bool
 	Policy                 news.Policy // who must agree, while it can still change
 	Dateline               string
+	// Others are alerts about the same story that somebody is writing.
+	Others []alertedView
 }
 
 type repairView struct {

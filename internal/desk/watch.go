@@ -2,9 +2,13 @@ package desk
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
+
+	"dateline/internal/news"
 )
 
 // watchEvery is how often an open alert page is compared with the store: the
@@ -38,17 +42,31 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (p *Pages) renderStatus(ctx context.Context, id string) (string, error) {
-	v, err := p.desk.Alert(ctx, id)
+	_, _, status, err := p.lookAt(ctx, id)
 	if err != nil {
 		return "", err
 	}
-	story, err := p.desk.store.Story(ctx, v.Alert.StoryURI)
-	if err != nil {
-		return "", err
+	return p.floor.Part("desk/alert", "status", status)
+}
+
+// lookAt reads an alert with its story and how it stands.
+func (p *Pages) lookAt(ctx context.Context, id string) (v View, story news.Story, s statusView, err error) {
+	if v, err = p.desk.Alert(ctx, id); err != nil {
+		return v, story, s, err
 	}
+	if story, err = p.desk.store.Story(ctx, v.Alert.StoryURI); err != nil {
+		return v, story, s, fmt.Errorf("desk: story of alert %s: %w", id, err)
+	}
+	alerts, err := p.desk.store.AlertsOfStory(ctx, story.URI)
+	if err != nil {
+		return v, story, s, fmt.Errorf("desk: other alerts than %s of its story: %w", id, err)
+	}
+	alerts = slices.DeleteFunc(alerts, func(a news.Alert) bool { return a.ID == id || !unreleased(&a) })
 	policyOf, err := p.desk.policyOf(ctx)
 	if err != nil {
-		return "", err
+		return v, story, s, err
 	}
-	return p.floor.Part("desk/alert", "status", statusOf(v, &story).under(policyOf))
+	s = statusOf(v, &story).under(policyOf)
+	s.Others = alerted(alerts, nil)
+	return v, story, s, nil
 }

@@ -295,7 +295,8 @@ func newWireModel(ctx context.Context, rt *rapid.T) *wireModel {
 func (m *wireModel) put(stories int) {
 	for range stories {
 		s := storyNo(m.stored)
-		s.Headline, s.Language = "", fmt.Sprint("x", m.stored) // what is alike is another test's
+		s.Headline, s.Created = "", noon // what is alike is another test's
+		s.Regions = nil
 		m.board.put(s)
 		m.stored++
 	}

@@ -1,6 +1,7 @@
 // The wire: new stories come in at the top as they are stored. EventSource
 // comes back by itself after a drop and says which event it had last, so
-// nothing is missed and nothing is shown twice.
+// nothing is missed and nothing is shown twice. Lines whose alerts change are
+// replaced where they stand.
 const list = document.getElementById("wire");
 const live = document.getElementById("live");
 const spoken = document.getElementById("news");
@@ -20,21 +21,68 @@ function count(n) {
   document.title = n > 0 ? `(${n}) ${title}` : title;
 }
 
-function add(html) {
+function read(html) {
   const holder = document.createElement("template");
   holder.innerHTML = html;
-  const story = holder.content.firstElementChild;
-  if (!story) return;
-  // The same story's earlier version, and what stands under this one now.
-  const replaced = new Set([story.dataset.uri, ...(story.dataset.alike ?? "").split(" ")]);
-  for (const old of [...list.children]) if (replaced.has(old.dataset.uri)) old.remove();
+  return [...holder.content.children];
+}
+
+const at = (uri) => [...list.children].find((line) => line.dataset.uri === uri);
+
+// What stands under a story now is no line of its own any more.
+function fold(story) {
+  const under = new Set((story.dataset.alike ?? "").split(" "));
+  for (const old of [...list.children]) if (under.has(old.dataset.uri)) old.remove();
+}
+
+function flash(story) {
   story.classList.add("fresh");
-  list.prepend(story);
   setTimeout(() => story.classList.remove("fresh"), 4000);
+}
+
+function add(html) {
+  const [story] = read(html);
+  if (!story) return;
+  at(story.dataset.uri)?.remove(); // its earlier version
+  fold(story);
+  flash(story);
+  list.prepend(story);
   while (list.children.length > shown) list.lastElementChild.remove();
   none.hidden = true;
   spoken.textContent = "New: " + story.querySelector("h2").textContent;
   if (document.hidden) count(unseen + 1);
+}
+
+// Lines whose alerts changed, in the place of what they were: whoever stands on
+// one goes on standing on it, and what she had opened stays open.
+function change(html) {
+  for (const line of read(html)) {
+    const old = at(line.dataset.uri);
+    if (!old || old.outerHTML === line.outerHTML) continue;
+    const focused = old.contains(document.activeElement) && document.activeElement;
+    if (old.classList.contains("unfit")) unfit(line);
+    const opened = line.querySelector("details");
+    if (opened && old.querySelector("details")?.open) opened.open = true;
+    old.replaceWith(line);
+    fold(line);
+    flash(line);
+    if (focused) {
+      const link = focused.getAttribute("href");
+      const same = link ? [...line.querySelectorAll("a")].find((a) => a.getAttribute("href") === link) : line.querySelector(focused.tagName);
+      (same ?? line.querySelector("h2 a")).focus();
+    }
+    const said = line.querySelector(".alerteds")?.textContent.trim().replace(/\s+/g, " ");
+    if (said) spoken.textContent = `${said}: ${line.querySelector("h2").textContent}`;
+  }
+}
+
+function unfit(line) {
+  if (line.classList.contains("unfit")) return;
+  line.classList.add("unfit");
+  const note = document.createElement("p");
+  note.className = "small";
+  note.textContent = "Its newest version no longer fits your filter.";
+  line.prepend(note);
 }
 
 function listen() {
@@ -46,6 +94,16 @@ function listen() {
   events.addEventListener("story", (e) => {
     list.dataset.after = e.lastEventId;
     add(e.data);
+  });
+  events.addEventListener("lines", (e) => {
+    list.dataset.after = e.lastEventId;
+    change(e.data);
+  });
+  events.addEventListener("unfit", (e) => {
+    list.dataset.after = e.lastEventId;
+    const line = at(e.data);
+    if (line) unfit(line);
+    for (const told of list.querySelectorAll(".telling")) if (told.dataset.told === e.data) unfit(told);
   });
   events.addEventListener("end", (e) => {
     events.close();
@@ -69,7 +127,7 @@ document.addEventListener("keydown", (e) => {
   switch (e.key) {
     case "j": go(1); break;
     case "k": go(-1); break;
-    case "a": document.activeElement.closest(".story")?.querySelector(".raise button")?.click(); break;
+    case "a": if (!e.repeat) document.activeElement.closest(".story")?.querySelector(".raise button")?.click(); break;
     case "/":
       document.querySelector(".filters").open = true;
       document.querySelector("[name=q]").focus();
@@ -78,6 +136,14 @@ document.addEventListener("keydown", (e) => {
     default: return;
   }
   e.preventDefault();
+});
+// A second press before the first is answered is the same press.
+list.addEventListener("submit", (e) => {
+  if (e.target.dataset.pressed !== undefined) e.preventDefault();
+  else e.target.dataset.pressed = "";
+});
+addEventListener("pageshow", () => {
+  for (const form of list.querySelectorAll("[data-pressed]")) delete form.dataset.pressed;
 });
 document.addEventListener("visibilitychange", () => { if (!document.hidden) count(0); });
 listen();
