@@ -170,6 +170,9 @@ func (w *wire) look(ctx context.Context) error {
 		}
 		at.stored = stories[len(stories)-1].StoredAt
 		w.hand(events, at)
+		if len(stories) < wireBatch {
+			break
+		}
 	}
 	for {
 		changes, err := w.store.AlertChanges(ctx, at.change, wireBatch)
@@ -182,6 +185,9 @@ func (w *wire) look(ctx context.Context) error {
 		}
 		at.change = event.change
 		w.hand([]wireEvent{event}, at)
+		if len(changes) < wireBatch {
+			return nil
+		}
 	}
 }
 
