@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"slices"
 	"strconv"
@@ -262,20 +263,26 @@ func TestEveryDeskSeesEveryStoryOnce(t *testing.T) {
 }
 
 // BenchmarkPubAckToDesk is the bar of the wire: from the PubAck of a story to
-// its arrival at an open desk, 50 stories a second for 20 s and 20 desks.
+// its arrival at an open desk, 50 stories a second for 20 s and 20 desks. Once
+// with alerts that wait for an editor, once with notices that go by themselves:
+// 50 plans, sends and settled ledgers a second beside it.
 func BenchmarkPubAckToDesk(b *testing.B) {
-	b.Run("sqlite", func(b *testing.B) { benchmarkPubAckToDesk(b, nil) })
-	b.Run("postgres", func(b *testing.B) {
-		settings := map[string]string{"DATABASE_URL": storetest.Postgres(b), "DATELINE_BASE_URL": "http://localhost"}
-		for _, name := range []string{"DATELINE_VAPID_KEY", "DATELINE_LINK_KEY", "DATELINE_SEAL_KEY"} {
-			key, err := ecdh.P256().GenerateKey(rand.Reader) // 32 random bytes, which the other keys are too
-			if err != nil {
-				b.Fatal(err)
+	for _, notices := range []string{"one", "auto"} {
+		policy := map[string]string{"DATELINE_POLICY": "flash=one,bulletin=one,notice=" + notices}
+		b.Run("sqlite/notices="+notices, func(b *testing.B) { benchmarkPubAckToDesk(b, policy) })
+		b.Run("postgres/notices="+notices, func(b *testing.B) {
+			settings := map[string]string{"DATABASE_URL": storetest.Postgres(b), "DATELINE_BASE_URL": "http://localhost"}
+			maps.Copy(settings, policy)
+			for _, name := range []string{"DATELINE_VAPID_KEY", "DATELINE_LINK_KEY", "DATELINE_SEAL_KEY"} {
+				key, err := ecdh.P256().GenerateKey(rand.Reader) // 32 random bytes, which the other keys are too
+				if err != nil {
+					b.Fatal(err)
+				}
+				settings[name] = base64.RawURLEncoding.EncodeToString(key.Bytes())
 			}
-			settings[name] = base64.RawURLEncoding.EncodeToString(key.Bytes())
-		}
-		benchmarkPubAckToDesk(b, settings)
-	})
+			benchmarkPubAckToDesk(b, settings)
+		})
+	}
 }
 
 func benchmarkPubAckToDesk(b *testing.B, settings map[string]string) {
