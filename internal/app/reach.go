@@ -1,6 +1,8 @@
 package app
 
 import (
+	"context"
+
 	"dateline/internal/audience"
 	"dateline/internal/desk"
 	"dateline/internal/dispatch"
@@ -22,5 +24,18 @@ func reachOf(d *dispatch.Service) desk.Reacher {
 		t := d.Reach(&alert)
 		return desk.Reach{Devices: t.Devices, Held: t.Held, Unreachable: t.Quarantined, Capped: t.Reasons[audience.Capped],
 			Regions: t.Regions, Languages: t.Texts, Hours: t.Hours, Here: d.Audience().Size().Active}
+	}
+}
+
+// watcher counts how far a release has come in the cells this process holds; nil
+// where it holds none by role.
+func watcher(a *App) desk.Watcher {
+	if !a.cfg.Has(RoleDispatch) {
+		return nil
+	}
+	watch := dispatch.NewWatch(a.dispatch)
+	return func(ctx context.Context, releaseID string) (desk.Progress, error) {
+		p, err := watch.Progress(ctx, releaseID)
+		return desk.Progress(p), err
 	}
 }

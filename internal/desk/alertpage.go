@@ -17,6 +17,7 @@ type alertView struct {
 	Story   news.Story
 	Problem string
 	Status  statusView
+	Chart   *chartView // nil before the release
 	// Write is the form; nil when the alert is past being written.
 	Write *writeView
 	Reach *Reach
@@ -38,7 +39,7 @@ func (p *Pages) showAlert(w http.ResponseWriter, r *http.Request, status int, pr
 	if err != nil {
 		return err
 	}
-	view := alertView{Title: "Alert", By: web.PersonFrom(r.Context()), Story: story, Problem: problem, Status: now}
+	view := alertView{Title: "Alert", By: web.PersonFrom(r.Context()), Story: story, Problem: problem, Status: now, Chart: p.chart(r.Context(), v)}
 	if err := p.offer(r, &view, v); err != nil {
 		return err
 	}

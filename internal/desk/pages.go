@@ -41,6 +41,7 @@ type PagesConfig struct {
 	People   People  // nil: no page for chiefs
 	Wire     WireStore
 	Reach    Reacher // nil: nobody counts here
+	Progress Watcher // nil: nothing is sent from here
 	Aside    Aside
 	Trail    Trail
 	Replay   Replay
@@ -92,6 +93,10 @@ type Pages struct {
 	now      func() time.Time
 	reaches  *shared[Reach]
 	statuses *shared[string]
+	charts   *shared[string]
+
+	progress   Watcher
+	progresses *shared[Progress]
 }
 
 // NewPages makes them; Run feeds the open ones.
@@ -106,7 +111,8 @@ func NewPages(c PagesConfig) *Pages {
 		origin: c.Origin, keyring: c.Keyring, passkeys: newPasskeys(c.Origin), people: c.People, roll: newRollcall(), onWake: c.OnWake,
 		guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath), drill: c.Drill,
 		log: c.Logger.With("component", "desk"), now: c.Now,
-		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now)} // by the clock of the tickers
+		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now), // by the clock of the tickers
+		charts: newShared[string](chartFresh, time.Now), progress: c.Progress, progresses: newShared[Progress](chartFresh, time.Now)}
 	if c.Keyring != nil {
 		p.provider = newProvider(c.OIDC, c.Origin+p.root+"/signin/oidc/callback", c.Now)
 	}

@@ -34,6 +34,15 @@ type statusView struct {
 type repairView struct {
 	Kind, State, At string
 	Counts          news.Counts
+	Done            int // per cent of the intended that need nothing any more
+}
+
+// done is how many of a hundred intended need nothing any more.
+func done(c news.Counts) int {
+	if c.Intended == 0 {
+		return 0
+	}
+	return (c.Intended - c.Pending - c.Held) * 100 / c.Intended
 }
 
 // stateWords says where an alert stands.
@@ -74,13 +83,11 @@ func statusOf(v View, story *news.Story) statusView {
 		return s
 	}
 	s.Released, s.Counts = true, v.First.Figures.Counts
-	if n := s.Counts.Intended; n > 0 {
-		s.Done = (n - s.Counts.Pending - s.Counts.Held) * 100 / n
-	}
+	s.Done = done(s.Counts)
 	t := v.First.Figures.Timing
 	s.P50, s.P90, s.P99 = seconds(quantile(t, 0.5)), seconds(quantile(t, 0.9)), seconds(quantile(t, 0.99))
 	for _, r := range v.Repairs {
-		s.Repairs = append(s.Repairs, repairView{string(r.Release.Kind), string(r.Release.State), clockTime(r.Release.ReleasedAt), r.Figures.Counts})
+		s.Repairs = append(s.Repairs, repairView{string(r.Release.Kind), string(r.Release.State), clockTime(r.Release.ReleasedAt), r.Figures.Counts, done(r.Figures.Counts)})
 	}
 	return s
 }

@@ -15,7 +15,8 @@ import (
 // ledger is written about as often.
 const watchEvery = 300 * time.Millisecond
 
-// getAlertEvents streams the block "status" of an alert whenever it changes.
+// getAlertEvents streams the blocks "status" and "chart" of an alert whenever
+// they change.
 func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 	look, beat := time.NewTicker(watchEvery), time.NewTicker(streamBeat)
 	defer look.Stop()
@@ -23,15 +24,21 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 	if err := p.push(w, ": the alert\nretry: 1000\n\n"); err != nil {
 		return nil //nolint:nilerr // the page is gone
 	}
-	for last := ""; ; {
-		html, err := p.statusNow(r.Context(), r.PathValue("id"))
-		if err != nil {
-			p.log.Warn("a live alert can't be read; the page comes back by itself", "error", err)
-			return nil
-		}
-		if html != last {
-			last = html
-			if err := p.push(w, event("status", strconv.FormatInt(p.now().UnixMicro(), 10), html)); err != nil {
+	for sent := map[string]string{}; ; {
+		for _, block := range []struct {
+			name string
+			now  func(ctx context.Context, id string) (string, error)
+		}{{"status", p.statusNow}, {"chart", p.chartNow}} {
+			html, err := block.now(r.Context(), r.PathValue("id"))
+			if err != nil {
+				p.log.Warn("a live alert can't be read; the page comes back by itself", "error", err)
+				return nil
+			}
+			if html == sent[block.name] {
+				continue
+			}
+			sent[block.name] = html
+			if err := p.push(w, event(block.name, strconv.FormatInt(p.now().UnixMicro(), 10), html)); err != nil {
 				return nil //nolint:nilerr // the page is gone
 			}
 		}
@@ -39,6 +46,33 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
+}
+
+// chartNow is the block "chart" of the alert, "" before its release.
+func (p *Pages) chartNow(ctx context.Context, id string) (string, error) {
+	return p.charts.get(id, func() (string, error) {
+		v, err := p.desk.Alert(ctx, id)
+		if err != nil || v.First == nil {
+			return "", err
+		}
+		return p.floor.Part("desk/alert", "chart", p.chart(ctx, v))
+	})
+}
+
+// chart draws the alert as it is. Who can't count by push service and place
+// shows the rest.
+func (p *Pages) chart(ctx context.Context, v View) *chartView {
+	if v.First == nil || p.progress == nil {
+		return chartOf(v, nil)
+	}
+	here, err := p.progresses.get(v.First.Release.ID, func() (Progress, error) {
+		return p.progress(context.WithoutCancel(ctx), v.First.Release.ID)
+	})
+	if err != nil {
+		p.log.Warn("an alert's progress by push service and place can't be counted", "alert", v.Alert.ID, "error", err)
+		return chartOf(v, nil)
+	}
+	return chartOf(v, &here)
 }
 
 func (p *Pages) renderStatus(ctx context.Context, id string) (string, error) {

@@ -3,6 +3,7 @@
 // opened: when another state or text comes in, the page is asked for again, or
 // says so while there are words in it that were not saved.
 const status = document.getElementById("status");
+const chart = document.getElementById("chart");
 const moved = document.getElementById("moved");
 const live = document.getElementById("live");
 let events = null;
@@ -29,6 +30,13 @@ function listen() {
     if (unsaved()) moved.hidden = false;
     // Not reload(): a page that answered a form would send the form again.
     else location.replace(status.dataset.page);
+  });
+  events.addEventListener("chart", (e) => {
+    const open = [...chart.querySelectorAll("details")].map((d) => d.open);
+    const focused = [...chart.querySelectorAll("summary, [tabindex]")].indexOf(document.activeElement);
+    chart.innerHTML = e.data;
+    chart.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
+    if (focused >= 0) chart.querySelectorAll("summary, [tabindex]")[focused]?.focus({ preventScroll: true });
   });
   events.addEventListener("end", (e) => {
     stop();
