@@ -136,9 +136,14 @@ type live struct {
 // stream opens the live stream of the server as a browser does.
 func stream(t *testing.T, server *httptest.Server, cookie, query, last string) *live {
 	t.Helper()
+	return streamOf(t, server, "/desk/wire/events?"+query, cookie, last)
+}
+
+func streamOf(t *testing.T, server *httptest.Server, path, cookie, last string) *live {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	t.Cleanup(cancel)
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+"/desk/wire/events?"+query, http.NoBody)
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, http.NoBody)
 	if err != nil {
 		t.Fatal(err)
 	}
