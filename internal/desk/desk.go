@@ -13,6 +13,14 @@
 // which ends by itself; open ones get every story and every change of an alert
 // they watch, none twice, also over a break; and a form that was refused changes
 // nothing and keeps what was typed.
+//
+// A page of the wire knows how far it has come by two numbers, which every
+// process counts alike and in the order of commits: the time at which the last
+// story it has was stored, and the line of the audit trail that told of the last
+// change of an alert. A story comes once. A change comes as the whole line as it
+// is at that moment: it takes the place of the line that stands there, several
+// changes may be told at once by the last state, and a line that came again would
+// change nothing.
 package desk
 
 import (
