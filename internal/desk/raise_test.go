@@ -40,7 +40,8 @@ func TestTwoPressesDraftOneAlert(t *testing.T) {
 	for i := range ids {
 		presses.Go(func() {
 			p := []*Pages{l.pages, other.pages}[i%2]
-			if ids[i], err = p.draftOnce(t.Context(), ann, storyURI, alerts); err != nil {
+			id, err := p.draftOnce(t.Context(), ann, storyURI, alerts)
+			if ids[i] = id; err != nil {
 				t.Error(err)
 			}
 		})
