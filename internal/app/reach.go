@@ -33,7 +33,12 @@ func watcher(a *App) desk.Watcher {
 	if !a.cfg.Has(RoleDispatch) {
 		return nil
 	}
-	watch := dispatch.NewWatch(a.dispatch)
+	return watcherOf(a.dispatch)
+}
+
+// watcherOf counts in the cells of this dispatcher.
+func watcherOf(d *dispatch.Service) desk.Watcher {
+	watch := dispatch.NewWatch(d)
 	return func(ctx context.Context, releaseID string) (desk.Progress, error) {
 		p, err := watch.Progress(ctx, releaseID)
 		return desk.Progress(p), err

@@ -31,7 +31,7 @@ func (p *Pages) Live(render func(*http.Request) (string, error)) http.Handler {
 			}
 			if html != last {
 				last = html
-				if err := p.push(w, event("part", p.now(), html)); err != nil {
+				if err := p.push(w, event("part", momentID(p.now()), html)); err != nil {
 					return nil //nolint:nilerr // the page is gone
 				}
 			}

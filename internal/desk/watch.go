@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
 	"time"
 
 	"dateline/internal/news"
@@ -38,7 +37,7 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 				continue
 			}
 			sent[block.name] = html
-			if err := p.push(w, event(block.name, strconv.FormatInt(p.now().UnixMicro(), 10), html)); err != nil {
+			if err := p.push(w, event(block.name, momentID(p.now()), html)); err != nil {
 				return nil //nolint:nilerr // the page is gone
 			}
 		}

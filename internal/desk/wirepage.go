@@ -208,6 +208,9 @@ func (p *Pages) push(w http.ResponseWriter, text string) error {
 	return http.NewResponseController(w).Flush()
 }
 
+// momentID is the id of an event that a page does not resume from.
+func momentID(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
+
 // event is one server-sent event; each line of data has its own field.
 func event(name, id, data string) string {
 	return "event: " + name + "\nid: " + id + "\ndata: " + strings.ReplaceAll(strings.TrimSpace(data), "\n", "\ndata: ") + "\n\n"
