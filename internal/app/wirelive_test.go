@@ -83,7 +83,7 @@ func (o *openDesks) signIn(name string) (cookie string) {
 	ctx, s, later := o.tb.Context(), o.app.store, time.Now().Add(time.Hour)
 	cookie, hash := web.NewSession()
 	for _, step := range []func() error{
-		func() error { return s.AddEditor(ctx, news.Editor{Name: name, Role: news.RoleEditor}) },
+		func() error { return s.AddEditor(ctx, news.Editor{Name: name, Role: news.RoleEditor}, news.SystemName) },
 		func() error { return s.Invite(ctx, name, hash, later) },
 		func() error {
 			return s.Join(ctx, hash, news.Account{Editor: name, Password: "no", Secret: make([]byte, 16)})
