@@ -81,14 +81,13 @@ func newOpenDesks(tb testing.TB, desks int, settings map[string]string) *openDes
 func (o *openDesks) signIn(name string) (cookie string) {
 	o.tb.Helper()
 	ctx, s, later := o.tb.Context(), o.app.store, time.Now().Add(time.Hour)
+	account := news.Account{Editor: name, Role: news.RoleEditor, Password: "no", Secret: make([]byte, 16)}
 	cookie, hash := web.NewSession()
 	for _, step := range []func() error{
 		func() error { return s.AddEditor(ctx, news.Editor{Name: name, Role: news.RoleEditor}, news.SystemName) },
-		func() error { return s.Invite(ctx, name, hash, later) },
-		func() error {
-			return s.Join(ctx, hash, news.Account{Editor: name, Password: "no", Secret: make([]byte, 16)})
-		},
-		func() error { return s.SignIn(ctx, name, 1, hash, later) },
+		func() error { return s.Invite(ctx, name, hash, later, news.SystemName) },
+		func() error { return s.Join(ctx, hash, account) },
+		func() error { return s.SignIn(ctx, account, 1, hash, later) },
 	} {
 		if err := step(); err != nil {
 			o.tb.Fatal(err)
