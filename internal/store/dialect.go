@@ -31,7 +31,6 @@ type dialect struct {
 	open          func(rawURL string) (db, ro *sqlx.DB, err error)
 	classify      func(err error) fault
 	idle          int // connections kept open; 0: the engine has no server that could drop them
-	ledgerTurn    int // rows of the ledger in one transaction, about; 0: any number
 }
 
 // fault is what an engine's error means to us.
@@ -46,17 +45,12 @@ const (
 	faultText          // text that Postgres can't hold: invalid UTF-8, or a NUL
 )
 
-// sqliteTurn is one release in all cells: some 10 ms of the only writer. With 50
-// notices a second the rows of ten releases wait at a time, and a story would
-// wait for them all.
-const sqliteTurn = 256
-
 // dialectOf picks the engine by the URL's scheme.
 func dialectOf(rawURL string) (*dialect, error) {
 	scheme, _, _ := strings.Cut(rawURL, ":")
 	switch scheme {
 	case "sqlite":
-		return &dialect{name: "sqlite", goose: goose.DialectSQLite3, open: openSQLite, classify: classifySQLite, ledgerTurn: sqliteTurn}, nil
+		return &dialect{name: "sqlite", goose: goose.DialectSQLite3, open: openSQLite, classify: classifySQLite}, nil
 	case "postgres", "postgresql":
 		locker := func() (lock.SessionLocker, error) {
 			return lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // looks every second

@@ -212,35 +212,3 @@ func TestStamp(t *testing.T) {
 		t.Errorf("zero became %v, %v", v, err)
 	}
 }
-
-// The rows of a cell stay together, whatever the turns.
-func TestLedgerTurns(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		cells := rapid.SliceOfN(rapid.IntRange(0, 9), 0, 60).Draw(t, "cells")
-		turn := rapid.IntRange(0, 20).Draw(t, "turn")
-		rows := make([]*news.LedgerRow, 0, len(cells))
-		for i, c := range cells {
-			rows = append(rows, &news.LedgerRow{Cell: c, Quarantined: i})
-		}
-		seen, in := map[int]bool{}, map[int]int{}
-		for n, some := range byCells(rows, turn) {
-			most := map[int]int{}
-			for _, r := range some {
-				if before, ok := in[r.Cell]; ok && before != n {
-					t.Fatalf("cell %d is in turns %d and %d", r.Cell, before, n)
-				}
-				in[r.Cell] = n
-				seen[r.Quarantined] = true
-				most[r.Cell]++
-			}
-			for cell, rows := range most {
-				if turn > 0 && len(some)-rows >= turn && cell == some[len(some)-1].Cell {
-					t.Errorf("turn %d has %d rows, %d of them of its last cell", n, len(some), rows)
-				}
-			}
-		}
-		if len(seen) != len(rows) {
-			t.Errorf("%d of %d rows are in a turn", len(seen), len(rows))
-		}
-	})
-}

@@ -67,43 +67,15 @@ func unpackNumbers(raw []byte) (*news.Numbers, error) {
 	return n, err
 }
 
-// SaveLedger writes whole rows. Every row's Fence must be the current fence of
-// its cell and holder the current holder: otherwise the error is news.ErrFenced
-// and nothing of the cell is written. (A lease that has ended and that nobody
-// took since still counts: its fence is current.) A row that is not settled
-// unsettles its release.
-//
-// The rows of a cell are written together; many cells in turns on an engine
-// with one writer, which must not keep a story waiting for a thousand rows.
+// SaveLedger writes whole rows in one transaction. Every row's Fence must be
+// the current fence of its cell and holder the current holder: otherwise the
+// error is news.ErrFenced and nothing is written. (A lease that has ended and
+// that nobody took since still counts: its fence is current.) A row that is
+// not settled unsettles its release.
 func (s *Store) SaveLedger(ctx context.Context, holder string, rows []*news.LedgerRow) error {
-	for _, turn := range byCells(rows, s.dialect.ledgerTurn) {
-		if err := s.saveLedger(ctx, holder, turn); err != nil {
-			return s.fail(err, "SaveLedger", turn[0].ReleaseID)
-		}
+	if len(rows) == 0 {
+		return nil
 	}
-	return nil
-}
-
-// byCells cuts the rows into turns of about so many, never through a cell; 0:
-// all in one.
-func byCells(rows []*news.LedgerRow, turn int) [][]*news.LedgerRow {
-	if turn == 0 || len(rows) <= turn {
-		return chunks(rows, max(1, len(rows)))
-	}
-	rows = slices.Clone(rows)
-	slices.SortStableFunc(rows, func(a, b *news.LedgerRow) int { return a.Cell - b.Cell })
-	var out [][]*news.LedgerRow
-	begin := 0
-	for i := range rows {
-		if i-begin >= turn && rows[i].Cell != rows[i-1].Cell {
-			out = append(out, rows[begin:i])
-			begin = i
-		}
-	}
-	return append(out, rows[begin:])
-}
-
-func (s *Store) saveLedger(ctx context.Context, holder string, rows []*news.LedgerRow) error {
 	batches := [][]any{}
 	var unsettled []string
 	for _, chunk := range chunks(rows, ledgerBatch) {
@@ -111,7 +83,7 @@ func (s *Store) saveLedger(ctx context.Context, holder string, rows []*news.Ledg
 		for _, r := range chunk {
 			a, err := ledgerArgs(r)
 			if err != nil {
-				return err
+				return s.fail(err, "SaveLedger", r.ReleaseID)
 			}
 			if !r.Settled {
 				unsettled = append(unsettled, r.ReleaseID)
@@ -120,7 +92,7 @@ func (s *Store) saveLedger(ctx context.Context, holder string, rows []*news.Ledg
 		}
 		batches = append(batches, args)
 	}
-	return s.inTx(ctx, func(c conn) error {
+	err := s.inTx(ctx, func(c conn) error {
 		if err := checkFences(ctx, c, holder, rows); err != nil {
 			return err
 		}
@@ -134,6 +106,7 @@ func (s *Store) saveLedger(ctx context.Context, holder string, rows []*news.Ledg
 		}
 		return nil
 	})
+	return s.fail(err, "SaveLedger", rows[0].ReleaseID)
 }
 
 func ledgerUpsert(rows int) string {
