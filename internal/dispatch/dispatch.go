@@ -55,6 +55,8 @@ type LedgerStore interface {
 // ReleaseStore knows what has been released and what has been stopped.
 type ReleaseStore interface {
 	Control(ctx context.Context) (int64, error)
+	// ActiveReleases need no more than their names, kind, state and phase, level,
+	// ReleasedAt and Supersedes.
 	ActiveReleases(ctx context.Context) ([]news.Release, error)
 	Release(ctx context.Context, id string) (news.Release, error)
 	ReleasesOfStory(ctx context.Context, uri string) ([]news.Release, error)

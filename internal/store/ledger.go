@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -78,7 +79,8 @@ func (s *Store) SaveLedger(ctx context.Context, holder string, rows []*news.Ledg
 	}
 	batches := [][]any{}
 	var unsettled []string
-	for _, chunk := range chunks(rows, ledgerBatch) {
+	full, empty := partition(rows)
+	for _, chunk := range chunks(full, ledgerBatch) {
 		args := make([]any, 0, len(chunk)*ledgerWidth)
 		for _, r := range chunk {
 			a, err := ledgerArgs(r)
@@ -104,9 +106,41 @@ func (s *Store) SaveLedger(ctx context.Context, holder string, rows []*news.Ledg
 				return err
 			}
 		}
-		return nil
+		return insertEmpty(ctx, c, empty)
 	})
 	return s.fail(err, "SaveLedger", rows[0].ReleaseID)
+}
+
+// partition takes out the rows of cells in which nobody gets the release: most
+// of a notice's. They say nothing but that the cell was planned.
+func partition(rows []*news.LedgerRow) (full []*news.LedgerRow, empty map[string][]int) {
+	empty = map[string][]int{}
+	for _, r := range rows {
+		if r.Settled && r.Quarantined == 0 && r.Planned.IsEmpty() && len(r.Canary) == 0 {
+			empty[r.ReleaseID] = append(empty[r.ReleaseID], r.Cell)
+		} else {
+			full = append(full, r)
+		}
+	}
+	return full, empty
+}
+
+// insertEmpty writes the empty rows of a release in one statement, which costs a
+// tenth of so many rows with all their values: 50 notices a second have 12,800.
+// The fences are those of the leases, which checkFences has locked.
+func insertEmpty(ctx context.Context, c conn, cells map[string][]int) error {
+	none := []byte{}
+	for _, id := range sortedKeys(cells) {
+		numbers := strings.Trim(strings.Join(strings.Fields(fmt.Sprint(cells[id])), ","), "[]")
+		err := c.exec(ctx, "INSERT INTO ledger ("+ledgerKeys+ledgerValues+`)
+			SELECT ?, cell, fence, TRUE, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, 0, 0, 0, 0, 0, 0, ?, ?
+			FROM cell_leases WHERE cell IN (`+numbers+") ON CONFLICT (release_id, cell) DO NOTHING",
+			id, none, none, none, none, none, none, none, none, none, doc(timingJSON{}), doc(tallies(nil)))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func ledgerUpsert(rows int) string {

@@ -107,10 +107,14 @@ func (s *Store) ReleasesSince(ctx context.Context, t time.Time) ([]news.Release,
 // ActiveReleases lists the releases that have something to do, oldest first:
 // sending, held, and stopped with devices still to be cancelled. One that is
 // sent is among them only while a row of it is unsettled again (held devices
-// whose quiet hours ended).
+// whose quiet hours ended). It is asked for at every change of what may be sent,
+// so it tells what decides about that and no more: no texts, audience, deadline
+// and counters of the cells.
 func (s *Store) ActiveReleases(ctx context.Context) ([]news.Release, error) {
-	out, err := s.releases(ctx, "settled = FALSE ORDER BY released_at, id")
-	return out, s.fail(err, "ActiveReleases", "")
+	var rows []releaseRow
+	err := s.read().sel(ctx, &rows, `SELECT id, alert_id, story_uri, revision, kind, state, level, released_at, supersedes, phase
+		FROM releases WHERE settled = FALSE ORDER BY released_at, id`)
+	return convert(rows, releaseRow.release), s.fail(err, "ActiveReleases", "")
 }
 
 // SettleRelease closes a release when all 256 rows of it exist and are settled:
