@@ -21,7 +21,7 @@ func reacher(a *App) desk.Reacher {
 // reachOf counts over the devices of one dispatcher.
 func reachOf(d *dispatch.Service) desk.Reacher {
 	return func(alert news.Alert) desk.Reach {
-		t := d.Reach(&alert)
+		t := d.Reach(context.Background(), &alert)
 		return desk.Reach{Devices: t.Devices, Held: t.Held, Unreachable: t.Quarantined, Capped: t.Reasons[audience.Capped],
 			Regions: t.Regions, Languages: t.Texts, Hours: t.Hours, Here: d.Audience().Size().Active}
 	}

@@ -13,7 +13,7 @@ import (
 const pageSize = 256
 
 // Cell is one slice of all devices: columns by device number for what matching
-// reads, a slab of records for what sending reads. About 20 bytes and a record
+// reads, a slab of records for what sending reads. About 21 bytes and a record
 // of some 300 (most of it the endpoint and the keys) a device.
 type Cell struct {
 	number   int
@@ -44,6 +44,7 @@ const (
 type page struct {
 	states      [pageSize]state
 	only        [pageSize]bool // onlyLanguage
+	services    [pageSize]Service
 	caps        [pageSize]uint16
 	preferences [pageSize]uint32
 	languages   [pageSize]uint32
@@ -109,7 +110,7 @@ func (c *Cell) Put(d news.Device) {
 	p.states[i] = stateOf(d.State)
 	c.count[p.states[i]]++
 	p.preferences[i], p.languages[i], p.clocks[i] = preference, language, clock
-	p.only[i] = d.Wishes.OnlyLanguage
+	p.only[i], p.services[i] = d.Wishes.OnlyLanguage, ServiceOf(d.Push.Endpoint)
 	p.caps[i] = uint16(min(max(d.Wishes.Cap, 0), 1<<16-1))
 	p.write(i, d)
 	c.putAside(d)

@@ -137,11 +137,12 @@ func TestReach(t *testing.T) {
 	asleep := follower(4, "ASEAN", "TW")
 	asleep.Wishes.Quiet = &news.Quiet{From: 11 * 60, To: 13 * 60}
 	a.Cell(255).Put(asleep)
-	got := a.Reach(bulletin(t, "JP + TW + IN"), nil)
+	got := a.Reach(bulletin(t, "JP + TW + IN"), audience.Survey{})
 	want := audience.Tally{Devices: 4, Held: 1,
 		Regions: map[string]int{"JP": 1, "142": 1, "JP-13": 1, "IN": 1, "TW": 1},
 		Texts:   map[string]int{"en": 3, "ja": 1}, Languages: map[string]int{"en": 2, "ja-JP": 1, "hi": 1},
-		Reasons: map[audience.Reason]int{audience.Matched: 3, audience.HeldQuiet: 1}}
+		Services: map[audience.Service]int{audience.ServiceOther: 4},
+		Reasons:  map[audience.Reason]int{audience.Matched: 3, audience.HeldQuiet: 1}}
 	want.Hours[12], want.Hours[8] = 3, 1
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("Reach (-want +got):\n%s", diff)
@@ -200,8 +201,8 @@ func TestOneWriterManyReaders(t *testing.T) {
 	for range 3 {
 		readers.Go(func() {
 			for range 200 {
-				plan := m.MatchCell(c, func(string) int { return 0 }, nil)
-				m.Count(c, plan)
+				m.MatchCell(c, func(string) int { return 0 }, nil)
+				a.Reach(bulletin(t, "JP"), audience.Survey{})
 				c.Device(3)
 				a.Size()
 			}

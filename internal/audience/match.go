@@ -69,8 +69,7 @@ type Matcher struct {
 	tastes   []code // by preference id; codeNone: not judged yet
 	reused   uint64 // interned.reused when tastes was begun
 	readable map[uint32]bool
-	texts    map[uint32]string // picked, by language id
-	quiet    []asleep          // by clock id
+	quiet    []asleep // by clock id
 }
 
 // asleep is whether and how long a clock's quiet hours last at the query's Now.
@@ -83,7 +82,7 @@ type asleep struct {
 // NewMatcher prepares a query.
 func (a *Audience) NewMatcher(q Query) *Matcher {
 	return &Matcher{query: q, aim: aimOf(q), interned: a.interned,
-		readable: map[uint32]bool{}, texts: map[uint32]string{}}
+		readable: map[uint32]bool{}}
 }
 
 // Judge says what the alert does with one device: the same rules as MatchCell,
@@ -154,6 +153,14 @@ type Plan struct {
 // none); it is called under read locks and must not call back into the audience. Numbers in exclude (nil:
 // none) were sent this story already.
 func (m *Matcher) MatchCell(c *Cell, sentToday func(subscriberID string) int, exclude *news.Numbers) Plan {
+	scan := scan{m: m, cell: c, sentToday: sentToday, exclude: exclude}
+	scan.run()
+	return scan.plan()
+}
+
+// run goes over the cell.
+func (s *scan) run() {
+	m, c := s.m, s.cell
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	c.mu.RLock()
@@ -161,14 +168,15 @@ func (m *Matcher) MatchCell(c *Cell, sentToday func(subscriberID string) int, ex
 	m.interned.mu.RLock()
 	defer m.interned.mu.RUnlock()
 	m.begin()
-	scan := scan{m: m, cell: c, sentToday: sentToday, exclude: exclude}
-	if exclude != nil && exclude.IsEmpty() {
-		scan.exclude = nil
+	if s.census != nil {
+		s.census.begin(m)
+	}
+	if s.exclude != nil && s.exclude.IsEmpty() {
+		s.exclude = nil
 	}
 	for _, key := range c.order {
-		scan.page(c.pages[key], key*pageSize)
+		s.page(c.pages[key], key*pageSize)
 	}
-	return scan.plan()
 }
 
 // begin drops what was judged under ids that mean something else by now. While
@@ -194,6 +202,7 @@ type scan struct {
 	counts    [codes]int
 	planned   []uint32
 	held      []uint32
+	census    *census // nil: nobody asks who they are
 }
 
 func (s *scan) page(p *page, first uint32) {
@@ -206,6 +215,9 @@ func (s *scan) page(p *page, first uint32) {
 			who := s.person(p, i, first+i)
 			verdict = decide(&s.m.query, &who, func() int { return s.sent(p, i) })
 			s.add(verdict, first+i)
+			if s.census != nil && (verdict == codeMatched || verdict == codeHeldQuiet) {
+				s.census.count(p, i, verdict == codeMatched && !who.quietUntil.IsZero())
+			}
 		}
 		s.counts[verdict]++
 	}

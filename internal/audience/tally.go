@@ -1,11 +1,21 @@
 package audience
 
-import "dateline/internal/news"
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/RoaringBitmap/roaring/v2"
+
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
 
 // Tally is whom a plan reaches, by what the desk asks for.
 type Tally struct {
 	Devices     int // planned
 	Held        int // of them, asleep
+	Woken       int // of them, in quiet hours that a flash passes
 	Quarantined int
 	// Regions counts devices by the followed places, as readers wrote them,
 	// through which the alert reaches them. One that follows both JP and 142
@@ -16,26 +26,38 @@ type Tally struct {
 	Texts     map[string]int
 	Languages map[string]int
 	// Hours counts by the local hour at the query's Now.
-	Hours   [24]int
-	Reasons map[Reason]int // every device judged, planned or not
+	Hours    [24]int
+	Services map[Service]int
+	// Overlaps counts, for each of the survey's sets, the planned that are in it.
+	Overlaps []int
+	Reasons  map[Reason]int // every device judged, planned or not
 }
 
 // NewTally is an empty tally.
 func NewTally() Tally {
-	return Tally{Regions: map[string]int{}, Texts: map[string]int{}, Languages: map[string]int{}, Reasons: map[Reason]int{}}
+	return Tally{Regions: map[string]int{}, Texts: map[string]int{}, Languages: map[string]int{},
+		Services: map[Service]int{}, Reasons: map[Reason]int{}}
 }
 
 // Add adds o to t, which NewTally made.
 func (t *Tally) Add(o Tally) {
 	t.Devices += o.Devices
 	t.Held += o.Held
+	t.Woken += o.Woken
 	t.Quarantined += o.Quarantined
 	addCounts(t.Regions, o.Regions)
 	addCounts(t.Texts, o.Texts)
 	addCounts(t.Languages, o.Languages)
+	addCounts(t.Services, o.Services)
 	addCounts(t.Reasons, o.Reasons)
 	for h, n := range o.Hours {
 		t.Hours[h] += n
+	}
+	if t.Overlaps == nil && o.Overlaps != nil {
+		t.Overlaps = make([]int, len(o.Overlaps))
+	}
+	for i, n := range o.Overlaps {
+		t.Overlaps[i] += n
 	}
 }
 
@@ -45,56 +67,217 @@ func addCounts[K comparable](to, from map[K]int) {
 	}
 }
 
-// Count tallies a cell's plan. A device that changed since it was planned is
-// counted as it is now.
-func (m *Matcher) Count(c *Cell, plan Plan) Tally {
-	t := NewTally()
-	t.Devices, t.Held = int(plan.Planned.GetCardinality()), int(plan.Held.GetCardinality())
-	t.Quarantined = plan.Quarantined
-	addCounts(t.Reasons, plan.Reasons)
-	preferences, languages, clocks := map[uint32]int{}, map[uint32]int{}, map[uint32]int{}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	for it := plan.Planned.Iterator(); it.HasNext(); {
-		if p, i, ok := c.at(it.Next()); ok {
-			preferences[p.preferences[i]]++
-			languages[p.languages[i]]++
-			clocks[p.clocks[i]]++
+// Survey is what a count asks besides its query; zero fields ask nothing.
+type Survey struct {
+	// SentToday makes what MatchCell is given, one for each goroutine.
+	SentToday func() func(subscriberID string) int
+	// Exclude are the numbers of a cell that were sent this story already.
+	Exclude func(cell int) *news.Numbers
+	// Sent are sets of a cell's numbers, as many for every cell, to count the
+	// overlap with: who got another alert.
+	Sent func(cell int) []*news.Numbers
+}
+
+// Reach matches and counts every cell, in one pass: what the desk shows before
+// a release. The processor's cores share the cells.
+func (a *Audience) Reach(q Query, s Survey) Tally {
+	total := NewTally()
+	var mu sync.Mutex
+	var next atomic.Int32
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), news.Cells) {
+		workers.Go(func() {
+			c := newCensus(a.NewMatcher(q), s)
+			for cell := next.Add(1) - 1; cell < news.Cells; cell = next.Add(1) - 1 {
+				c.cell(a.cells[cell])
+			}
+			part := c.tally()
+			mu.Lock()
+			defer mu.Unlock()
+			total.Add(part)
+		})
+	}
+	workers.Wait()
+	return total
+}
+
+// census counts the planned of many cells. What a device has in common with
+// others is counted by its id and looked up once.
+type census struct {
+	m         *Matcher
+	survey    Survey
+	sentToday func(string) int
+	sum       Tally
+	reasons   [codes]int
+
+	languages, clocks []int // by id
+	services          [services]int
+	touched           []touch             // by preference id
+	many              map[uint32][]uint16 // of those that touched has no room for
+	reused            uint64              // interned.reused when these were begun
+	places            []string
+	placeIDs          map[string]uint16 // 0: the alert does not touch the place
+	byPlace           []int             // by place id
+}
+
+// touch is through which of the followed places an alert reaches a preference.
+// Most people mute none and follow a handful, of which an alert touches one or
+// two; many says that it is not so.
+type touch struct {
+	known, many bool
+	places      [3]uint16 // ids, 0 for none
+}
+
+func newCensus(m *Matcher, s Survey) *census {
+	c := &census{m: m, survey: s, sum: NewTally(), placeIDs: map[string]uint16{}, places: []string{""}, byPlace: []int{0}, many: map[uint32][]uint16{}}
+	if s.SentToday != nil {
+		c.sentToday = s.SentToday()
+	}
+	return c
+}
+
+// begin makes room for ids that are new, and forgets what was noted under ids
+// that mean something else by now. The interned are locked.
+func (c *census) begin(m *Matcher) {
+	if c.reused != m.interned.reused {
+		c.touched, c.many, c.reused = nil, map[uint32][]uint16{}, m.interned.reused
+	}
+	c.touched = grown(c.touched, len(m.interned.rows))
+	c.languages = grown(c.languages, len(m.interned.languages.list))
+	c.clocks = grown(c.clocks, len(m.interned.clockList))
+}
+
+func grown[T any](s []T, size int) []T {
+	if more := size - len(s); more > 0 {
+		s = append(s, make([]T, more)...)
+	}
+	return s
+}
+
+// cell counts one.
+func (c *census) cell(cell *Cell) {
+	scan := scan{m: c.m, cell: cell, sentToday: c.sentToday, census: c}
+	if c.survey.Exclude != nil {
+		scan.exclude = c.survey.Exclude(cell.number)
+	}
+	scan.run()
+	c.sum.Devices += len(scan.planned)
+	c.sum.Held += len(scan.held)
+	c.sum.Quarantined += scan.counts[codeQuarantined]
+	for i, n := range scan.counts {
+		c.reasons[i] += n
+	}
+	if c.survey.Sent == nil {
+		return
+	}
+	sets := c.survey.Sent(cell.number)
+	c.sum.Overlaps = grown(c.sum.Overlaps, len(sets))
+	planned := roaring.BitmapOf(scan.planned...)
+	for i, set := range sets {
+		c.sum.Overlaps[i] += int(planned.AndCardinality(set))
+	}
+}
+
+// count notes one device that is planned.
+func (c *census) count(p *page, i uint32, woken bool) {
+	if woken {
+		c.sum.Woken++
+	}
+	c.languages[p.languages[i]]++
+	c.clocks[p.clocks[i]]++
+	c.services[p.services[i]]++
+	preference := p.preferences[i]
+	t := &c.touched[preference]
+	if !t.known {
+		*t = c.touch(preference)
+	}
+	if t.many {
+		for _, id := range c.many[preference] {
+			c.byPlace[id]++
 		}
+		return
 	}
-	for id, n := range preferences {
-		for _, code := range via(m.interned.preference(id), m.aim) {
-			t.Regions[code] += n
+	for _, id := range t.places {
+		c.byPlace[id]++ // of id 0 nobody asks
+	}
+}
+
+// touch is via, without making strings where a preference mutes nothing.
+func (c *census) touch(id uint32) touch {
+	t, n := touch{known: true}, 0
+	full := func() touch {
+		var ids []uint16
+		for _, code := range via(unpackPreference(c.m.interned.packed[id]), c.m.aim) {
+			ids = append(ids, c.place(code))
 		}
+		c.many[id] = ids
+		return touch{known: true, many: true}
 	}
-	for id, n := range languages {
-		t.Languages[m.interned.language(id)] += n
-		t.Texts[m.text(id)] += n
+	packed := c.m.interned.packed[id][1:]
+	count, rest := unpackNumber(packed)
+	for range count {
+		var size int
+		size, rest = unpackNumber(rest)
+		if place := c.place(rest[:size]); place != 0 {
+			if n == len(t.places) {
+				return full()
+			}
+			t.places[n] = place
+			n++
+		}
+		rest = rest[size:]
 	}
-	for id, n := range clocks {
-		_, zone := m.interned.clock(id)
-		t.Hours[m.query.Now.In(zone).Hour()] += n
+	if muted, _ := unpackNumber(rest); muted > 0 {
+		return full()
 	}
 	return t
 }
 
-// text is the language of the text that readers of a language get.
-func (m *Matcher) text(language uint32) string {
-	picked, known := m.texts[language]
-	if !known {
-		picked = news.PickLanguage(m.interned.language(language), m.query.Languages, m.query.Language)
-		m.texts[language] = picked
+// place is the id of a followed place that the alert touches, else 0.
+func (c *census) place(code string) uint16 {
+	id, known := c.placeIDs[code]
+	if known {
+		return id
 	}
-	return picked
+	if s, err := region.SetOf([]string{code}, nil); err == nil && s.Overlaps(c.m.aim.whole) {
+		id = uint16(len(c.places)) // there are some 5,000 places
+		c.places, c.byPlace = append(c.places, code), append(c.byPlace, 0)
+	}
+	c.placeIDs[code] = id
+	return id
 }
 
-// Reach matches and counts every cell: what the desk shows before a release.
-func (a *Audience) Reach(q Query, sentToday func(subscriberID string) int) Tally {
-	m, total := a.NewMatcher(q), NewTally()
-	for _, c := range a.cells {
-		total.Add(m.Count(c, m.MatchCell(c, sentToday, nil)))
+// tally names what was counted.
+func (c *census) tally() Tally {
+	t := c.sum
+	for id, n := range c.byPlace {
+		addCount(t.Regions, c.places[id], n*min(id, 1))
 	}
-	return total
+	for id, n := range c.languages {
+		if n > 0 {
+			asked := c.m.interned.language(uint32(id))
+			addCount(t.Languages, asked, n)
+			addCount(t.Texts, news.PickLanguage(asked, c.m.query.Languages, c.m.query.Language), n)
+		}
+	}
+	for id, n := range c.clocks {
+		if n > 0 {
+			_, zone := c.m.interned.clock(uint32(id))
+			t.Hours[c.m.query.Now.In(zone).Hour()] += n
+		}
+	}
+	for s, n := range c.services {
+		addCount(t.Services, Service(s), n)
+	}
+	for code := codeNone + 1; code < codes; code++ {
+		addCount(t.Reasons, code.reason(), c.reasons[code])
+	}
+	return t
+}
+
+// addCount keeps nothing out of the map: it says what there is.
+func addCount[K comparable](to map[K]int, key K, n int) {
+	if n > 0 {
+		to[key] += n
+	}
 }

@@ -18,7 +18,7 @@ const capHours = 50
 // capBook remembers, for subscribers with a cap, which releases went to which of
 // their devices and when. A release counts once, however many devices got it.
 type capBook struct {
-	mu       sync.Mutex
+	mu       sync.RWMutex
 	sent     map[string]*capEntry // by subscriber
 	releases map[string]uint32    // short names of releases
 	pruned   time.Time
@@ -76,31 +76,42 @@ func (b *capBook) drop(subscriber, release string, ref news.DeviceRef) {
 
 // knows reports whether the release counts for anybody.
 func (b *capBook) knows(release string) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
+	b.mu.RLock()
+	defer b.mu.RUnlock()
 	return b.releases[release] != 0
 }
 
-// today counts the releases of the local day that `now` is in, without the one
-// that is being judged: it may have gone to another of her devices, and then is
-// no further alert.
+// today is todays for one subscriber.
 func (b *capBook) today(subscriber, judged string, now time.Time) int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	e := b.sent[subscriber]
-	if e == nil {
-		return 0
-	}
-	y, m, d := now.In(e.zone).Date()
-	from := time.Date(y, m, d, 0, 0, 0, 0, e.zone).Unix()
-	to := time.Date(y, m, d+1, 0, 0, 0, 0, e.zone).Unix()
-	counted := []uint32{b.releases[judged]}
-	for _, n := range e.notes {
-		if n.at >= from && n.at < to && !slices.Contains(counted, n.release) {
-			counted = append(counted, n.release)
+	return b.todays(judged, now)(subscriber)
+}
+
+// todays counts the releases of a subscriber's local day that `now` is in,
+// without the one that is being judged: it may have gone to another of her
+// devices, and then is no further alert. What it gives is for one goroutine.
+func (b *capBook) todays(judged string, now time.Time) func(subscriber string) int {
+	days := map[*time.Location][2]int64{}
+	return func(subscriber string) int {
+		b.mu.RLock()
+		defer b.mu.RUnlock()
+		e := b.sent[subscriber]
+		if e == nil {
+			return 0
 		}
+		day, known := days[e.zone]
+		if !known {
+			y, m, d := now.In(e.zone).Date()
+			day = [2]int64{time.Date(y, m, d, 0, 0, 0, 0, e.zone).Unix(), time.Date(y, m, d+1, 0, 0, 0, 0, e.zone).Unix()}
+			days[e.zone] = day
+		}
+		counted := append(make([]uint32, 0, 16), b.releases[judged]) // 16: more than anybody's cap, without garbage
+		for _, n := range e.notes {
+			if n.at >= day[0] && n.at < day[1] && !slices.Contains(counted, n.release) {
+				counted = append(counted, n.release)
+			}
+		}
+		return len(counted) - 1
 	}
-	return len(counted) - 1
 }
 
 // prune forgets, once an hour, what is nobody's today any more.

@@ -125,6 +125,7 @@ type Service struct {
 	permit   *permit
 	held     *leases
 	caps     *capBook
+	recent   *recents
 	figures  Figures
 
 	look   chan struct{} // releases changed: the permit loop looks at once
@@ -167,7 +168,7 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
-		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(),
+		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(),
 		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
 		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1,
 	}
@@ -223,6 +224,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.permitLoop(loops) })
 	group.Go(func() error { return s.leaseLoop(loops) })
 	group.Go(func() error { return s.conduct(loops) })
+	group.Go(func() error { return s.watchRecents(loops) })
 	err := group.Wait()
 	s.drain(stopSends)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {

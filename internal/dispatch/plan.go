@@ -56,7 +56,7 @@ func (s *Service) planAlert(r *run, cells []int, h holding) {
 
 // sentToday gives the matcher a reader's other alerts of her local day.
 func (s *Service) sentToday(judged string, now time.Time) func(string) int {
-	return func(subscriber string) int { return s.caps.today(subscriber, judged, now) }
+	return s.caps.todays(judged, now)
 }
 
 // newer reports whether something newer about the story was sent to the number,
@@ -198,13 +198,4 @@ func (s *Service) query(r news.Release) audience.Query {
 	}
 	return audience.Query{StoryURI: r.StoryURI, Level: r.Level, Expr: expr, Sections: r.Sections,
 		Languages: languages, Language: r.Language, Now: r.ReleasedAt}
-}
-
-// Reach counts whom an alert would go to if it were released at this moment,
-// over the cells this process holds.
-func (s *Service) Reach(a *news.Alert) audience.Tally {
-	now := s.cfg.Now()
-	q := s.query(news.Release{StoryURI: a.StoryURI, Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience,
-		Sections: a.Sections, ReleasedAt: now})
-	return s.audience.Reach(q, s.sentToday("", now))
 }
