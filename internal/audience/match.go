@@ -202,7 +202,8 @@ type scan struct {
 	counts    [codes]int
 	planned   []uint32
 	held      []uint32
-	census    *census // nil: nobody asks who they are
+	census    *census       // nil: nobody asks who they are
+	capped    *news.Numbers // known already, instead of sentToday; nil: it is not
 }
 
 func (s *scan) page(p *page, first uint32) {
@@ -213,7 +214,7 @@ func (s *scan) page(p *page, first uint32) {
 		verdict := s.glance(p, i, first+i)
 		if verdict == codeMatched {
 			who := s.person(p, i, first+i)
-			verdict = decide(&s.m.query, &who, func() int { return s.sent(p, i) })
+			verdict = decide(&s.m.query, &who, func() int { return s.sent(p, i, first+i) })
 			s.add(verdict, first+i)
 			if s.census != nil && (verdict == codeMatched || verdict == codeHeldQuiet) {
 				s.census.count(p, i, verdict == codeMatched && !who.quietUntil.IsZero())
@@ -252,8 +253,11 @@ func (s *scan) glance(p *page, i, number uint32) code {
 	return verdict
 }
 
-func (s *scan) sent(p *page, i uint32) int {
-	if s.sentToday == nil {
+func (s *scan) sent(p *page, i, number uint32) int {
+	switch {
+	case s.capped != nil && s.capped.Contains(number):
+		return int(p.caps[i])
+	case s.sentToday == nil:
 		return 0
 	}
 	return s.sentToday(p.record(i).subscriber())

@@ -47,9 +47,12 @@ func TestReachIsWhatEachDeviceIsTold(t *testing.T) {
 		q.Level = rapid.SampledFrom(news.Levels()).Draw(t, "level")
 		at := slices.Sorted(maps.Keys(endpoints()))
 		survey := audience.Survey{
-			SentToday: func() func(string) int { return func(id string) int { return len(id) % 3 } },
-			Exclude:   func(int) *news.Numbers { return roaring.BitmapOf(0, 1) },
-			Sent:      func(int) []*news.Numbers { return []*news.Numbers{roaring.BitmapOf(1, 2, 3), roaring.New()} },
+			Capped:  func(cell int) *news.Numbers { return a.Cell(cell).Capped(sentToday) },
+			Exclude: func(int) *news.Numbers { return roaring.BitmapOf(0, 1) },
+			Sent: func(int) []*news.Numbers {
+				return []*news.Numbers{roaring.BitmapOf(1, 2, 3), roaring.BitmapOf(3, 4, 1<<20)}
+			},
+			First: 1,
 		}
 		var devices []news.Device
 		for n := range rapid.IntRange(0, 40).Draw(t, "devices") {
@@ -78,12 +81,15 @@ func TestReachIsWhatEachDeviceIsTold(t *testing.T) {
 	})
 }
 
+// sentToday makes some readers' days fuller than others'.
+func sentToday(subscriber string) int { return len(subscriber) % 3 }
+
 // plainly counts one device after the other.
 func plainly(a *audience.Audience, q audience.Query, devices []news.Device, s audience.Survey) audience.Tally {
 	want, m := audience.NewTally(), a.NewMatcher(q)
 	want.Overlaps = []int{0, 0}
 	for _, d := range devices {
-		v := m.Judge(d, s.SentToday()(d.SubscriberID))
+		v := m.Judge(d, sentToday(d.SubscriberID))
 		if s.Exclude(d.Cell).Contains(d.Number) {
 			v.Reason = audience.AlreadySent
 		}
@@ -112,10 +118,18 @@ func plainly(a *audience.Audience, q audience.Query, devices []news.Device, s au
 		for _, code := range slices.Compact(v.Via) {
 			want.Regions[code]++
 		}
+		first, some := s.Sent(d.Cell)[0].Contains(d.Number), false
 		for i, set := range s.Sent(d.Cell) {
 			if set.Contains(d.Number) {
 				want.Overlaps[i]++
+				some = true
 			}
+		}
+		if first {
+			want.InFirst++
+		}
+		if some {
+			want.InAny++
 		}
 	}
 	return want

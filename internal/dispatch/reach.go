@@ -48,23 +48,30 @@ func (s *Service) Reach(ctx context.Context, a *news.Alert) Reach {
 	look := s.recent.fresh(ctx, now)
 	others, hour, sets := look.others(a, now)
 	r := Reach{Recent: others, RecentAt: look.at, Cells: len(s.held.list().cells), Here: s.audience.Size().Active}
-	survey := audience.Survey{SentToday: func() func(string) int { return s.caps.todays("", now) }, Exclude: look.sameStory(a)}
+	survey := audience.Survey{Capped: func(cell int) *news.Numbers { return s.capped(cell, now) }, Exclude: look.sameStory(a)}
 	if len(others) > 0 {
-		survey.Sent = sets
+		survey.Sent, survey.First = sets, hour
 	}
 	q := s.query(news.Release{StoryURI: a.StoryURI, Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience,
 		Sections: a.Sections, ReleasedAt: now})
 	r.Tally = s.audience.Reach(q, survey)
-	if n := len(others); n > 0 && len(r.Overlaps) == n+2 {
-		for i := range others {
-			others[i].Devices = r.Overlaps[i]
-		}
-		r.SentDay = r.Overlaps[n]
-		if hour > 0 {
-			r.SentHour = r.Overlaps[n+1]
-		}
+	r.SentDay, r.SentHour = r.InAny, r.InFirst
+	for i := range r.Overlaps {
+		others[i].Devices = r.Overlaps[i]
 	}
 	return r
+}
+
+// capped are a cell's readers who have had enough for today, as of at most
+// recentFresh ago.
+func (s *Service) capped(cell int, now time.Time) *news.Numbers {
+	known := &s.recent.capped[cell]
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if known.numbers == nil || now.Sub(known.at) >= recentFresh {
+		known.at, known.numbers = now, s.audience.Cell(cell).Capped(s.caps.todays("", now))
+	}
+	return known.numbers
 }
 
 // recents keeps who was sent the alerts of the last day. Reading that from the
@@ -73,8 +80,15 @@ func (s *Service) Reach(ctx context.Context, a *news.Alert) Reach {
 type recents struct {
 	ask chan chan struct{}
 
-	mu   sync.Mutex
-	last *recentLook
+	mu     sync.Mutex
+	last   *recentLook
+	capped [news.Cells]cappedCell
+}
+
+type cappedCell struct {
+	mu      sync.Mutex
+	at      time.Time
+	numbers *news.Numbers
 }
 
 // recentLook is the alerts of the last day as the ledger had them; it is not
@@ -215,9 +229,8 @@ func (a *recentAlert) covers(cells []int) bool {
 	return !slices.ContainsFunc(cells, func(c int) bool { _, ok := a.cells[c]; return !ok })
 }
 
-// others are the alerts of other stories, how many of them are of the last
-// hour, and what a survey counts in each cell: who was sent each, who was sent
-// any, and who was sent any in the last hour.
+// others are the alerts of other stories, how many of them, the first, are of
+// the last hour, and who of a cell was sent each.
 func (l *recentLook) others(a *news.Alert, now time.Time) (list []RecentOverlap, hour int, sets func(cell int) []*news.Numbers) {
 	var of []*recentAlert
 	for i := range l.alerts {
@@ -232,7 +245,7 @@ func (l *recentLook) others(a *news.Alert, now time.Time) (list []RecentOverlap,
 		list = append(list, RecentOverlap{AlertID: r.AlertID, ReleasedAt: r.ReleasedAt, Level: r.Level, Title: r.Texts[r.Language].Title})
 	}
 	return list, hour, func(cell int) []*news.Numbers {
-		each := make([]*news.Numbers, 0, len(of)+2)
+		each := make([]*news.Numbers, 0, len(of))
 		for _, r := range of {
 			sent := r.cells[cell].sent
 			if sent == nil {
@@ -240,7 +253,7 @@ func (l *recentLook) others(a *news.Alert, now time.Time) (list []RecentOverlap,
 			}
 			each = append(each, sent)
 		}
-		return append(each, roaring.FastOr(each...), roaring.FastOr(each[:hour]...))
+		return each
 	}
 }
 
