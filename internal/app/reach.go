@@ -21,9 +21,17 @@ func reacher(a *App) desk.Reacher {
 // reachOf counts over the devices of one dispatcher.
 func reachOf(d *dispatch.Service) desk.Reacher {
 	return func(alert news.Alert) desk.Reach {
-		t := d.Reach(context.Background(), &alert)
-		return desk.Reach{Devices: t.Devices, Held: t.Held, Unreachable: t.Quarantined, Capped: t.Reasons[audience.Capped],
-			Regions: t.Regions, Languages: t.Texts, Hours: t.Hours, Here: d.Audience().Size().Active}
+		r := d.Reach(context.Background(), &alert)
+		out := desk.Reach{Devices: r.Devices, Held: r.Held, Woken: r.Woken, Unreachable: r.Quarantined, Capped: r.Reasons[audience.Capped],
+			AlreadySent: r.Reasons[audience.AlreadySent], Regions: r.Regions, Languages: r.Texts, Hours: r.Hours, Services: map[desk.PushService]int{},
+			SentHour: r.SentHour, SentDay: r.SentDay, RecentAt: r.RecentAt, Here: r.Here, Cells: r.Cells}
+		for s, n := range r.Services {
+			out.Services[pushService(s)] += n
+		}
+		for _, o := range r.Recent {
+			out.Recent = append(out.Recent, desk.Overlap{AlertID: o.AlertID, Title: o.Title, Level: o.Level, At: o.ReleasedAt, Devices: o.Devices})
+		}
+		return out
 	}
 }
 
@@ -43,4 +51,18 @@ func watcherOf(d *dispatch.Service) desk.Watcher {
 		p, err := watch.Progress(ctx, releaseID)
 		return desk.Progress(p), err
 	}
+}
+
+func pushService(s audience.Service) desk.PushService {
+	switch s {
+	case audience.ServiceGoogle:
+		return desk.PushGoogle
+	case audience.ServiceApple:
+		return desk.PushApple
+	case audience.ServiceMozilla:
+		return desk.PushMozilla
+	case audience.ServiceMicrosoft:
+		return desk.PushMicrosoft
+	}
+	return desk.PushOther
 }

@@ -20,7 +20,7 @@ type alertView struct {
 	Chart   *chartView // nil before the release
 	// Write is the form; nil when the alert is past being written.
 	Write *writeView
-	Reach *Reach
+	Card  *cardView // whom it would reach; nil when it is past that
 	Rules rulesView
 	// The steps that this person may press now.
 	MaySubmit, MayApprove, MayRelease, MayHold, MayResume, MayCancel, MayKill, MayCorrect bool
@@ -43,7 +43,9 @@ func (p *Pages) showAlert(w http.ResponseWriter, r *http.Request, status int, pr
 	if err := p.offer(r, &view, v); err != nil {
 		return err
 	}
-	view.keep(r)
+	if r.Method == http.MethodPost {
+		p.keep(r.Context(), &view, step(r.PathValue("step")), &v.Alert, r.PostForm)
+	}
 	return p.floor.Render(w, status, "desk/alert", view)
 }
 
@@ -71,11 +73,12 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	if view.MayCorrect {
 		view.Correction = textsOf(a)
 	}
-	if unreleased && can(stepEdit) {
-		view.Write = writeOf(a)
-	}
-	if unreleased && p.reach != nil {
-		view.Reach = p.reachOf(*a)
+	if unreleased {
+		f := p.saved(a, &view.Story)
+		view.Card = p.cardOf(r.Context(), f, false)
+		if can(stepEdit) {
+			view.Write = p.writeOf(f, false)
+		}
 	}
 	return nil
 }
@@ -85,6 +88,9 @@ func (p *Pages) postStep(w http.ResponseWriter, r *http.Request) error {
 	r.Body = http.MaxBytesReader(w, r.Body, bodyLimit)
 	if err := r.ParseForm(); err != nil {
 		return fmt.Errorf("%w: the form can't be read", news.ErrInvalid)
+	}
+	if step(r.PathValue("step")) == stepEdit && presses(r.PostForm) {
+		return p.showAlert(w, r, http.StatusOK, "")
 	}
 	err := p.step(r, step(r.PathValue("step")))
 	switch {
@@ -103,8 +109,12 @@ func (p *Pages) step(r *http.Request, s step) error {
 		return news.Invalid("typed", "type the word kill to retract this alert from everybody who was sent it")
 	}
 	if s == stepEdit {
-		_, err := p.desk.Edit(ctx, by, id, writingOf(r))
-		return err
+		return p.save(ctx, by, id, r.PostForm)
+	}
+	if s == stepRelease && may(by, s) == nil {
+		if err := p.counted(ctx, id, r.PostFormValue("count")); err != nil {
+			return err
+		}
 	}
 	switch r.PathValue("step") {
 	case "release":
@@ -125,7 +135,7 @@ func (p *Pages) step(r *http.Request, s step) error {
 		if err != nil {
 			return fmt.Errorf("desk: correct alert %s: %w", id, err)
 		}
-		body.Texts = textsTo(newWords(&a, textsOfForm(r)))
+		body.Texts = textsTo(newWords(&a, textsOfForm(r.PostForm)))
 	}
 	_, err := act(ctx, by, id, body)
 	return err

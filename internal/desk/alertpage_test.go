@@ -60,7 +60,7 @@ func TestTheWholeWayOnThePages(t *testing.T) {
 		}
 	}
 	body := l.read(t, rika, to)
-	for _, want := range []string{"A draft. Nobody but the desk sees it.", "Submit for approval", "4120", "Japan <b>4000</b>", `data-limits="Android 30, macOS 43, Windows 69"`} {
+	for _, want := range []string{"A draft. Nobody but the desk sees it.", "Submit for approval", "4120", "Japan <b>4000</b>", `data-limits="Android 30, iOS 30, Windows 69, macOS 43"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the draft lacks %q", want)
 		}

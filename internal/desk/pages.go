@@ -41,12 +41,15 @@ type PagesConfig struct {
 	People   People  // nil: no page for chiefs
 	Wire     WireStore
 	Reach    Reacher // nil: nobody counts here
+	Past     Past    // nil: nothing is compared with earlier alerts
 	Progress Watcher // nil: nothing is sent from here
 	Aside    Aside
 	Trail    Trail
 	Replay   Replay
 	Floor    PageFloor
 	Links    Links
+	// Publisher is what the readers' app is called on a home screen.
+	Publisher string
 	// Origin is where browsers find the pages, such as https://desk.example: what
 	// passkeys and the way back from a provider are bound to.
 	Origin string
@@ -97,6 +100,10 @@ type Pages struct {
 
 	progress   Watcher
 	progresses *shared[Progress]
+
+	usuals    *shared[[]int]
+	past      Past
+	publisher string
 }
 
 // NewPages makes them; Run feeds the open ones.
@@ -112,7 +119,8 @@ func NewPages(c PagesConfig) *Pages {
 		guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath), drill: c.Drill,
 		log: c.Logger.With("component", "desk"), now: c.Now,
 		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now), // by the clock of the tickers
-		charts: newShared[string](chartFresh, time.Now), progress: c.Progress, progresses: newShared[Progress](chartFresh, time.Now)}
+		charts: newShared[string](chartFresh, time.Now), progress: c.Progress, progresses: newShared[Progress](chartFresh, time.Now),
+		usuals: newShared[[]int](usualFresh, c.Now), past: c.Past, publisher: cmp.Or(c.Publisher, "Dateline")}
 	if c.Keyring != nil {
 		p.provider = newProvider(c.OIDC, c.Origin+p.root+"/signin/oidc/callback", c.Now)
 	}
@@ -134,6 +142,7 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 	mux.Handle("POST "+p.root+"/raise", p.signedIn(p.postRaise))
 	mux.Handle("GET "+p.root+"/alerts", p.signedIn(p.getAlertList))
 	mux.Handle("GET "+p.root+"/alerts/{id}", p.signedIn(p.getAlertPage))
+	mux.Handle("GET "+p.root+"/alerts/{id}/preview", p.signedIn(p.getPreview))
 	mux.Handle("GET "+p.root+"/alerts/{id}/events", p.stream(p.getAlertEvents))
 	mux.Handle("POST "+p.root+"/alerts/{id}/{step}", p.signedIn(p.postStep))
 	mux.Handle("GET "+p.root+"/events", p.stream(p.getEvents))

@@ -25,7 +25,10 @@ type Writing struct {
 	Audience string               // region expression
 	Sections []string             // not nil and empty: all
 	Deadline time.Time
-	Hash     string // of an edit: what was read; another content is not written over
+	// Of an edit: NoDeadline takes the deadline off, Only the languages that are
+	// not in Texts.
+	NoDeadline, Only bool
+	Hash             string // of an edit: what was read; another content is not written over
 }
 
 // Draft writes a new alert about a story. What the writing leaves out is taken
@@ -120,10 +123,15 @@ func write(a *news.Alert, w Writing, room roomFor, now time.Time) error {
 	texts, faults := cleanTexts("texts", w.Texts, room)
 	merged := make(map[string]news.Text, len(a.Texts)+len(texts))
 	for l, t := range a.Texts {
-		merged[l] = t
+		if !w.Only {
+			merged[l] = t
+		}
 	}
 	for l, t := range texts {
 		merged[l] = t
+	}
+	if _, ok := merged[a.Language]; !ok && len(faults) == 0 {
+		faults.Add("texts/"+a.Language, "is required: readers of languages without a text of their own get this one")
 	}
 	a.Texts = merged
 	if w.Audience != "" {
@@ -135,6 +143,9 @@ func write(a *news.Alert, w Writing, room roomFor, now time.Time) error {
 		sections, wrong := cleanSections(w.Sections)
 		faults = append(faults, wrong...)
 		a.Sections = sections
+	}
+	if w.NoDeadline {
+		a.Deadline = time.Time{}
 	}
 	if !w.Deadline.IsZero() {
 		faults.Take("deadline", checkDeadline(w.Deadline, now))

@@ -1,7 +1,7 @@
-// An open alert: its status comes as it changes, the countdown counts, lengths
-// are counted as they are written. The buttons are those of when the page was
-// opened: when another state or text comes in, the page is asked for again, or
-// says so while there are words in it that were not saved.
+// An open alert: its status comes as it changes, the countdown counts. The
+// buttons are those of when the page was opened: when another state or text
+// comes in, the page is asked for again, or says so while there are words in it
+// that were not saved.
 const status = document.getElementById("status");
 const chart = document.getElementById("chart");
 const moved = document.getElementById("moved");
@@ -61,28 +61,6 @@ document.addEventListener("visibilitychange", () => {
   if (document.hidden) stop();
   else listen();
 });
-
-// East Asian characters take two columns on a lock screen.
-const wide = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/;
-const graphemes = new Intl.Segmenter(undefined, { granularity: "grapheme" });
-function columns(text) {
-  let n = 0;
-  for (const { segment } of graphemes.segment(text)) n += wide.test(segment) ? 2 : 1;
-  return n;
-}
-
-for (const label of document.querySelectorAll(".text label")) {
-  const field = label.querySelector("input, textarea");
-  const out = label.querySelector(".length");
-  const count = () => {
-    const n = columns(field.value);
-    const cut = out.dataset.limits.split(", ").filter((p) => n > Number(p.split(" ").pop()));
-    out.textContent = cut.length ? `${n} columns: cut on ${cut.join(", ")}` : `${n} columns: whole on every platform`;
-    out.classList.toggle("over", cut.length > 0);
-  };
-  field.addEventListener("input", count);
-  count();
-}
 
 setInterval(() => {
   const now = status.querySelector("[data-until]");
