@@ -1,11 +1,15 @@
 package desk
 
 import (
+	"iter"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+	"golang.org/x/text/width"
 )
 
 // platform is how many columns of a notification a reader sees, before and
@@ -105,13 +109,12 @@ func lengthWords(text string, of func(platform) int) string {
 	return strconv.Itoa(n) + " columns: cut on " + strings.Join(names, ", ")
 }
 
-// columns is how wide a text is: grapheme clusters (UAX 29), of which the East
-// Asian wide ones and emoji take two (UAX 11). static/write.js counts the same.
+// columns is how wide a text is: the characters that a reader sees (grapheme
+// clusters, UAX 29), of which the East Asian wide ones (UAX 11) and emoji take
+// two. static/write.js counts the same.
 func columns(text string) int {
-	n, state := 0, -1
-	for text != "" {
-		var width int
-		_, text, width, state = uniseg.FirstGraphemeClusterInString(text, state)
+	n := 0
+	for _, width := range characters(text) {
 		n += width
 	}
 	return n
@@ -123,15 +126,56 @@ func cutColumns(text string, most int) string {
 	if columns(text) <= most {
 		return text
 	}
-	n, end, state := 0, 0, -1
-	for rest := text; rest != ""; {
-		var cluster string
-		var width int
-		cluster, rest, width, state = uniseg.FirstGraphemeClusterInString(rest, state)
+	n, end := 0, 0
+	for c, width := range characters(text) {
 		if n += width; n > most-1 {
 			break
 		}
-		end += len(cluster)
+		end += len(c)
 	}
 	return strings.TrimRight(text[:end], " 　") + "…"
 }
+
+// characters are a text's grapheme clusters and how many columns each takes.
+func characters(text string) iter.Seq2[string, int] {
+	return func(yield func(string, int) bool) {
+		state := -1
+		for text != "" {
+			cluster, rest, _, next := uniseg.FirstGraphemeClusterInString(text, state)
+			for linked(cluster, rest) {
+				var more string
+				more, rest, _, next = uniseg.FirstGraphemeClusterInString(rest, next)
+				cluster = text[:len(cluster)+len(more)]
+			}
+			if !yield(cluster, widthOf(cluster)) {
+				return
+			}
+			text, state = rest, next
+		}
+	}
+}
+
+// linked reports whether a consonant follows a sign that joins it to the one
+// before (UAX 29, rule GB9c, which uniseg 0.4.7 is older than; browsers apply it).
+func linked(cluster, rest string) bool {
+	sign, _ := utf8.DecodeLastRuneInString(cluster)
+	next, _ := utf8.DecodeRuneInString(rest)
+	switch sign {
+	case 0x094D, 0x09CD, 0x0ACD, 0x0B4D, 0x0C4D, 0x0D4D, 0x1039, 0x17D2:
+		return unicode.IsLetter(next)
+	}
+	return false
+}
+
+func widthOf(cluster string) int {
+	first, size := utf8.DecodeRuneInString(cluster)
+	switch kind := width.LookupRune(first).Kind(); {
+	case kind == width.EastAsianWide, kind == width.EastAsianFullwidth, strings.Contains(cluster, "\ufe0f"):
+		return 2
+	case unicode.Is(regionalIndicators, first) && len(cluster) > size: // a flag
+		return 2
+	}
+	return 1
+}
+
+var regionalIndicators = &unicode.RangeTable{R32: []unicode.Range32{{Lo: 0x1F1E6, Hi: 0x1F1FF, Stride: 1}}}

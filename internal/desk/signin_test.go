@@ -163,7 +163,7 @@ func newLobby(t *testing.T) *lobby {
 
 // reach is what the pages are told of an alert's readers.
 func (l *lobby) reach(a news.Alert) Reach {
-	return Reach{Devices: 4120, Held: 310, Capped: 7, Here: 9000, Regions: map[string]int{"JP": 4000, a.Audience: 120},
+	return Reach{Devices: 4120, Held: 310, Capped: 7, Here: 9000, Cells: news.Cells, Regions: map[string]int{"JP": 4000, a.Audience: 120},
 		Languages: map[string]int{"ja": 4000, "en": 120}, Hours: [24]int{3: 10, 21: 20}}
 }
 

@@ -119,11 +119,19 @@ func (p *Pages) typed(a *news.Alert, s *news.Story, form url.Values) *formed {
 	}
 	f.alert.Sections, f.alert.Deadline = checked.Sections, checked.Deadline
 	for _, q := range faults {
-		if f.faults[q.Path] == "" {
+		if f.faults[q.Path] == "" && !f.fresh(q.Path, form) {
 			f.faults[q.Path] = q.Message
 		}
 	}
 	return f
+}
+
+// fresh reports whether a fault is of a language that was just added: nobody
+// has had time to write it.
+func (f *formed) fresh(path string, form url.Values) bool {
+	l, ok := strings.CutPrefix(path, "texts/")
+	l, _, _ = strings.Cut(l, "/")
+	return ok && !form.Has("title."+l)
 }
 
 func faultAt(faults news.Problems, path string) bool {
