@@ -205,7 +205,7 @@ func (d *drill) openPages(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.pages = desk.NewPages(desk.PagesConfig{Desk: d.desk, Reach: reachOf(d.dispatch), Progress: watcherOf(d.dispatch), Accounts: sessionsOnly{read: d.Sessions}, Wire: d.store,
+	d.pages = desk.NewPages(desk.PagesConfig{Desk: d.desk, Reach: reachOf(d.dispatch), Past: d.store, Progress: watcherOf(d.dispatch), Accounts: sessionsOnly{read: d.Sessions}, Wire: d.store,
 		Aside: d.store, Trail: d.store, Replay: d.intake.Replay, Floor: d.floor, Links: link.New(secret32()), Root: root, Drill: true,
 		OnWake: d.wakes.onWake, Logger: d.Logger})
 	mux := http.NewServeMux()
