@@ -2,6 +2,7 @@ package audience
 
 import (
 	"encoding/binary"
+	"encoding/hex"
 
 	"github.com/google/uuid"
 
@@ -60,6 +61,22 @@ func (r record) skipID() record {
 func (r record) subscriber() string {
 	s, _ := r.skipID().id()
 	return s
+}
+
+// appendSubscriber is subscriber without making a string.
+func (r record) appendSubscriber(b []byte) []byte {
+	r = r.skipID()
+	if r[0] != 0 {
+		id, _ := r.bytes()
+		return append(b, id...)
+	}
+	for i, part := range [][2]int{{1, 5}, {5, 7}, {7, 9}, {9, 11}, {11, 17}} { // 8-4-4-4-12 digits
+		if i > 0 {
+			b = append(b, '-')
+		}
+		b = hex.AppendEncode(b, r[part[0]:part[1]])
+	}
+	return b
 }
 
 // push copies the subscription out.

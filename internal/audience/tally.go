@@ -87,15 +87,17 @@ type Survey struct {
 
 // Capped are the numbers whose readers have had as many alerts on their local
 // day as they want. It is the same for every alert, and to ask for each reader
-// takes longer than all the rest of a count.
-func (c *Cell) Capped(sentToday func(subscriberID string) int) *news.Numbers {
+// takes longer than all the rest of a count. What sentToday is given is good
+// until it returns.
+func (c *Cell) Capped(sentToday func(subscriberID []byte) int) *news.Numbers {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	var capped []uint32
+	var id [64]byte
 	for _, key := range c.order {
 		p := c.pages[key]
 		for i := range uint32(pageSize) {
-			if most := int(p.caps[i]); most > 0 && p.states[i] == stateActive && sentToday(p.record(i).subscriber()) >= most {
+			if most := int(p.caps[i]); most > 0 && p.states[i] == stateActive && sentToday(p.record(i).appendSubscriber(id[:0])) >= most {
 				capped = append(capped, key*pageSize+i)
 			}
 		}

@@ -22,6 +22,7 @@ type capBook struct {
 	sent     map[string]*capEntry // by subscriber
 	releases map[string]uint32    // short names of releases
 	pruned   time.Time
+	changes  int // grows with every note and drop
 }
 
 // capEntry is one subscriber's: her zone decides what is today.
@@ -55,6 +56,7 @@ func (b *capBook) note(o audience.Owner, release string, ref news.DeviceRef, at 
 		b.sent[o.SubscriberID] = e
 	}
 	e.zone = o.Zone
+	b.changes++
 	e.forget(name, ref)
 	e.notes = append(e.notes, capNote{name, uint32(ref.Cell), ref.Number, at.Unix()})
 }
@@ -70,6 +72,7 @@ func (b *capBook) drop(subscriber, release string, ref news.DeviceRef) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if e := b.sent[subscriber]; e != nil {
+		b.changes++
 		e.forget(b.releases[release], ref)
 	}
 }
@@ -90,28 +93,69 @@ func (b *capBook) today(subscriber, judged string, now time.Time) int {
 // without the one that is being judged: it may have gone to another of her
 // devices, and then is no further alert. What it gives is for one goroutine.
 func (b *capBook) todays(judged string, now time.Time) func(subscriber string) int {
-	days := map[*time.Location][2]int64{}
+	days := capDays{now: now}
 	return func(subscriber string) int {
 		b.mu.RLock()
 		defer b.mu.RUnlock()
-		e := b.sent[subscriber]
-		if e == nil {
-			return 0
+		if e := b.sent[subscriber]; e != nil {
+			return days.count(e, b.releases[judged])
 		}
-		day, known := days[e.zone]
-		if !known {
-			y, m, d := now.In(e.zone).Date()
-			day = [2]int64{time.Date(y, m, d, 0, 0, 0, 0, e.zone).Unix(), time.Date(y, m, d+1, 0, 0, 0, 0, e.zone).Unix()}
-			days[e.zone] = day
-		}
-		counted := append(make([]uint32, 0, 16), b.releases[judged]) // 16: more than anybody's cap, without garbage
-		for _, n := range e.notes {
-			if n.at >= day[0] && n.at < day[1] && !slices.Contains(counted, n.release) {
-				counted = append(counted, n.release)
-			}
-		}
-		return len(counted) - 1
+		return 0
 	}
+}
+
+// capped are a cell's readers who have had enough for today. It locks the book
+// once, after the cell, as those do who ask while they match.
+func (b *capBook) capped(c *audience.Cell, now time.Time) (numbers *news.Numbers, changes int) {
+	days, locked := capDays{now: now}, false
+	lock := func() {
+		if !locked {
+			b.mu.RLock()
+			locked = true
+		}
+	}
+	numbers = c.Capped(func(subscriber []byte) int {
+		lock()
+		if e := b.sent[string(subscriber)]; e != nil {
+			return days.count(e, 0)
+		}
+		return 0
+	})
+	lock()
+	defer b.mu.RUnlock()
+	return numbers, b.changes
+}
+
+func (b *capBook) changed() int {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.changes
+}
+
+// capDays are the local days that an instant is in.
+type capDays struct {
+	now  time.Time
+	days map[*time.Location][2]int64
+}
+
+// count counts an entry's releases of its day but for one. The book is locked.
+func (d *capDays) count(e *capEntry, judged uint32) int {
+	day, known := d.days[e.zone]
+	if !known {
+		y, m, dd := d.now.In(e.zone).Date()
+		day = [2]int64{time.Date(y, m, dd, 0, 0, 0, 0, e.zone).Unix(), time.Date(y, m, dd+1, 0, 0, 0, 0, e.zone).Unix()}
+		if d.days == nil {
+			d.days = map[*time.Location][2]int64{}
+		}
+		d.days[e.zone] = day
+	}
+	counted := append(make([]uint32, 0, 16), judged) // 16: more than anybody's cap, without garbage
+	for _, n := range e.notes {
+		if n.at >= day[0] && n.at < day[1] && !slices.Contains(counted, n.release) {
+			counted = append(counted, n.release)
+		}
+	}
+	return len(counted) - 1
 }
 
 // prune forgets, once an hour, what is nobody's today any more.

@@ -15,9 +15,12 @@ import (
 // Limits of what a count compares an alert with.
 const (
 	recentFor   = 24 * time.Hour
-	recentMost  = 50                     // alerts; a busy newsroom sends 30 a day
-	recentFresh = 2 * time.Second        // the ledger changes as an alert goes out
-	recentWait  = 100 * time.Millisecond // what a count has for a new look
+	recentMost  = 50              // alerts; a busy newsroom sends 30 a day
+	recentFresh = 2 * time.Second // the ledger changes as an alert goes out
+	// cappedLongest is how late a count may be for a midnight, or for a reader who
+	// has just come.
+	cappedLongest = 20 * time.Second
+	recentWait    = 100 * time.Millisecond // what a count has for a new look
 )
 
 // Reach is whom an alert would go to.
@@ -62,14 +65,16 @@ func (s *Service) Reach(ctx context.Context, a *news.Alert) Reach {
 	return r
 }
 
-// capped are a cell's readers who have had enough for today, as of at most
-// recentFresh ago.
+// capped are a cell's readers who have had enough for today. What was found
+// serves for a while, and longer while nothing counts for anybody's cap.
 func (s *Service) capped(cell int, now time.Time) *news.Numbers {
 	known := &s.recent.capped[cell]
 	known.mu.Lock()
 	defer known.mu.Unlock()
-	if known.numbers == nil || now.Sub(known.at) >= recentFresh {
-		known.at, known.numbers = now, s.audience.Cell(cell).Capped(s.caps.todays("", now))
+	age := now.Sub(known.at)
+	if known.numbers == nil || age >= cappedLongest || age >= recentFresh && known.changes != s.caps.changed() {
+		known.at = now
+		known.numbers, known.changes = s.caps.capped(s.audience.Cell(cell), now)
 	}
 	return known.numbers
 }
@@ -89,6 +94,7 @@ type cappedCell struct {
 	mu      sync.Mutex
 	at      time.Time
 	numbers *news.Numbers
+	changes int // of the book of caps, then
 }
 
 // recentLook is the alerts of the last day as the ledger had them; it is not
