@@ -111,7 +111,7 @@ func (p *Pages) step(r *http.Request, s step) error {
 	if s == stepEdit {
 		return p.save(ctx, by, id, r.PostForm)
 	}
-	if s == stepRelease && may(by, s) == nil {
+	if (s == stepRelease || s == "alone") && may(by, stepRelease) == nil {
 		if err := p.counted(ctx, id, r.PostFormValue("count")); err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ type notificationView struct {
 func (p *Pages) pictures(t *textView) []pictureView {
 	out := make([]pictureView, 0, 4)
 	for _, on := range platforms() {
-		n := notificationView{Head: strings.NewReplacer("ORIGIN", p.origin(), "NAME", p.publisher).Replace(on.Head), Language: t.Language, Dir: t.Dir}
+		n := notificationView{Head: strings.NewReplacer("ORIGIN", p.site(), "NAME", p.publisher).Replace(on.Head), Language: t.Language, Dir: t.Dir}
 		short, long := n, n
 		short.Title, short.Body = cutColumns(t.Title, on.Title), cutColumns(t.Body, on.Body)
 		long.Title, long.Body, long.Open = cutColumns(t.Title, on.OpenTitle), cutColumns(t.Body, on.OpenBody), true
@@ -65,8 +65,8 @@ func (p *Pages) pictures(t *textView) []pictureView {
 	return out
 }
 
-// origin is the address that a notification names: our own, without the scheme.
-func (p *Pages) origin() string {
+// site is the address that a notification names: our own, without the scheme.
+func (p *Pages) site() string {
 	_, host, _ := strings.Cut(strings.TrimSuffix(p.desk.baseURL, "/"), "://")
 	return host
 }

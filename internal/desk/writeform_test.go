@@ -299,3 +299,23 @@ func TestTheCardSaysWhatItKnows(t *testing.T) {
 		t.Error("whom a flash wakes is not said")
 	}
 }
+
+// One editor alone types the number, too.
+func TestAnUnusualReleaseAloneAsksForItsNumber(t *testing.T) {
+	l := newLobby(t)
+	l.desk.mem.policies = news.Policies{news.LevelBulletin: news.PolicyTwo}
+	l.pages.past = past{1000, 900, 1000, 1100, 1000}
+	to, _ := raised(t, l)
+	body := l.read(t, ann, to)
+	form := url.Values{"hash": {hashOn(t, body)}, "reason": {whyAlone}, "typed": {"alone"}}
+	if strings.Count(body, `name="count"`) != 1 {
+		t.Error("the number is not asked for once")
+	}
+	if status, answer := l.say(t, ann, to+"/alone", form); status != http.StatusBadRequest || !strings.Contains(answer, "type 4120 to release it") || !strings.Contains(answer, whyAlone) {
+		t.Errorf("without the number: %d", status)
+	}
+	form.Set("count", "4120")
+	if status, _ := l.press(t, ann, to+"/alone", form); status != http.StatusSeeOther {
+		t.Errorf("with the number: %d", status)
+	}
+}

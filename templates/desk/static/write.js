@@ -2,7 +2,7 @@
 // follow each key; the audience in words, its map and the card of whom it
 // reaches come from the desk. Without this script the buttons of the form show
 // the same.
-const form = document.querySelector("form.write");
+const form = document.querySelector("form[data-preview]");
 const map = document.querySelector(".atlas");
 
 // Columns as internal/desk/platforms.go counts them: grapheme clusters, of which
