@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"slices"
 	"strings"
 
 	"dateline/internal/region"
@@ -36,6 +37,9 @@ func (c countryView) Pressed() string {
 func mapOf(expr string) mapView {
 	drawing := region.Asia()
 	v := mapView{Width: drawing.Width, Height: drawing.Height}
+	slices.SortFunc(drawing.Shapes, func(a, b region.Shape) int {
+		return strings.Compare(region.Name(a.Code, "en"), region.Name(b.Code, "en"))
+	})
 	whole, _ := region.Parse(expr)
 	var codes, names [2][]string // in, partly
 	for _, shape := range drawing.Shapes {
