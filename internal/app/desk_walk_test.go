@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dateline/internal/browsertest"
+	"dateline/internal/simulate"
 )
 
 // shots is a folder for pictures of the desk's pages: docs/desk has those of
@@ -100,15 +101,39 @@ func (e *editorsBrowser) presses(selector string) {
 	e.Click(selector)
 }
 
+// readersOfAsia are sign-ups of so many phones from all over Asia, a third of
+// them of people who follow Japan; nobody has quiet hours.
+func readersOfAsia(list []*simulate.Phone) []map[string]any {
+	homes := []struct {
+		regions            []string
+		language, timezone string
+	}{
+		{[]string{"JP"}, "ja", "Asia/Tokyo"}, {[]string{"SG", "MY"}, "en", "Asia/Singapore"}, {[]string{"ID"}, "id", "Asia/Jakarta"},
+		{[]string{"142"}, "en", "Asia/Hong_Kong"}, {[]string{"IN", "LK"}, "hi", "Asia/Kolkata"}, {[]string{"GCC"}, "ar", "Asia/Dubai"},
+	}
+	bodies := make([]map[string]any, 0, len(list))
+	for i, phone := range list {
+		home := homes[i%len(homes)]
+		body := subscription(phone, home.regions...)
+		body["language"], body["timezone"] = home.language, home.timezone
+		bodies = append(bodies, body)
+	}
+	return bodies
+}
+
 // TestFirefoxWalksTheDesk is an alert's whole way, by two editors with a browser
-// each, one of them in the dark: story, raise, submit, approve by the other, release,
-// undo, release, watch, correct, kill. Every page on the way is checked with
-// axe-core against WCAG 2.2 AA.
+// each, one of them in the dark: story, write, submit, approve by the other,
+// release, undo, release, watch, correct, kill. Every page on the way is checked
+// with axe-core against WCAG 2.2 AA, and what the readers' phones show with what
+// was pressed.
 func TestFirefoxWalksTheDesk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}
-	p := newProgram(t, nil, nil, "DATELINE_POLICY=flash=two,bulletin=two,notice=one", "DATELINE_HOLD=8s")
+	push := service(t, simulate.PushOptions{Rate: 60})
+	p := newProgram(t, []*simulate.PushService{push}, nil, "DATELINE_POLICY=flash=two,bulletin=two,notice=one", "DATELINE_HOLD=8s")
+	readers := phones(t, push, 360)
+	p.importDevices(readersOfAsia(readers))
 	p.start()
 	author, approver := p.joins("Aiko Mori", "editor", "light"), p.joins("Ben Tan", "chief", "dark")
 
@@ -127,7 +152,16 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	author.presses(".alerted a")
 	author.Until(`document.querySelector("#status h1")?.textContent === "Strong quake off Honshu"`)
 	alert := author.Eval(`location.pathname`)
+	const title = "Strong quake off Honshu; tsunami possible"
+	author.Until(`document.querySelector("#card .count")?.textContent === "120"`) // Japan, and all of Asia
+	author.Fill("form.write input[name='title.en']", title)
+	author.Fill("#audience", "JP + SG")
+	author.Until(`document.querySelector("#audience-words").textContent.includes("Japan and Singapore")`)
+	author.Until(`document.querySelector("#card .count")?.textContent === "180"`) // as it is written, not saved
+	author.Until(`document.querySelector(".picture.android .open .t").textContent === "` + title + `"`)
 	author.look("alert-draft")
+	author.presses("form[action$='/edit'] .row .button")
+	author.Until(`document.querySelector("#status h1")?.textContent === "` + title + `"`)
 	author.presses("form[action$='/submit'] button")
 	author.state("submitted")
 	if author.Eval(`String(document.querySelector("form[action$='/approve']") !== null)`) == "true" {
@@ -146,14 +180,18 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	author.presses("form[action$='/release'] button")
 	approver.state("holding")
 	approver.look("alert-countdown")
+	approver.state("sending")
+	approver.look("alert-sending")
 	author.state("sent")
 	author.look("alert-sent")
+	shown(t, readers, 180, title)
 	author.Until(`document.querySelector("form[action$='/correct'] input[name='title.en']") !== null`)
 	author.Eval(`document.querySelector("form[action$='/correct']").closest("details").open = true; ""`)
 	author.Fill("form[action$='/correct'] input[name='title.en']", "Correction: moderate quake off Honshu")
 	author.presses("form[action$='/correct'] button")
 	author.Until(`document.querySelector("#status h1")?.textContent === "Correction: moderate quake off Honshu"`)
 	author.state("sent")
+	shown(t, readers, 180, "Correction: moderate quake off Honshu")
 	approver.Until(`document.querySelector("#typed") !== null`)
 	approver.Eval(`document.querySelector("#typed").closest("details").open = true; ""`)
 	approver.look("alert-before-kill")
@@ -162,4 +200,26 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	approver.state("killed")
 	author.state("killed")
 	author.look("alert-killed")
+	p.alert("https://news.example/walk", "retracted from everybody", func(a alertAnswer) bool {
+		return a.State == "killed" && a.Repairs[len(a.Repairs)-1].Counts.Accepted == 180
+	})
+}
+
+// shown checks that so many phones show one notification with the title, and the
+// others none.
+func shown(t *testing.T, readers []*simulate.Phone, want int, title string) {
+	t.Helper()
+	n := 0
+	for _, phone := range readers {
+		switch got := titles(phone); got {
+		case title:
+			n++
+		case "":
+		default:
+			t.Errorf("a phone shows %q", got)
+		}
+	}
+	if n != want {
+		t.Errorf("%d phones show %q, want %d", n, title, want)
+	}
 }

@@ -325,15 +325,25 @@ func browserSubscription(s news.PushSubscription) map[string]any {
 // importPhones stores the phones through `dateline import devices`.
 func (p *program) importPhones(list []*simulate.Phone, regions ...string) {
 	p.t.Helper()
+	bodies := make([]map[string]any, 0, len(list))
+	for _, phone := range list {
+		bodies = append(bodies, subscription(phone, regions...))
+	}
+	p.importDevices(bodies)
+}
+
+// importDevices stores sign-ups through `dateline import devices`.
+func (p *program) importDevices(bodies []map[string]any) {
+	p.t.Helper()
 	var lines bytes.Buffer
 	encode := json.NewEncoder(&lines)
-	for _, phone := range list {
-		if err := encode.Encode(subscription(phone, regions...)); err != nil {
+	for _, body := range bodies {
+		if err := encode.Encode(body); err != nil {
 			p.t.Fatal(err)
 		}
 	}
 	out, err := p.run(lines.String(), "import", "devices", "-")
-	if err != nil || !strings.Contains(out, fmt.Sprintf("%d lines: %d stored, 0 rejected", len(list), len(list))) {
+	if err != nil || !strings.Contains(out, fmt.Sprintf("%d lines: %d stored, 0 rejected", len(bodies), len(bodies))) {
 		p.t.Fatalf("import: %v\n%s", err, out)
 	}
 }

@@ -160,7 +160,7 @@ func (b *Browser) WaitNotifications(what string, ok func([]Notification) bool) [
 	return shown
 }
 
-// Screenshot writes a PNG of the page.
+// Screenshot writes a PNG of the whole page, also of what has to be scrolled to.
 func (b *Browser) Screenshot(path string) {
 	b.tb.Helper()
 	ctx, cancel := withPatience()
@@ -168,7 +168,7 @@ func (b *Browser) Screenshot(path string) {
 	var out struct {
 		Data string `json:"data"`
 	}
-	err := b.session.call(ctx, "browsingContext.captureScreenshot", b.session.inWindow(object{}), &out)
+	err := b.session.call(ctx, "browsingContext.captureScreenshot", b.session.inWindow(object{"origin": "document"}), &out)
 	if err != nil {
 		b.tb.Fatalf("browsertest: Screenshot: %v", err)
 	}
