@@ -142,3 +142,11 @@ form.addEventListener("click", (e) => {
 form.addEventListener("input", (e) => {
   if (!e.target.closest(".text") && e.target.id !== "language") later();
 });
+
+// What was typed before this script came, or was kept by the browser over a
+// reload, counts like what is typed now.
+const touched = (f) => ("checked" in f && f.checked !== f.defaultChecked) || ("defaultValue" in f && f.value !== f.defaultValue);
+if ([...form.elements].some(touched)) {
+  form.dataset.unsaved = "";
+  later();
+}
