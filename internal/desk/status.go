@@ -70,6 +70,17 @@ func stateWords(a *news.Alert) string {
 	return string(a.State)
 }
 
+// canaryWords says more of an alert whose first few decide about the rest.
+func canaryWords(state news.AlertState, phase news.Phase, otherwise string) string {
+	switch {
+	case state == news.AlertSending && phase == news.PhaseCanary:
+		return "Going out to the first few. Everybody else follows when they have answered, after 3 seconds at most."
+	case state == news.AlertHeld && phase == news.PhasePaused:
+		return "Paused: the first few went badly. Resume sends it to everybody else."
+	}
+	return otherwise
+}
+
 func statusOf(v View, story *news.Story) statusView {
 	a := &v.Alert
 	s := statusView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Hash: a.Hash(), Says: stateWords(a), Author: a.Author,
@@ -83,6 +94,7 @@ func statusOf(v View, story *news.Story) statusView {
 		return s
 	}
 	s.Released, s.Counts = true, v.First.Figures.Counts
+	s.Says = canaryWords(a.State, v.First.Release.Phase, s.Says)
 	s.Done = done(s.Counts)
 	t := v.First.Figures.Timing
 	s.P50, s.P90, s.P99 = seconds(quantile(t, 0.5)), seconds(quantile(t, 0.9)), seconds(quantile(t, 0.99))
