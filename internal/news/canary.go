@@ -223,7 +223,7 @@ func canarySeed(releaseID string) uint64 {
 // canaryHash is the finaliser of SplitMix64 over seed and device: a permutation,
 // so no two devices of a release have the same hash.
 func canaryHash(seed uint64, cell int, number uint32) uint64 {
-	x := seed + (uint64(cell)<<32|uint64(number))*0x9e3779b97f4a7c15 //nolint:gosec // cells are 0..255
+	x := seed + (uint64(cell)<<32|uint64(number))*0x9e3779b97f4a7c15
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31

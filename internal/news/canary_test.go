@@ -33,7 +33,7 @@ func TestCanaryDevices(t *testing.T) {
 		seed := canarySeed("release")
 		for cell := range rapid.IntRange(1, 40).Draw(t, "cells") {
 			row := NewLedgerRow("release", cell)
-			for n := range uint32(rapid.IntRange(0, 160).Draw(t, "devices")) { //nolint:gosec // small
+			for n := range uint32(rapid.IntRange(0, 160).Draw(t, "devices")) {
 				row.Planned.Add(n)
 				if n%7 == 3 {
 					row.Held.Add(n)
@@ -47,7 +47,7 @@ func TestCanaryDevices(t *testing.T) {
 		want := all[:CanarySize(len(all))]
 		got, n := CanaryDevices("release", rapid.Permutation(rows).Draw(t, "order")), 0
 		for _, members := range got {
-			n += int(members.GetCardinality()) //nolint:gosec // small
+			n += int(members.GetCardinality())
 		}
 		if n != len(want) {
 			t.Fatalf("%d devices, want %d of %d", n, len(want), len(all))
