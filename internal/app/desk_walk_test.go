@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"dateline/internal/browsertest"
@@ -56,9 +57,16 @@ func (p *program) joins(name, role, theme string) *editorsBrowser {
 	return e
 }
 
-// look checks the page against WCAG 2.2 AA, as wide as a screen and as a phone.
+// looked are the pages that were looked at: several walks pass the same ones.
+var looked sync.Map
+
+// look checks the page against WCAG 2.2 AA, as wide as a screen and as a phone,
+// once in each theme.
 func (e *editorsBrowser) look(name string) {
 	e.t.Helper()
+	if _, before := looked.LoadOrStore(name+", "+e.theme, true); before {
+		return
+	}
 	for _, size := range []struct {
 		name          string
 		width, height int
@@ -130,6 +138,7 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}
+	t.Parallel() // with the drill's: browsers are mostly waited for
 	push := service(t, simulate.PushOptions{Rate: 60})
 	p := newProgram(t, []*simulate.PushService{push}, nil, "DATELINE_POLICY=flash=two,bulletin=two,notice=one", "DATELINE_HOLD=8s")
 	readers := phones(t, push, 360)

@@ -568,6 +568,7 @@ func TestADrillEndsWithItsProcess(t *testing.T) {
 
 // The script goes the whole way and finds nothing wrong.
 func TestDrillCommand(t *testing.T) {
+	t.Parallel() // it waits for its own countdowns
 	var out strings.Builder
 	if err := Drill(t.Context(), DrillRun{Devices: 90, JSON: true, Out: &out}); err != nil {
 		t.Fatalf("%v\n%s", err, out.String())

@@ -100,57 +100,6 @@ func (p *program) publish(uri, headline string) {
 	}
 }
 
-// TestFirefoxAtTheDesk walks the desk's pages in a real browser: an invitation,
-// a sign-in, a story that comes in live, its alert raised, released, undone,
-// released, and retracted.
-func TestFirefoxAtTheDesk(t *testing.T) {
-	if testing.Short() {
-		t.Skip("NOT RUN: -short leaves the browsers out")
-	}
-	p := newProgram(t, nil, nil, "DATELINE_POLICY=one", "DATELINE_HOLD=3s")
-	p.start()
-	out, err := p.run("", "editor", "add", "Aiko Mori", "--role", "editor")
-	if err != nil {
-		t.Fatalf("editor add: %v\n%s", err, out)
-	}
-	_, path, found := strings.Cut(strings.TrimSpace(string(out)), "/desk/join/")
-	if !found {
-		t.Fatalf("no invitation: %s", out)
-	}
-	ff := browsertest.Firefox(t)
-	ff.Navigate(p.url("/desk/join/" + path))
-	secret := ff.Eval(`document.querySelector(".secret").textContent`)
-	// The phone's clock is one step behind: the next code is still unused.
-	ff.Fill("#code", authenticator(t, secret, -1))
-	ff.Fill("#password", "a few words in a row")
-	ff.Click("form .button")
-	ff.Until(`location.pathname === "/desk/signin"`)
-	ff.Fill("#name", "Aiko Mori")
-	ff.Fill("#password", "a few words in a row")
-	ff.Fill("#code", authenticator(t, secret, 0))
-	ff.Click("form .button")
-	ff.Until(`document.getElementById("live")?.dataset.state === "on"`)
-
-	p.publish("https://news.example/desk", "Strong quake off Honshu")
-	ff.Until(`document.querySelector(".wire h2")?.textContent === "Strong quake off Honshu"`)
-	ff.Click(".alerted a")
-	ff.Until(`document.querySelector("#status h1")?.textContent === "Strong quake off Honshu"`)
-	ff.Click(".live-button")
-	ff.Until(`document.querySelector(".undo") !== null`)
-	ff.Click(".undo")
-	ff.Until(`document.querySelector(".now")?.dataset.state === "held"`)
-	ff.Until(`document.querySelector("form[action$='/resume'] button") !== null`)
-	ff.Click("form[action$='/resume'] button")
-	ff.Until(`document.querySelector(".live-button") !== null`)
-	ff.Click(".live-button")
-	ff.Until(`document.querySelector(".now")?.dataset.state === "sent"`) // by itself, nobody reloads
-	ff.Until(`document.querySelector("#typed") !== null`)
-	ff.Eval(`document.querySelector("#typed").closest("details").open = true`)
-	ff.Fill("#typed", "kill")
-	ff.Click("form[action$='/kill'] button")
-	ff.Until(`document.querySelector(".now")?.dataset.state === "killed"`)
-}
-
 // authenticator is the code that an app shows so many steps from now.
 func authenticator(t *testing.T, secret string, steps time.Duration) string {
 	t.Helper()
