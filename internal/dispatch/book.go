@@ -66,9 +66,9 @@ type run struct {
 // break. The fence of its row is of that tenure.
 //
 // Every number that is still to be sent is in exactly one of: todo, what waits
-// for the end of the canary, a task, the retry queue. In the row it is opened (and then in no state, or ambiguous)
-// only while it is a task: what the push service is known not to have taken is
-// not opened any more.
+// for the end of the canary, a task, the retry queue. In the row it is opened
+// (and then in no state, or ambiguous) only while it is a task: what the push
+// service is known not to have taken is not opened any more.
 type cellRun struct {
 	run   *run
 	row   *news.LedgerRow

@@ -16,7 +16,7 @@ import (
 // the same few from the committed plan of all cells, and sends to those that are
 // in its own; the tallies are in the ledger, so that any of them can judge.
 
-// canary is what a cellRun knows of it.
+// canaryPart is what a cellRun knows of it.
 type canaryPart struct {
 	members  *news.Numbers       // of this cell; nil: not known yet
 	troubled *news.Numbers       // whose last answer said nothing for good

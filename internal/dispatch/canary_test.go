@@ -175,3 +175,24 @@ func TestCanaryOverTwoDispatchers(t *testing.T) {
 		}
 	})
 }
+
+// A row in which somebody waits for the end of the canary is not settled, also
+// where a crash has left nobody in it pending; and what is over in the store
+// holds nobody back in the book.
+func TestWhoWaitsForTheCanaryIsNotLost(t *testing.T) {
+	row := news.NewLedgerRow("1", 0)
+	row.Planned.Add(7)
+	row.Ambiguous.Add(7)
+	r := &run{release: news.Release{ID: "1"}, state: news.ReleaseSending, phase: news.PhaseCanary, cells: map[int]*cellRun{}}
+	c := &cellRun{run: r, row: row, todo: map[string][]uint32{}, inFlight: map[uint32]bool{}, canary: canaryPart{later: map[string][]uint32{"lane": {7}}}}
+	r.cells[0] = c
+	if c.markSettled(); row.Settled {
+		t.Error("the row is settled and one of it waits")
+	}
+	b := newBook(nil, nil, nil, nil, time.Now)
+	b.runs["1"] = r
+	b.setStates(nil, map[string]news.ReleaseState{"1": news.ReleaseSent})
+	if r.inCanary() || len(c.canary.later) != 0 || len(c.todo["lane"]) != 1 {
+		t.Errorf("phase %s, later %v, todo %v", r.phase, c.canary.later, c.todo)
+	}
+}

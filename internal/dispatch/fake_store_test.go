@@ -318,6 +318,9 @@ func (m *memory) SettleRelease(ctx context.Context, id string) (over bool, err e
 	m.settled[id] = true
 	if r.State == news.ReleaseSending {
 		r.State = news.ReleaseSent
+		if r.Phase == news.PhaseCanary {
+			r.Phase = news.PhaseAll
+		}
 		m.alertSent(r.AlertID)
 	}
 	return true, nil
@@ -431,7 +434,7 @@ func (m *memory) ChangeAlert(ctx context.Context, id string, change func(*news.A
 
 func (m *memory) movePhase(alertID string, to news.Phase) (moved bool) {
 	for i := range m.releases {
-		if r := &m.releases[i]; r.AlertID == alertID && r.Phase == news.PhaseCanary {
+		if r := &m.releases[i]; r.AlertID == alertID && r.Phase == news.PhaseCanary && (r.State == news.ReleaseSending || r.State == news.ReleaseHeld) {
 			r.Phase, moved = to, true
 		}
 	}

@@ -30,6 +30,9 @@ func (b *book) setStates(active []news.Release, closed map[string]news.ReleaseSt
 func (b *book) setState(id string, state news.ReleaseState) {
 	if r := b.runs[id]; r != nil && r.state != news.ReleaseStopped && r.state != state {
 		r.state = state
+		if state == news.ReleaseSent { // nobody judges its canary any more
+			b.setPhase(id, news.PhaseAll)
+		}
 		clear(b.naps) // it may have been on hold, with sleepers whose quiet hours are over
 	}
 }

@@ -146,6 +146,34 @@ func TestTheCanaryMovesOnce(t *testing.T) {
 	})
 }
 
+// What a canary said counts no more when a correction goes instead: it would
+// hold the correction.
+func TestACanaryDoesNotHoldItsCorrection(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
+		ctx := context.Background()
+		const uri = "https://news.example/corrected-canary"
+		storeStory(t, s, uri)
+		a := alert(uri)
+		must(t, s.CreateAlert(ctx, a, news.AuditEntry{}))
+		first, correction := release(a, news.ReleaseAlert), release(a, news.ReleaseCorrection)
+		first.Phase = news.PhaseCanary
+		for _, action := range []news.AlertAction{{Release: first}, {Stop: true, Release: correction}} {
+			_, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+				a.State = news.AlertSending
+				return action, nil
+			})
+			must(t, err)
+		}
+		_, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
+			return news.MoveCanary(a, news.PhasePaused, "the canary: 20 of the first 200 devices failed")
+		})
+		got, e := s.Release(ctx, correction.ID)
+		if must(t, e); !errors.Is(err, news.ErrConflict) || got.State != news.ReleaseSending {
+			t.Errorf("%v; the correction is %s", err, got.State)
+		}
+	})
+}
+
 func TestChangeAlertActions(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
 		ctx := context.Background()

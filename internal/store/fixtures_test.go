@@ -106,6 +106,12 @@ func release(a news.Alert, kind news.ReleaseKind) *news.Release {
 // released stores a story, an alert of it, and its first release.
 func released(t testing.TB, s *store.Store, uri string) (news.Alert, news.Release) {
 	t.Helper()
+	return releasedIn(t, s, uri, news.PhaseAll)
+}
+
+// releasedIn is released, in a phase.
+func releasedIn(t testing.TB, s *store.Store, uri string, phase news.Phase) (news.Alert, news.Release) {
+	t.Helper()
 	ctx := context.Background()
 	if _, err := s.Story(ctx, uri); err != nil {
 		storeStory(t, s, uri)
@@ -113,6 +119,7 @@ func released(t testing.TB, s *store.Store, uri string) (news.Alert, news.Releas
 	a := alert(uri)
 	must(t, s.CreateAlert(ctx, a, news.AuditEntry{By: "mira", Action: "draft", Subject: "alert/" + a.ID}))
 	r := release(a, news.ReleaseAlert)
+	r.Phase = phase
 	a, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
 		a.State = news.AlertSending
 		return news.AlertAction{Release: r, Audit: "send", By: "mira"}, nil

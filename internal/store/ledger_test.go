@@ -257,7 +257,7 @@ func TestLedgerRace(t *testing.T) {
 func TestSettleRelease(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
 		ctx := context.Background()
-		a, rel := released(t, s, "https://news.example/s")
+		a, rel := releasedIn(t, s, "https://news.example/s", news.PhaseCanary)
 		fences := acquire(t, s, "me")
 		write := func(releaseID string, cells []int, settled bool) {
 			t.Helper()
@@ -309,8 +309,8 @@ func TestSettleRelease(t *testing.T) {
 		must(t, err)
 		sent, err := s.Alert(ctx, a.ID)
 		must(t, err)
-		if rel.State != news.ReleaseSent || sent.State != news.AlertSent {
-			t.Fatalf("release %s, alert %s", rel.State, sent.State)
+		if rel.State != news.ReleaseSent || sent.State != news.AlertSent || rel.Phase != news.PhaseAll { // nobody judged the canary
+			t.Fatalf("release %s in phase %s, alert %s", rel.State, rel.Phase, sent.State)
 		}
 		// Held devices wake up: the release has work again, and is still sent.
 		write(rel.ID, all[5:6], false)

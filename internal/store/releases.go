@@ -169,6 +169,11 @@ func (s *Store) closeRelease(ctx context.Context, c conn, id, alertID string, st
 	if state != news.ReleaseSending {
 		return nil
 	}
+	// It may be over before anybody judged its canary: all asleep, or all too
+	// late. Those who wake in the morning wait for no canary.
+	if err := c.exec(ctx, "UPDATE releases SET phase = ? WHERE id = ? AND phase = ?", string(news.PhaseAll), id, string(news.PhaseCanary)); err != nil {
+		return err
+	}
 	// A newer release of the alert that is still on its way keeps it sending.
 	sent, err := c.count(ctx, `UPDATE alerts SET state = ? WHERE id = ? AND state = ? AND NOT EXISTS
 		(SELECT 1 FROM releases r WHERE r.alert_id = alerts.id AND r.state IN ('sending', 'held'))`,
@@ -195,9 +200,12 @@ func (s *Store) Canary(ctx context.Context, releaseID string) (news.CanaryFigure
 	return f, s.fail(err, "Canary", releaseID)
 }
 
-// movePhase moves the release of an alert out of its canary, once.
+// movePhase moves the release of an alert out of its canary, once. One that was
+// stopped has none any more: its figures must not hold the correction that goes
+// instead of it.
 func movePhase(ctx context.Context, c conn, alertID string, to news.Phase) error {
-	n, err := c.count(ctx, "UPDATE releases SET phase = ? WHERE alert_id = ? AND phase = ?", string(to), alertID, string(news.PhaseCanary))
+	n, err := c.count(ctx, "UPDATE releases SET phase = ? WHERE alert_id = ? AND phase = ? AND state IN (?, ?)", string(to), alertID,
+		string(news.PhaseCanary), string(news.ReleaseSending), string(news.ReleaseHeld))
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: the canary is over already", news.ErrConflict)
 	}
