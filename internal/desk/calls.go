@@ -42,7 +42,7 @@ func callOf(a news.Alert, action news.AlertAction) news.Call {
 
 // PhoneStore is where the phones of editors are kept.
 type PhoneStore interface {
-	AddPhone(ctx context.Context, p news.Phone) error
+	AddPhone(ctx context.Context, p news.Phone, most int, session string) error
 	Phones(ctx context.Context) ([]news.Phone, error)
 	RemovePhone(ctx context.Context, editor, id string) error
 	PhoneGone(ctx context.Context, id string) error

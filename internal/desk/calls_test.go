@@ -31,9 +31,12 @@ type drawer struct {
 	phones []news.Phone
 }
 
-func (d *drawer) AddPhone(_ context.Context, p news.Phone) error {
+func (d *drawer) AddPhone(_ context.Context, p news.Phone, most int, _ string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if len(d.phones) >= most {
+		return fmt.Errorf("%w: you are called on %d devices already; remove one first", news.ErrConflict, len(d.phones))
+	}
 	if p.ID == "" {
 		p.ID = fmt.Sprint("phone-", len(d.phones)+1)
 	}

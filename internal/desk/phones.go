@@ -95,14 +95,7 @@ func (p *Pages) addPhone(r *http.Request) error {
 		return err
 	}
 	by := web.PersonFrom(r.Context())
-	mine, err := p.phonesOf(r, by.Name)
-	if err != nil {
-		return err
-	}
-	if len(mine) >= phonesEach {
-		return fmt.Errorf("%w: you are called on %d devices already; remove one first", news.ErrConflict, len(mine))
-	}
-	return p.phones.AddPhone(r.Context(), news.Phone{Editor: by.Name, Push: sub, CreatedAt: p.now()})
+	return p.phones.AddPhone(r.Context(), news.Phone{Editor: by.Name, Push: sub, CreatedAt: p.now()}, phonesEach, p.floor.SessionHash(r))
 }
 
 func (p *Pages) postPhoneRemove(w http.ResponseWriter, r *http.Request) error {

@@ -63,7 +63,12 @@ func TestT84_TheDeskWorksWithoutOwningItsTables(t *testing.T) {
 	_, err = d.Review(ctx, signedIn(ben), open[0].ID, "right, the coast had to know")
 	none(err)
 	none(s.SetCaps(ctx, news.Caps{news.LevelFlash: {Hour: 1, Day: 2}}, "Chief"))
-	none(s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: news.PushSubscription{Endpoint: "https://push.example/1", P256dh: []byte("p"), Auth: []byte("a")}}))
+	none(s.Invite(ctx, "Ben", "invitation", now.Add(time.Hour), "Chief"))
+	account := news.Account{Editor: "Ben", Password: "p", Secret: []byte("s"), Step: 1}
+	none(s.Join(ctx, "invitation", account))
+	none(s.SignIn(ctx, account, 2, "cookie", now.Add(time.Hour)))
+	none(s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: news.PushSubscription{Endpoint: "https://push.example/1", P256dh: []byte("p"), Auth: []byte("a")}},
+		phonesEach, "cookie"))
 	none(s.RemoveEditor(ctx, "Ben", news.SystemName))
 	if phones, err := s.Phones(ctx); err != nil || len(phones) != 0 {
 		t.Errorf("phones %v, %v", phones, err)

@@ -109,7 +109,10 @@ func TestPhones(t *testing.T) {
 		s := storetest.Open(t, store.Config{URL: url, VAPIDKeyID: "vapid-1"})
 		ctx := context.Background()
 		for _, name := range []string{"Ann", "Ben"} {
-			must(t, s.AddEditor(ctx, news.Editor{Name: name, Role: news.RoleEditor}, news.SystemName))
+			signedIn(t, s, name, time.Now())
+		}
+		add := func(editor string, sub news.PushSubscription) error {
+			return s.AddPhone(ctx, news.Phone{Editor: editor, Push: sub}, 2, "cookie of "+editor)
 		}
 		count := func(want int) []news.Phone {
 			t.Helper()
@@ -120,10 +123,13 @@ func TestPhones(t *testing.T) {
 			return got
 		}
 		shared := push()
-		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ann", Push: shared}))
-		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: push()}))
-		if err := s.AddPhone(ctx, news.Phone{Editor: "Eve", Push: push()}); !errors.Is(err, news.ErrNotFound) {
+		must(t, add("Ann", shared))
+		must(t, add("Ben", push()))
+		if err := add("Eve", push()); !errors.Is(err, news.ErrConflict) {
 			t.Errorf("a phone of nobody: %v", err)
+		}
+		if err := s.AddPhone(ctx, news.Phone{Editor: "Ann", Push: push()}, 2, "cookie of Ben"); !errors.Is(err, news.ErrUnknownKey) {
+			t.Errorf("with another's session: %v", err)
 		}
 		got := count(2)
 		if got[0].Editor != "Ann" || got[0].Role != news.RoleEditor || got[0].Push.Endpoint != shared.Endpoint || string(got[0].Push.Auth) != string(shared.Auth) {
@@ -134,9 +140,13 @@ func TestPhones(t *testing.T) {
 		if leaks != 0 {
 			t.Error("an endpoint is at rest in the clear")
 		}
-		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: shared})) // the device changes hands
+		must(t, add("Ben", shared)) // the device changes hands
 		if got := count(2); got[0].Editor != "Ben" || got[1].Editor != "Ben" {
 			t.Errorf("phones %+v", got)
+		}
+		must(t, add("Ben", shared)) // one that is there takes no more room
+		if err := add("Ben", push()); !errors.Is(err, news.ErrConflict) {
+			t.Errorf("one too many: %v", err)
 		}
 		if err := s.RemovePhone(ctx, "Ann", got[0].ID); !errors.Is(err, news.ErrNotFound) {
 			t.Errorf("another's phone: %v", err)
@@ -145,10 +155,14 @@ func TestPhones(t *testing.T) {
 		count(1)
 		must(t, s.SignOutEverywhere(ctx, "Ben", "Ben"))
 		count(0)
-		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ben", Push: push()}))
+		if err := add("Ben", push()); !errors.Is(err, news.ErrUnknownKey) {
+			t.Errorf("a phone of who was signed out meanwhile: %v", err)
+		}
+		must(t, s.SignIn(ctx, account("Ben"), 9, "cookie of Ben", time.Now().Add(soon)))
+		must(t, add("Ben", push()))
 		must(t, s.RemoveEditor(ctx, "Ben", news.SystemName))
 		count(0)
-		must(t, s.AddPhone(ctx, news.Phone{Editor: "Ann", Push: push()}))
+		must(t, add("Ann", push()))
 		if other := storetest.Open(t, store.Config{URL: url, VAPIDKeyID: "vapid-2"}); other != nil {
 			if got, err := other.Phones(ctx); err != nil || len(got) != 0 {
 				t.Errorf("under another key: %v, %v", got, err)

@@ -71,7 +71,8 @@ func (s *Store) AddPasskey(ctx context.Context, p news.Passkey, most int, sessio
 }
 
 // stillIn locks the editor's account, as a Join does, and sees that the session
-// goes on: what a person adds who was signed out meanwhile must not stay.
+// goes on, also until the transaction ends: what a person adds who was signed
+// out meanwhile must not stay.
 func (s *Store) stillIn(ctx context.Context, c conn, editor, session string) error {
 	if err := holdEditor(ctx, c, editor); err != nil {
 		return err
@@ -79,7 +80,7 @@ func (s *Store) stillIn(ctx context.Context, c conn, editor, session string) err
 	var name string
 	err := c.get(ctx, &name, "SELECT editor FROM accounts WHERE editor = ?"+c.d.forUpdate, editor)
 	if err == nil {
-		err = c.get(ctx, &name, "SELECT editor FROM sessions WHERE hash = ? AND editor = ? AND expires_at > ?", session, editor, s.now())
+		err = c.get(ctx, &name, "SELECT editor FROM sessions WHERE hash = ? AND editor = ? AND expires_at > ?"+c.d.forShare, session, editor, s.now())
 	}
 	if errors.Is(err, sql.ErrNoRows) {
 		return news.ErrUnknownKey

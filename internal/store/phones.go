@@ -7,16 +7,28 @@ import (
 	"dateline/internal/news"
 )
 
-// AddPhone keeps a browser that an editor wants to be called on. One that is
-// known is hers from now on: whoever signed in last on a device is called there.
-func (s *Store) AddPhone(ctx context.Context, p news.Phone) error {
+// AddPhone keeps a browser that an editor, signed in with the session of the
+// hash, wants to be called on; she has at most so many: news.ErrConflict. One
+// that is known is hers from now on: whoever signed in last on a device is
+// called there.
+func (s *Store) AddPhone(ctx context.Context, p news.Phone, most int, session string) error {
 	if p.ID == "" {
 		p.ID = newID()
 	}
 	err := s.inTx(ctx, func(c conn) error {
+		if err := s.stillIn(ctx, c, p.Editor, session); err != nil {
+			return err
+		}
 		mac := s.seal.endpointMAC(p.Push.Endpoint)
 		if err := c.exec(ctx, "DELETE FROM desk_phones WHERE endpoint_mac = ?", mac); err != nil {
 			return err
+		}
+		var have int
+		if err := c.get(ctx, &have, "SELECT COUNT(*) FROM desk_phones WHERE editor = ?", p.Editor); err != nil {
+			return err
+		}
+		if have >= most {
+			return fmt.Errorf("%w: you are called on %d devices already; remove one first", news.ErrConflict, have)
 		}
 		if err := c.exec(ctx, `INSERT INTO desk_phones (id, editor, endpoint_mac, key_id, secret, vapid_key_id, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?)`, p.ID, p.Editor, mac, s.seal.id, s.seal.seal("desk_phones", p.ID, packPush(p.Push)),
@@ -25,9 +37,6 @@ func (s *Store) AddPhone(ctx context.Context, p news.Phone) error {
 		}
 		return s.audit(ctx, c, news.AuditEntry{By: p.Editor, Action: "phone add", Subject: "editor/" + p.Editor})
 	})
-	if s.foreign(err) {
-		err = fmt.Errorf("%w: there is no editor %s", news.ErrNotFound, p.Editor)
-	}
 	return s.fail(err, "AddPhone", p.Editor)
 }
 
