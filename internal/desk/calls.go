@@ -62,6 +62,9 @@ const (
 	// callsAtOnce are under way; those beyond are dropped: a flood of calls is
 	// no call, and the desk's pages show everything.
 	callsAtOnce = 16
+	// askedAtOnce of them are of those that anybody at the desk can cause at will;
+	// the rest is kept for what has happened: everyone is told who released alone.
+	askedAtOnce = callsAtOnce / 2
 	// callTries of one phone, and the longest wait between them, also when the
 	// push service asks for a longer one.
 	callTries = 3
@@ -78,6 +81,7 @@ type Caller struct {
 	sender PushSender
 	log    *slog.Logger
 	slots  chan struct{}
+	asked  chan struct{}   // in a slot, too
 	ctx    context.Context //nolint:containedctx // of what outlives the request that asked for it
 	cancel func()
 	wg     sync.WaitGroup
@@ -90,7 +94,7 @@ func NewCaller(phones PhoneStore, sender PushSender, log *slog.Logger) *Caller {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Caller{phones: phones, sender: sender, log: log.With("component", "desk"), slots: make(chan struct{}, callsAtOnce),
-		ctx: ctx, cancel: cancel}
+		asked: make(chan struct{}, askedAtOnce), ctx: ctx, cancel: cancel}
 }
 
 // Close lets calls that are under way end, for a moment.
@@ -107,18 +111,37 @@ func (c *Caller) Close() {
 
 // Notify calls whom it concerns, beside what the caller does.
 func (c *Caller) Notify(_ context.Context, kind news.Call, a news.Alert, by string) {
-	select {
-	case c.slots <- struct{}{}:
-	default:
+	leave, ok := c.enter(kind)
+	if !ok {
 		c.log.Warn("nobody is called: too many calls are under way", "kind", string(kind), "alert", a.ID)
 		return
 	}
 	c.wg.Go(func() {
-		defer func() { <-c.slots }()
+		defer leave()
 		ctx, cancel := context.WithTimeout(c.ctx, callFor)
 		defer cancel()
 		c.call(ctx, kind, a, by)
 	})
+}
+
+// enter takes a slot for a call, if one is free.
+func (c *Caller) enter(kind news.Call) (leave func(), ok bool) {
+	taken := []chan struct{}{c.slots}
+	if kind == news.CallTest || kind == news.CallApprove {
+		taken = []chan struct{}{c.asked, c.slots}
+	}
+	leave = func() {}
+	for _, slots := range taken {
+		select {
+		case slots <- struct{}{}:
+			before := leave
+			leave = func() { <-slots; before() }
+		default:
+			leave()
+			return nil, false
+		}
+	}
+	return leave, true
 }
 
 func (c *Caller) call(ctx context.Context, kind news.Call, a news.Alert, by string) {

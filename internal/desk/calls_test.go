@@ -159,6 +159,13 @@ func TestCallsNeverHoldUpTheDesk(t *testing.T) {
 		l := &line{block: make(chan struct{})}
 		caller := NewCaller(&drawer{phones: []news.Phone{phone("Ben", news.RoleEditor)}}, l, nil)
 		began := time.Now()
+		for range callsAtOnce { // whoever asks a lot leaves room for what has happened
+			caller.Notify(t.Context(), news.CallTest, news.Alert{ID: "1"}, "Ben")
+			caller.Notify(t.Context(), news.CallApprove, news.Alert{ID: "1"}, "Ann")
+		}
+		if len(caller.slots) != askedAtOnce {
+			t.Errorf("%d calls asked for are under way", len(caller.slots))
+		}
 		for range 3 * callsAtOnce {
 			caller.Notify(t.Context(), news.CallKilled, news.Alert{ID: "1"}, "Ann")
 		}
@@ -168,8 +175,8 @@ func TestCallsNeverHoldUpTheDesk(t *testing.T) {
 		synctest.Wait()
 		close(l.block)
 		caller.Close()
-		if len(l.calls) != callsAtOnce {
-			t.Errorf("%d calls, want %d", len(l.calls), callsAtOnce)
+		if len(l.calls) != callsAtOnce || len(caller.slots) != 0 || len(caller.asked) != 0 {
+			t.Errorf("%d calls, want %d; %d and %d slots are taken", len(l.calls), callsAtOnce, len(caller.slots), len(caller.asked))
 		}
 	})
 }
@@ -319,6 +326,12 @@ func TestPhonesOnThePages(t *testing.T) {
 	}
 	if status, _ := l.press(t, ben, "/desk/phone/1/remove", nil); status != http.StatusSeeOther || len(phones.phones) != 0 {
 		t.Errorf("remove: %d", status)
+	}
+	for i := range callsPerMinute + 1 {
+		status, _ := l.press(t, ben, "/desk/phone/test", nil)
+		if refused := status == http.StatusTooManyRequests; refused != (i == callsPerMinute) {
+			t.Errorf("test call %d: %d", i, status)
+		}
 	}
 	if resp := l.ask(t, "GET", "/desk/sw.js", "", nil); resp.StatusCode != 200 || !strings.Contains(resp.Header.Get("Content-Type"), "javascript") || resp.Header.Get("Cache-Control") != "no-cache" {
 		t.Errorf("the worker: %d, %v", resp.StatusCode, resp.Header)

@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/http/httptest"
@@ -31,6 +32,7 @@ type office struct {
 	secret  []byte
 	mu      sync.Mutex
 	now     time.Time
+	from    string // the address that asks; "": always the same
 }
 
 func newOffice(t *testing.T, provider *OIDC) *office {
@@ -107,7 +109,7 @@ func (o *office) ask(method, path, cookie string, form url.Values, more ...*http
 	o.t.Helper()
 	r := httptest.NewRequestWithContext(o.t.Context(), method, path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	r.RemoteAddr = "192.0.2.1:1234"
+	r.RemoteAddr = cmp.Or(o.from, "192.0.2.1") + ":1234"
 	if cookie != "" {
 		r.AddCookie(&http.Cookie{Name: "__Host-desk", Value: cookie})
 	}

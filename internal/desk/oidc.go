@@ -81,7 +81,11 @@ func (o *provider) discover(ctx context.Context) (*oidc.Provider, error) {
 	if o.now().Before(o.again) {
 		return nil, errProvider
 	}
-	found, err := oidc.NewProvider(oidc.ClientContext(ctx, o.c.Client), o.c.Issuer)
+	// A browser that leaves meanwhile says nothing of the provider: whoever asked
+	// and left, again and again, would keep everybody else out.
+	ctx, cancel := context.WithTimeout(oidc.ClientContext(context.WithoutCancel(ctx), o.c.Client), providerPatience)
+	defer cancel()
+	found, err := oidc.NewProvider(ctx, o.c.Issuer)
 	if err != nil {
 		o.again = o.now().Add(providerPause)
 		return nil, fmt.Errorf("%w (%w)", errProvider, err)

@@ -250,6 +250,17 @@ func TestAProviderThatIsDown(t *testing.T) {
 	}
 }
 
+// A stranger who asks and leaves at once keeps nobody out.
+func TestWhoLeavesSaysNothingOfTheProvider(t *testing.T) {
+	o, _ := newOfficeWith(t)
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	o.handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/desk/signin/oidc", nil))
+	if got := o.ask("GET", "/desk/signin/oidc", "", nil); got.status != http.StatusSeeOther {
+		t.Errorf("whoever comes next: %d %s", got.status, problemOn(got.text))
+	}
+}
+
 // A link that somebody else began, or that was begun before signing out, links
 // nothing.
 func TestALinkIsItsEditors(t *testing.T) {

@@ -154,7 +154,10 @@ func (p *Pages) beginAdding(r *http.Request) (any, error) {
 
 // prove asks for a fresh code of the editor's app.
 func (p *Pages) prove(r *http.Request, editor string) error {
-	if err := p.guard.admit(web.ClientKey(r), editor); err != nil {
+	if err := p.guard.network.Take(web.ClientKey(r)); err != nil {
+		return err
+	}
+	if err := p.guard.codes.Take(editor); err != nil {
 		return err
 	}
 	a, err := p.accounts.Account(r.Context(), editor)

@@ -2,6 +2,7 @@ package desk
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -245,6 +246,19 @@ func TestPasskeysAreLimited(t *testing.T) {
 	}
 	if last != http.StatusTooManyRequests {
 		t.Errorf("guess %d: %d", triesOfAllAtOnce+1, last)
+	}
+}
+
+// Whoever has a session and not the phone guesses no faster from many networks.
+func TestCodesAreGuessedSlowly(t *testing.T) {
+	o := newOffice(t, nil)
+	cookie := o.as("Ann")
+	for i := range triesPerMinute + 1 {
+		o.from = fmt.Sprint("192.0.2.", i+1)
+		got := o.ask("POST", "/desk/account/passkeys/begin", cookie, url.Values{"name": {"mine"}, "code": {"000000"}})
+		if limited := got.status == http.StatusTooManyRequests; limited != (i == triesPerMinute) {
+			t.Errorf("try %d: %d", i, got.status)
+		}
 	}
 }
 

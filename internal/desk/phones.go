@@ -112,6 +112,9 @@ func (p *Pages) postPhoneRemove(w http.ResponseWriter, r *http.Request) error {
 // postPhoneTest calls the editor's own phones.
 func (p *Pages) postPhoneTest(w http.ResponseWriter, r *http.Request) error {
 	by := web.PersonFrom(r.Context())
+	if err := p.guard.calls.Take(by.Name); err != nil {
+		return p.showPhone(w, r, web.StatusOf(err), sentence(err))
+	}
 	p.desk.notify.Notify(r.Context(), news.CallTest, news.Alert{ID: "test-" + by.Name}, by.Name)
 	http.Redirect(w, r, p.root+"/phone?called", http.StatusSeeOther)
 	return nil

@@ -35,6 +35,7 @@ const (
 	// one network at all. Nobody is locked out from elsewhere (T76).
 	triesPerMinute    = 10
 	triesOfAllAtOnce  = 60
+	callsPerMinute    = 5 // of her own phones, to try them
 	passwordsInMemory = 4 // hashed at once, 19 MiB each
 	formLimit         = 16 << 10
 )
@@ -42,7 +43,10 @@ const (
 // guard is what a sign-in has to pass before its password is looked at.
 type guard struct {
 	account, network *web.Limiter
-	hashing          chan struct{}
+	// codes and calls are of who is signed in, by name: strangers can't use them
+	// up. A stolen session guesses no faster from many networks.
+	codes, calls *web.Limiter
+	hashing      chan struct{}
 }
 
 // nobodysPassword is the hash of no account: a name that does not exist takes
@@ -52,6 +56,8 @@ const nobodysPassword = "$argon2id$v=19$m=19456,t=2,p=1$CQP0Ec1wROzaq2GtSkcSDw$r
 func newGuard(now func() time.Time) *guard {
 	return &guard{account: web.NewLimiter("sign-ins", triesPerMinute, time.Minute, now),
 		network: web.NewLimiter("sign-ins", triesOfAllAtOnce, time.Minute, now),
+		codes:   web.NewLimiter("codes", triesPerMinute, time.Minute, now),
+		calls:   web.NewLimiter("test calls", callsPerMinute, time.Minute, now),
 		hashing: make(chan struct{}, passwordsInMemory)}
 }
 
