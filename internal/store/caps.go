@@ -40,6 +40,9 @@ func (s *Store) InitCaps(ctx context.Context, caps news.Caps) error {
 
 func (s *Store) putCaps(ctx context.Context, caps news.Caps, by, condition string) error {
 	return s.inTx(ctx, func(c conn) error {
+		// All levels before the trail: a release holds its level's row when it
+		// comes to that.
+		var entries []news.AuditEntry
 		for _, level := range sortedKeys(caps) {
 			if by == news.SystemName && caps[level].None() {
 				continue // as it is from the first migration on
@@ -49,10 +52,11 @@ func (s *Store) putCaps(ctx context.Context, caps news.Caps, by, condition strin
 			if err != nil {
 				return err
 			}
-			if n == 0 {
-				continue
+			if n > 0 {
+				entries = append(entries, news.AuditEntry{By: by, Action: "cap", Subject: "cap/" + level.String(), Detail: caps[level].String()})
 			}
-			entry := news.AuditEntry{By: by, Action: "cap", Subject: "cap/" + level.String(), Detail: caps[level].String()}
+		}
+		for _, entry := range entries {
 			if err := s.audit(ctx, c, entry); err != nil {
 				return err
 			}

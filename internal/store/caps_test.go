@@ -3,6 +3,7 @@ package store_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +59,43 @@ func TestCapsAreKeptAndTold(t *testing.T) {
 }
 
 // Nobody signs off what she released alone: not by the decision, and not past it.
+// Who sets the caps while an alert is released holds nothing that the release
+// needs.
+func TestCapsAreLockedBeforeTheTrail(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, store.Config{URL: url})
+		if s.Engine() != "postgres" {
+			return // one writer at a time
+		}
+		ctx, db, set := context.Background(), raw(t, url), make(chan error, 1)
+		const uri = "https://news.example/caps-and-trail"
+		storeStory(t, s, uri)
+		a := alert(uri)
+		a.Level = news.LevelFlash
+		must(t, s.CreateAlert(ctx, a, news.AuditEntry{}))
+		var once sync.Once
+		_, err := s.ReleaseAlert(ctx, a.ID, func(*news.Alert, news.Story, news.Room) (news.AlertAction, error) {
+			once.Do(func() {
+				go func() { set <- s.SetCaps(ctx, news.AdvisedCaps(), "Cleo") }()
+				for waiting, until := 0, time.Now().Add(10*time.Second); waiting == 0; {
+					must(t, db.Get(&waiting, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE caps%'"))
+					if time.Now().After(until) {
+						t.Fatal("the caps wait for no release")
+					}
+				}
+				tx := db.MustBegin()
+				defer tx.Rollback() //nolint:errcheck // nothing was changed
+				if _, err := tx.Exec("SELECT seq FROM audit_head FOR UPDATE NOWAIT"); err != nil {
+					t.Errorf("the trail is held: %v", err)
+				}
+			})
+			return news.AlertAction{Audit: "release", By: "Ann"}, nil
+		})
+		must(t, err)
+		must(t, <-set)
+	})
+}
+
 func TestEmergenciesAreReviewedByOthers(t *testing.T) {
 	storetest.EachURL(t, func(t *testing.T, url string) {
 		s := storetest.Open(t, store.Config{URL: url})

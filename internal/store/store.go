@@ -20,7 +20,9 @@
 //
 // Locks are taken in one order, so that transactions wait but do not block
 // each other for ever: sign-up; subscriber; mailbox; preference; cells in
-// ascending order; story; alert; lease; release; control; story clock.
+// ascending order; story; alert; cap; lease; release; audit; control; story
+// clock. What is about an editor alone begins with her: editor; account;
+// session; audit.
 package store
 
 import (
