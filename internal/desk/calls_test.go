@@ -216,6 +216,8 @@ func TestStepsCallThePhones(t *testing.T) {
 	v := d.draft(t, ann, Writing{Level: "flash"})
 	ok(d.Submit(ctx, ann, v.Alert.ID))
 	caller.wg.Wait()
+	ok(d.Submit(ctx, ann, v.Alert.ID)) // again: they know
+	caller.wg.Wait()
 	ok(d.Press(ctx, signedIn(ann), v.Alert.ID, Pressing{Hash: v.Alert.Hash(), Alone: true, Reason: whyAlone}))
 	caller.wg.Wait()
 	d.begin(t, v.Alert.ID)

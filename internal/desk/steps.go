@@ -69,8 +69,9 @@ func (d *Service) Submit(ctx context.Context, by news.Person, id string) (View, 
 		return View{}, err
 	}
 	return d.take(ctx, by, stepSubmit, id, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) {
+		asked := a.State == news.AlertSubmitted // once is enough: it waits on their pages
 		action, err := news.Submit(a, by)
-		action.Ask = err == nil && policyOf(a.Level) == news.PolicyTwo
+		action.Ask = err == nil && !asked && policyOf(a.Level) == news.PolicyTwo
 		return action, err
 	})
 }
