@@ -273,12 +273,12 @@ func (p *Pages) signMemberOut(ctx context.Context, by string, r *http.Request) (
 	return nil, p.people.SignOutEverywhere(ctx, e.Name, by)
 }
 
-// makeKey makes an API key. One that can approve or release acts for its own
-// chief alone: with another's she would be two persons.
+// makeKey makes an API key. One that can write, approve or release alerts acts for
+// its own chief alone: with another's she would be two persons.
 func (p *Pages) makeKey(ctx context.Context, by string, r *http.Request) (*secretView, error) {
 	wish := KeyWish{Editor: r.PostFormValue("editor"), Scopes: r.PostForm["scope"], By: by}
-	if wish.Editor != by && slices.ContainsFunc(wish.Scopes, powerful) {
-		return nil, fmt.Errorf("%w: a key that can approve or release is made here for yourself only; `dateline apikey add` on the server makes others", news.ErrForbidden)
+	if wish.Editor != by && slices.ContainsFunc(wish.Scopes, personal) {
+		return nil, fmt.Errorf("%w: a key that can write, approve or release alerts is made here for yourself only; `dateline apikey add` on the server makes others", news.ErrForbidden)
 	}
 	if life := r.PostFormValue("life"); life != "" {
 		d, err := time.ParseDuration(life)
@@ -297,6 +297,9 @@ func (p *Pages) makeKey(ctx context.Context, by string, r *http.Request) (*secre
 	}
 	return &secretView{fmt.Sprintf("The key of %s for %s, %s. It is shown this once.", k.Editor, strings.Join(k.Scopes, ", "), until), secret}, nil
 }
+
+// personal reports whether a scope makes its editor one of the two who must agree.
+func personal(scope string) bool { return powerful(scope) || scope == news.ScopeAlertsDraft }
 
 // powerful reports whether a scope lets alerts go.
 func powerful(scope string) bool {

@@ -212,6 +212,7 @@ func TestAChiefMakesKeys(t *testing.T) {
 		want int
 	}{
 		"another's approval": {url.Values{"editor": {"Ann"}, "scope": {news.ScopeAlertsApprove}}, http.StatusForbidden},
+		"another's drafts":   {url.Values{"editor": {"Ann"}, "scope": {news.ScopeAlertsDraft}}, http.StatusForbidden},
 		"more than her role": {url.Values{"editor": {"Rika"}, "scope": {news.ScopeAlertsStop}}, http.StatusBadRequest},
 		"nothing":            {url.Values{"editor": {"Ann"}}, http.StatusBadRequest},
 		"nobody's":           {url.Values{"editor": {"Zoe"}, "scope": {news.ScopeAlertsRead}}, http.StatusNotFound},

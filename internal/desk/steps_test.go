@@ -244,11 +244,17 @@ func TestHashBinds(t *testing.T) {
 		}
 		stale = fresh
 	}
-	// An edit that changes nothing readers get voids nothing.
+	// A deadline, which the hash does not name, is an edit like the others; what
+	// changes nothing is none.
 	ok(d.Approve(ctx, ben, id, stale))
 	v = ok(d.Edit(ctx, chief, id, Writing{Deadline: noon.Add(time.Hour)}))
-	if v.Alert.State != news.AlertApproved || v.Alert.Author != "Ann" || v.Alert.Deadline.IsZero() {
+	if v.Alert.State != news.AlertDraft || v.Alert.Author != chief.Name || v.Alert.Approver != "" || v.Alert.Deadline.IsZero() {
 		t.Errorf("after a new deadline: %+v", v.Alert)
+	}
+	ok(d.Approve(ctx, ben, id, stale))
+	v = ok(d.Edit(ctx, ann, id, Writing{Deadline: noon.Add(time.Hour)}))
+	if v.Alert.State != news.AlertApproved || v.Alert.Author != chief.Name {
+		t.Errorf("after the same deadline: %+v", v.Alert)
 	}
 	ok(d.Release(ctx, ben, id, stale))
 	if _, err := d.Edit(ctx, ann, id, Writing{Level: "notice"}); !errors.Is(err, news.ErrConflict) {

@@ -85,7 +85,8 @@ func levelOf(word string, s *news.Story) (news.Level, error) {
 }
 
 // Edit changes an alert that has not been released. A change of what readers
-// get makes the editor its author and voids the approval and the submission.
+// get, or until when, makes the editor its author and voids the approval and the
+// submission.
 func (d *Service) Edit(ctx context.Context, by news.Person, id string, w Writing) (View, error) {
 	return d.take(ctx, by, stepEdit, id, func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
 		switch a.State {
@@ -93,7 +94,7 @@ func (d *Service) Edit(ctx context.Context, by news.Person, id string, w Writing
 		default:
 			return news.AlertAction{}, fmt.Errorf("%w: an alert that is %s can't be edited", news.ErrConflict, a.State)
 		}
-		before := a.Hash()
+		before, until := a.Hash(), a.Deadline
 		if w.Hash != "" && w.Hash != before {
 			return news.AlertAction{}, errWrittenOver
 		}
@@ -107,7 +108,7 @@ func (d *Service) Edit(ctx context.Context, by news.Person, id string, w Writing
 		if err := write(a, w, d.room(a, s), d.now()); err != nil {
 			return news.AlertAction{}, err
 		}
-		if a.Hash() != before {
+		if a.Hash() != before || !a.Deadline.Equal(until) {
 			a.State, a.Author, a.Submitter, a.Approver, a.ApprovedHash = news.AlertDraft, by.Name, "", "", ""
 			a.StoryVersion = s.Version
 		}
