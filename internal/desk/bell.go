@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -110,7 +109,7 @@ func (p *Pages) rung(h func(http.ResponseWriter, *http.Request) error) func(http
 				html, next := p.bell.says()
 				if html != last {
 					last = html
-					if p.push(shared, "event: notices\ndata: "+strings.ReplaceAll(strings.TrimSpace(html), "\n", "\ndata: ")+"\n\n") != nil {
+					if p.push(shared, event("notices", "", html)) != nil {
 						return
 					}
 				}

@@ -357,40 +357,50 @@ func (w *wire) now() wirePoint {
 	return w.after
 }
 
-// since lists what a page that has come so far lacks, and a channel that is
-// closed when there is more. Memory reaches back wireKept events; for what is
-// older, after a restart say, the store is asked, for wireBatch at a time.
-func (w *wire) since(ctx context.Context, at wirePoint) (events []wireEvent, more <-chan struct{}, err error) {
-	events, more, known := w.remembered(at)
+// since lists what a page that has come so far lacks, where the events go on
+// from, and a channel that is closed when there is more. Memory reaches back
+// wireKept events; for what is older, after a restart say, the store is asked,
+// for wireBatch at a time. When it has nothing more, the page has come as far as
+// memory reaches: lines of the trail that tell of no alert hold nobody back.
+func (w *wire) since(ctx context.Context, at wirePoint) (events []wireEvent, from wirePoint, more <-chan struct{}, err error) {
+	events, reach, more, known := w.remembered(at)
 	if known {
-		return events, more, nil
+		return events, at, more, nil
 	}
 	stories, err := w.store.StoredSince(ctx, at.stored, wireBatch)
 	if err != nil {
-		return nil, nil, err
+		return nil, at, nil, err
 	}
 	if len(stories) > 0 {
 		events, err = w.storyEvents(ctx, stories, w.under(stories))
-		return events, more, err
+		return events, at, more, err
 	}
 	changes, err := w.store.AlertChanges(ctx, at.change, wireBatch)
-	if err != nil || len(changes) == 0 {
-		return nil, more, err
+	if err != nil {
+		return nil, at, nil, err
 	}
-	event, err := w.changeEvent(ctx, changes)
-	return []wireEvent{event}, more, err
+	if len(changes) > 0 {
+		event, err := w.changeEvent(ctx, changes)
+		return []wireEvent{event}, at, more, err
+	}
+	at.change = max(at.change, reach.change)
+	if at.stored.Before(reach.stored) {
+		at.stored = reach.stored
+	}
+	return w.since(ctx, at) // memory may have moved on meanwhile
 }
 
-func (w *wire) remembered(at wirePoint) (events []wireEvent, more <-chan struct{}, known bool) {
+// remembered is since from memory; reach is how far back that goes.
+func (w *wire) remembered(at wirePoint) (events []wireEvent, reach wirePoint, more <-chan struct{}, known bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if at.stored.Before(w.from.stored) || at.change < w.from.change {
-		return nil, w.next, false
+		return nil, w.from, w.next, false
 	}
 	for i := range w.kept {
 		if at.lacks(&w.kept[i]) {
 			events = append(events, w.kept[i])
 		}
 	}
-	return events, w.next, true
+	return events, w.from, w.next, true
 }

@@ -25,6 +25,7 @@ type storyboard struct {
 	stories []news.Story
 	alerts  map[string][]news.Alert
 	changes []news.ChangedAlert
+	others  int64 // newest lines of the trail that tell of no alert
 	woken   func()
 	broken  error
 }
@@ -101,7 +102,7 @@ func (b *storyboard) AlertChanges(_ context.Context, after int64, limit int) ([]
 func (b *storyboard) LastChange(context.Context) (int64, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return int64(len(b.changes)), b.broken
+	return int64(len(b.changes)) + b.others, b.broken
 }
 
 func (b *storyboard) onWake(_ string, fn func()) (func(), error) {
@@ -333,10 +334,11 @@ func (m *wireModel) look() {
 // read takes what there is, one event a time: a connection may break anywhere.
 func (m *wireModel) read() {
 	for {
-		events, _, err := m.wire.since(m.ctx, m.at)
+		events, from, _, err := m.wire.since(m.ctx, m.at)
 		if err != nil {
 			m.rt.Fatal(err)
 		}
+		m.at = from
 		if len(events) == 0 {
 			return
 		}
@@ -371,6 +373,44 @@ func (m *wireModel) judge() {
 		if m.lines[uri] != want {
 			m.rt.Fatalf("the page shows %q, it is %q", m.lines[uri], want)
 		}
+	}
+}
+
+// A page from before a restart is fed from memory once it has caught up, also
+// where the newest lines of the trail tell of no alert: a hundred pages would
+// else each read the store at every story.
+func TestAPageCatchesUpWithMemory(t *testing.T) {
+	board := &storyboard{others: 5}
+	w := newWire(board, func(s wireStory) (string, error) { return s.story.URI, nil }, nil, nil)
+	for n := range 3 {
+		board.put(storyNo(n))
+	}
+	if err := w.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at := wirePoint{stored: noon.Add(2 * time.Microsecond)}
+	events, at, _, err := w.since(t.Context(), at)
+	if err != nil || len(events) != 1 {
+		t.Fatalf("the third story: %v, %v", events, err)
+	}
+	if events, at, _, err = w.since(t.Context(), at.past(&events[0])); err != nil || len(events) != 0 {
+		t.Fatalf("nothing more: %v, %v", events, err)
+	}
+	board.put(storyNo(3))
+	if err := w.look(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	board.broken = news.ErrUnavailable
+	if events, _, _, err = w.since(t.Context(), at); err != nil || len(events) != 1 {
+		t.Errorf("the fourth story, from memory: %v, %v", events, err)
+	}
+}
+
+// What is sent can't begin a field or an event of its own.
+func TestAnEventIsOneEvent(t *testing.T) {
+	got := event("status", "1", "a\r\revent: story\rdata: b\r\nc\n")
+	if want := "event: status\nid: 1\ndata: a\ndata: \ndata: event: story\ndata: data: b\ndata: c\n\n"; got != want {
+		t.Errorf("got %q", got)
 	}
 }
 

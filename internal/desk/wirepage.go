@@ -124,11 +124,12 @@ func (p *Pages) getWireEvents(w http.ResponseWriter, r *http.Request) error {
 	}
 	at, ok := p.wire.pointOf(r.Context(), last)
 	for ok {
-		events, more, err := p.wire.since(r.Context(), at)
+		events, caught, more, err := p.wire.since(r.Context(), at)
 		if err != nil {
 			p.log.Warn("a live page can't be fed; it comes back by itself", "error", err)
 			return nil
 		}
+		at = caught
 		for i := range events {
 			at = at.past(&events[i])
 			if text := filter.event(&events[i], at.id()); text != "" {
@@ -211,9 +212,14 @@ func (p *Pages) push(w http.ResponseWriter, text string) error {
 // momentID is the id of an event that a page does not resume from.
 func momentID(t time.Time) string { return strconv.FormatInt(t.UnixMicro(), 10) }
 
-// event is one server-sent event; each line of data has its own field.
+// event is one server-sent event, "" for one without an id; each line of data has its own field. A lone CR
+// ends a line, too (HTML, 9.2.5): left in, the words after it would be fields.
 func event(name, id, data string) string {
-	return "event: " + name + "\nid: " + id + "\ndata: " + strings.ReplaceAll(strings.TrimSpace(data), "\n", "\ndata: ") + "\n\n"
+	data = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimSpace(data))
+	if id != "" {
+		name += "\nid: " + id
+	}
+	return "event: " + name + "\ndata: " + strings.ReplaceAll(data, "\n", "\ndata: ") + "\n\n"
 }
 
 // id is the point as a page keeps it: the instant in microseconds (stored times
