@@ -111,6 +111,10 @@ type drill struct {
 	next     int // the prepared story that comes next
 	loaded   int // devices in the store
 
+	looking  sync.Mutex // at the phones
+	looked   phoneWall
+	lookedAt time.Time
+
 	stop    context.CancelFunc
 	stopped chan struct{}
 	failure error // why its parts ended by themselves; read after stopped
@@ -205,7 +209,7 @@ func (d *drill) openPages(context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.pages = desk.NewPages(desk.PagesConfig{Desk: d.desk, Reach: reachOf(d.dispatch), Past: d.store, Progress: watcherOf(d.dispatch), Accounts: sessionsOnly{read: d.Sessions}, Wire: d.store,
+	d.pages = desk.NewPages(desk.PagesConfig{Desk: d.desk, Reach: reachOf(d.dispatch), Past: d.store, Progress: d.progress(), Accounts: sessionsOnly{read: d.Sessions}, Wire: d.store,
 		Aside: d.store, Trail: d.store, Replay: d.intake.Replay, Floor: d.floor, Links: link.New(secret32()), Root: root, Drill: true,
 		OnWake: d.wakes.onWake, Logger: d.Logger})
 	mux := http.NewServeMux()

@@ -297,7 +297,7 @@ func (d drillDoors) postCopy(w http.ResponseWriter, r *http.Request) (drillView,
 // bring brings a story into the drill that runs here.
 func (d drillDoors) bring(w http.ResponseWriter, r *http.Request, how func(*drill, string) error) (drillView, error) {
 	v := emptyForm()
-	run := d.running()
+	run := d.taking()
 	if run == nil {
 		return v, fmt.Errorf("%w: no drill is running here", news.ErrConflict)
 	}

@@ -3,11 +3,15 @@ package app
 import (
 	"net/http"
 	"slices"
+	"time"
 
 	"dateline/internal/news"
 	"dateline/internal/simulate"
 	"dateline/internal/web"
 )
+
+// wallFresh is how long one look at every phone serves all who watch.
+const wallFresh = 500 * time.Millisecond
 
 // phonesShown are on the page: those that showed something last come first.
 const phonesShown = 24
@@ -40,11 +44,22 @@ type noteView struct {
 
 func (d *drill) getPhones(w http.ResponseWriter, r *http.Request) error {
 	return d.floor.Render(w, http.StatusOK, "desk/drillphones",
-		phonesView{Title: "Phones", By: web.PersonFrom(r.Context()), Wall: d.wall(), Live: web.DrillPath + "/phones/events"})
+		phonesView{Title: "Phones", By: web.PersonFrom(r.Context()), Wall: d.wallNow(), Live: web.DrillPath + "/phones/events"})
 }
 
 func (d *drill) renderPhones(*http.Request) (string, error) {
-	return d.floor.Part("desk/drillphones", "wall", d.wall())
+	return d.floor.Part("desk/drillphones", "wall", d.wallNow())
+}
+
+// wallNow is the wall of a moment ago at most: there may be 50,000 phones, and
+// many who watch them.
+func (d *drill) wallNow() phoneWall {
+	d.looking.Lock()
+	defer d.looking.Unlock()
+	if time.Since(d.lookedAt) > wallFresh {
+		d.looked, d.lookedAt = d.wall(), time.Now()
+	}
+	return d.looked
 }
 
 // wall looks at every phone and shows some.

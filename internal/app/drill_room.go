@@ -155,33 +155,45 @@ func (r *drillRoom) notice() web.Drill {
 	return web.Drill{}
 }
 
-// start begins a drill, unless one runs here.
-func (r *drillRoom) start(ctx context.Context, o drillOptions) (err error) {
+// start begins a drill, unless one runs here. A process that was stopped while
+// it was made ends it before it begins.
+func (r *drillRoom) start(ctx context.Context, o drillOptions) error {
 	base, err := r.claim("starting")
 	if err != nil {
 		return err
 	}
-	var made *drill
-	defer func() {
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.busy, r.current = "", made
-	}()
+	d, err := r.open(ctx, o)
+	r.mu.Lock()
+	r.busy = ""
+	stopped := r.base == nil
+	if err == nil && !stopped {
+		d.begin(base)
+		r.current = d
+		go r.watch(base, d)
+	}
+	r.mu.Unlock()
+	if err != nil || !stopped {
+		return err
+	}
+	err = fmt.Errorf("%w: this process is stopping", news.ErrUnavailable)
+	return errors.Join(err, d.close(), r.book.EndDrill(context.WithoutCancel(ctx), d.ID, news.SystemName, "ended with its process before it began", nil))
+}
+
+// open makes a drill and notes it in the book.
+func (r *drillRoom) open(ctx context.Context, o drillOptions) (*drill, error) {
+	var err error
 	if o.Folder, err = os.MkdirTemp(r.folder, drillFolders); err != nil {
-		return fmt.Errorf("a folder for the drill: %w", err)
+		return nil, fmt.Errorf("a folder for the drill: %w", err)
 	}
 	d, err := openDrill(ctx, o)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	record := news.DrillRecord{ID: d.ID, Place: r.place, StartedAt: d.Began, StartedBy: d.By, Until: d.Began.Add(drillFor)}
 	if err := r.book.BeginDrill(ctx, record, fmt.Sprintf("%d simulated devices, services %s", d.Devices, d.Mood)); err != nil {
-		return errors.Join(err, d.close())
+		return nil, errors.Join(err, d.close())
 	}
-	d.begin(base)
-	made = d
-	go r.watch(base, d)
-	return nil
+	return d, nil
 }
 
 // claim takes the right to start.
@@ -227,23 +239,35 @@ func (r *drillRoom) end(ctx context.Context, by, how string) (id string, err err
 	r.busy = "ending"
 	r.mu.Unlock()
 	d.end()
+	var raw []byte
 	report, err := d.report(ctx, by, how)
 	if err == nil {
-		var raw []byte
-		if raw, err = json.Marshal(report); err == nil {
-			err = r.book.EndDrill(ctx, d.ID, by, how, raw)
-		}
+		raw, err = json.Marshal(report)
 	}
-	err = errors.Join(err, d.close())
+	if err != nil { // the drill is over all the same
+		how += "; there is no report"
+	}
+	err = errors.Join(err, r.book.EndDrill(ctx, d.ID, by, how, raw), d.close())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.current, r.busy = nil, ""
 	return d.ID, err
 }
 
+// taking is the drill of this process as long as people may take part: what is
+// pressed while its report is written would not be in it.
+func (r *drillRoom) taking() *drill {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.busy != "" {
+		return nil
+	}
+	return r.current
+}
+
 // ServeHTTP hands a request to the drill that runs here.
 func (r *drillRoom) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	d := r.running()
+	d := r.taking()
 	if d == nil || d.handler == nil {
 		if strings.HasSuffix(req.URL.Path, "/events") { // a script can't follow to a page, and would ask for ever
 			w.Header().Set("Content-Type", "text/event-stream")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"dateline/internal/app/showcase"
+	"dateline/internal/desk"
 	"dateline/internal/news"
 	"dateline/internal/region"
 	"dateline/internal/simulate"
@@ -120,6 +121,22 @@ func (d *drill) answer(i int) func(*simulate.PushRequest) *simulate.PushAnswer {
 			return &simulate.PushAnswer{Status: http.StatusServiceUnavailable, Header: http.Header{"Retry-After": {"5"}}}
 		}
 		return nil
+	}
+}
+
+// progress counts how far a release has come, each service under its name: its
+// address on this machine tells an editor nothing.
+func (d *drill) progress() desk.Watcher {
+	count := watcherOf(d.dispatch)
+	return func(ctx context.Context, releaseID string) (desk.Progress, error) {
+		p, err := count(ctx, releaseID)
+		for _, s := range d.services {
+			if c, ok := p.Services[s.Origin()]; ok {
+				delete(p.Services, s.Origin())
+				p.Services["drill://"+s.Name()] = c
+			}
+		}
+		return p, err
 	}
 }
 

@@ -566,6 +566,65 @@ func TestADrillEndsWithItsProcess(t *testing.T) {
 	}
 }
 
+// stubBook is a drillBook in memory that does something while a drill is begun.
+type stubBook struct {
+	drillBook
+	onBegin func()
+	ended   []string
+}
+
+func (b *stubBook) BeginDrill(context.Context, news.DrillRecord, string) error {
+	b.onBegin()
+	return nil
+}
+
+func (b *stubBook) EndDrill(_ context.Context, _, _, detail string, _ []byte) error {
+	b.ended = append(b.ended, detail)
+	return nil
+}
+
+// A process that stops while a drill is being made leaves nothing running and
+// nothing behind.
+func TestADrillStartedIntoAStop(t *testing.T) {
+	book, folder := &stubBook{}, t.TempDir()
+	r := &drillRoom{book: book, folder: folder, log: discard(), base: t.Context()}
+	book.onBegin = func() {
+		if err := r.stop(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	err := r.start(t.Context(), drillOptions{Devices: 5, Mood: moodHealthy, Policies: news.Policies{news.LevelFlash: news.PolicyOne}, BaseURL: drillSite})
+	if !errors.Is(err, news.ErrUnavailable) || r.running() != nil || len(book.ended) != 1 {
+		t.Errorf("%v; it runs: %v; ends: %q", err, r.running() != nil, book.ended)
+	}
+	if left, _ := filepath.Glob(filepath.Join(folder, "*")); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+}
+
+// A drill whose report can't be made is over all the same, and nobody takes part
+// in one that is ending.
+func TestADrillWithoutAReportIsOver(t *testing.T) {
+	book := &stubBook{}
+	d, err := openDrill(t.Context(), drillOptions{Folder: t.TempDir(), Devices: 5, Mood: moodHealthy, Policies: news.Policies{news.LevelFlash: news.PolicyOne}, BaseURL: drillSite})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &drillRoom{book: book, log: discard(), base: t.Context(), current: d}
+	r.busy = "ending"
+	if r.taking() != nil {
+		t.Error("people take part in a drill that is ending")
+	}
+	r.busy = ""
+	if err := d.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.end(t.Context(), "Ann", "ended by Ann"); err == nil || r.running() != nil ||
+		!slices.Equal(book.ended, []string{"ended by Ann; there is no report"}) {
+		t.Errorf("%v; it runs: %v; ends: %q", err, r.running() != nil, book.ended)
+	}
+}
+
 // The script goes the whole way and finds nothing wrong.
 func TestDrillCommand(t *testing.T) {
 	t.Parallel() // it waits for its own countdowns
