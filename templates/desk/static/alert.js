@@ -6,6 +6,7 @@ const status = document.getElementById("status");
 const chart = document.getElementById("chart");
 const moved = document.getElementById("moved");
 const live = document.getElementById("live");
+const drill = document.body.classList.contains("drill"); // where nothing is called live
 let events = null;
 
 function say(state, text) {
@@ -22,9 +23,12 @@ function listen() {
   if (events || document.hidden) return;
   events = new EventSource(status.dataset.events);
   document.dispatchEvent(new CustomEvent("desk-stream", { detail: events }));
-  events.addEventListener("open", () => say("on", "Live"));
+  events.addEventListener("open", () => say("on", drill ? "Connected" : "Live"));
   events.addEventListener("status", (e) => {
+    const focused = [...status.querySelectorAll("a")].indexOf(document.activeElement);
     status.innerHTML = e.data;
+    if (focused >= 0) status.querySelectorAll("a")[focused]?.focus({ preventScroll: true });
+    count();
     const now = status.firstElementChild.dataset;
     if (now.state === status.dataset.state && now.hash === status.dataset.hash && now.policy === status.dataset.policy) return;
     if (unsaved()) moved.hidden = false;
@@ -43,7 +47,7 @@ function listen() {
     say("off", e.data === "over" ? "The drill is over" : "You are signed out: sign in again to go on");
   });
   events.addEventListener("error", () => {
-    say("off", "Not live: trying to reach the desk again");
+    say("off", drill ? "Not connected: trying to reach the drill again" : "Not live: trying to reach the desk again");
     if (events?.readyState !== EventSource.CLOSED) return;
     stop(); // a refused answer ends an EventSource for good: begin a new one
     setTimeout(listen, 2000);
@@ -62,11 +66,21 @@ document.addEventListener("visibilitychange", () => {
   else listen();
 });
 
-setInterval(() => {
+// What is left of a countdown; one that waits for an embargo lasts for hours.
+function left(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 2) return `${seconds} s`;
+  if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+function count() {
   const now = status.querySelector("[data-until]");
   if (!now) return;
-  const left = Math.max(0, Math.ceil((new Date(now.dataset.until) - Date.now()) / 1000));
-  now.querySelector(".countdown").textContent = `${left} s left`;
-}, 200);
+  const seconds = Math.max(0, Math.ceil((new Date(now.dataset.until) - Date.now()) / 1000));
+  now.querySelector(".countdown").textContent = `${left(seconds)} left`;
+}
+setInterval(count, 200);
+count();
 document.querySelector(".undo")?.focus();
 listen();

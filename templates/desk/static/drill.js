@@ -12,12 +12,16 @@ for (const part of document.querySelectorAll("[data-live]")) {
     events.addEventListener("part", (e) => {
       const held = part.contains(document.activeElement) ? document.activeElement.id : "";
       part.innerHTML = e.data;
-      if (held) document.getElementById(held)?.focus();
+      if (held) document.getElementById(held)?.focus({ preventScroll: true });
       // A drill that began or ended changes the rest of the page as well.
       const state = part.firstElementChild?.dataset.state ?? "";
       if (state !== (part.dataset.state ?? "")) location.replace(part.dataset.page);
     });
-    events.addEventListener("end", stop);
+    // The drill is over, or the session is: the page says so, or leads there.
+    events.addEventListener("end", () => {
+      stop();
+      location.replace(part.dataset.page);
+    });
     events.addEventListener("error", () => {
       if (events?.readyState !== EventSource.CLOSED) return;
       stop(); // a refused answer ends an EventSource for good: begin a new one

@@ -9,6 +9,7 @@ const none = document.getElementById("none");
 const help = document.getElementById("help");
 const shown = 300; // stories kept on the page
 const title = document.title;
+const drill = document.body.classList.contains("drill"); // where nothing is called live
 let unseen = 0;
 
 function say(state, text) {
@@ -27,6 +28,13 @@ function read(html) {
   return [...holder.content.children];
 }
 
+// What stood in the place of a link or button in the line that replaces it.
+function refocus(focused, line) {
+  const link = focused.getAttribute("href");
+  const same = link ? [...line.querySelectorAll("a")].find((a) => a.getAttribute("href") === link) : line.querySelector(focused.tagName);
+  (same ?? line.querySelector("h2 a")).focus();
+}
+
 const at = (uri) => [...list.children].find((line) => line.dataset.uri === uri);
 
 // What stands under a story now is no line of its own any more.
@@ -43,10 +51,12 @@ function flash(story) {
 function add(html) {
   const [story] = read(html);
   if (!story) return;
+  const focused = document.activeElement?.closest("#wire .story") && document.activeElement;
   at(story.dataset.uri)?.remove(); // its earlier version
   fold(story);
   flash(story);
   list.prepend(story);
+  if (focused && !focused.isConnected) refocus(focused, story); // whoever stood on what went
   while (list.children.length > shown) list.lastElementChild.remove();
   none.hidden = true;
   spoken.textContent = "New: " + story.querySelector("h2").textContent;
@@ -66,11 +76,7 @@ function change(html) {
     old.replaceWith(line);
     fold(line);
     flash(line);
-    if (focused) {
-      const link = focused.getAttribute("href");
-      const same = link ? [...line.querySelectorAll("a")].find((a) => a.getAttribute("href") === link) : line.querySelector(focused.tagName);
-      (same ?? line.querySelector("h2 a")).focus();
-    }
+    if (focused) refocus(focused, line);
     const said = line.querySelector(".alerteds")?.textContent.trim().replace(/\s+/g, " ");
     if (said) spoken.textContent = `${said}: ${line.querySelector("h2").textContent}`;
   }
@@ -90,7 +96,7 @@ function listen() {
   url.searchParams.set("after", list.dataset.after);
   const events = new EventSource(url);
   document.dispatchEvent(new CustomEvent("desk-stream", { detail: events }));
-  events.addEventListener("open", () => say("on", "Live"));
+  events.addEventListener("open", () => say("on", drill ? "Connected" : "Live"));
   events.addEventListener("story", (e) => {
     list.dataset.after = e.lastEventId;
     add(e.data);
@@ -110,7 +116,7 @@ function listen() {
     say("off", e.data === "over" ? "The drill is over" : "You are signed out: sign in again to go on");
   });
   events.addEventListener("error", () => {
-    say("off", "Not live: trying to reach the desk again");
+    say("off", drill ? "Not connected: trying to reach the drill again" : "Not live: trying to reach the desk again");
     // A refused answer ends an EventSource for good: begin a new one.
     if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000);
   });
