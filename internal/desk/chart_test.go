@@ -101,7 +101,7 @@ func TestTheChartIsLive(t *testing.T) {
 	l.desk.begin(t, strings.TrimPrefix(to, "/desk/alerts/"))
 	for range 3 {
 		body := l.read(t, ann, to)
-		for _, want := range []string{"How it goes out", "Intended: 0 devices matched", "Japan", "5 of 10 (50 %)", "By push service"} {
+		for _, want := range []string{"How it goes out", "Intended: 0 devices matched", "Japan", "5 of 10 (50&nbsp;%)", "By push service"} {
 			if !strings.Contains(body, want) {
 				t.Errorf("the page lacks %q", want)
 			}
@@ -113,7 +113,7 @@ func TestTheChartIsLive(t *testing.T) {
 	server := httptest.NewServer(l.handler)
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
 	open := streamOf(t, server, to+"/events", l.as(ann), "")
-	if first, second := open.event(t), open.event(t); !strings.Contains(first, `data-state="sending"`) || !strings.Contains(second, "5 of 10 (50 %)") {
+	if first, second := open.event(t), open.event(t); !strings.Contains(first, `data-state="sending"`) || !strings.Contains(second, "5 of 10 (50&nbsp;%)") {
 		t.Errorf("live: %s, then %s", first, second)
 	}
 }
