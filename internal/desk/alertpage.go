@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"dateline/internal/news"
@@ -71,7 +72,7 @@ func (p *Pages) offer(r *http.Request, view *alertView, v View) error {
 	view.MayKill = can(stepKill) && v.First != nil && a.State != news.AlertKilled
 	view.MayCorrect = can(stepCorrect) && v.First != nil && a.State != news.AlertKilled && a.State != news.AlertCancelled
 	if view.MayCorrect {
-		view.Correction = textsOf(a)
+		view.Correction = correctionOf(a, r.PostForm["keep"])
 	}
 	if unreleased {
 		f := p.saved(a, &view.Story)
@@ -135,16 +136,26 @@ func (p *Pages) step(r *http.Request, s step) error {
 		if err != nil {
 			return fmt.Errorf("desk: correct alert %s: %w", id, err)
 		}
-		body.Texts = textsTo(newWords(&a, textsOfForm(r.PostForm)))
+		body.Texts = textsTo(newWords(&a, textsOfForm(r.PostForm), r.PostForm["keep"]))
 	}
 	_, err := act(ctx, by, id, body)
 	return err
 }
 
+// correctionOf is what the form of a correction offers.
+func correctionOf(a *news.Alert, kept []string) []textView {
+	texts := textsOf(a)
+	for i := range texts {
+		l := texts[i].Language
+		texts[i].Repair, texts[i].Own, texts[i].Keep = true, l == a.Language, slices.Contains(kept, l)
+	}
+	return texts
+}
+
 // newWords are the texts of a correction: what the form offered and nobody
-// changed may be what was wrong, and is not sent again. The text of last resort
-// stands beside new ones as it is.
-func newWords(a *news.Alert, texts map[string]news.Text) map[string]news.Text {
+// changed may be what was wrong, and is not sent again, unless somebody ticked
+// that it is right (keep). The text of last resort stands beside new ones as it is.
+func newWords(a *news.Alert, texts map[string]news.Text, keep []string) map[string]news.Text {
 	out := map[string]news.Text{}
 	for l, t := range texts {
 		t = news.Text{Title: news.CleanLine(t.Title), Body: news.CleanLine(t.Body)}
@@ -152,8 +163,16 @@ func newWords(a *news.Alert, texts map[string]news.Text) map[string]news.Text {
 			out[l] = t
 		}
 	}
-	if own := texts[a.Language]; len(out) > 0 && news.Visible(own.Title) {
+	if len(out) == 0 {
+		return out
+	}
+	if own := texts[a.Language]; news.Visible(own.Title) {
 		out[a.Language] = own
+	}
+	for _, l := range keep {
+		if t, written := a.Texts[l]; written && out[l] == (news.Text{}) {
+			out[l] = t
+		}
 	}
 	return out
 }

@@ -247,14 +247,22 @@ func TestNobodyIsWrittenOverUnread(t *testing.T) {
 // not sent again, as they may be what was wrong.
 func TestOldWordsAreNotSentAgain(t *testing.T) {
 	alert := &news.Alert{Language: "en", Texts: map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa besar"}}}
-	for name, c := range map[string]struct{ form, want map[string]news.Text }{
-		"nothing was changed": {map[string]news.Text{"en": {Title: "Big quake ", Body: "Go up."}, "id": {Title: "Gempa besar"}}, map[string]news.Text{}},
-		"the first was":       {map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa besar"}}, map[string]news.Text{"en": {Title: "Weak quake"}}},
-		"another was": {map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa kecil"}},
-			map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa kecil"}}},
-		"one was emptied": {map[string]news.Text{"en": {Title: "Weak quake"}, "id": {}}, map[string]news.Text{"en": {Title: "Weak quake"}}},
+	for name, c := range map[string]struct {
+		form, want map[string]news.Text
+		keep       []string
+	}{
+		"nothing but a tick": {form: map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa besar"}}, keep: []string{"id"}, want: map[string]news.Text{}},
+		"one is right as it is": {form: map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa besar"}}, keep: []string{"id", "xx"},
+			want: map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa besar"}}},
+		"a tick beside new words": {form: map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa kecil"}}, keep: []string{"id"},
+			want: map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa kecil"}}},
+		"nothing was changed": {form: map[string]news.Text{"en": {Title: "Big quake ", Body: "Go up."}, "id": {Title: "Gempa besar"}}, want: map[string]news.Text{}},
+		"the first was":       {form: map[string]news.Text{"en": {Title: "Weak quake"}, "id": {Title: "Gempa besar"}}, want: map[string]news.Text{"en": {Title: "Weak quake"}}},
+		"another was": {form: map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa kecil"}},
+			want: map[string]news.Text{"en": {Title: "Big quake", Body: "Go up."}, "id": {Title: "Gempa kecil"}}},
+		"one was emptied": {form: map[string]news.Text{"en": {Title: "Weak quake"}, "id": {}}, want: map[string]news.Text{"en": {Title: "Weak quake"}}},
 	} {
-		if got := newWords(alert, c.form); !maps.Equal(got, c.want) {
+		if got := newWords(alert, c.form, c.keep); !maps.Equal(got, c.want) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

@@ -45,6 +45,27 @@ func done(c news.Counts) int {
 	return (c.Intended - c.Pending - c.Held) * 100 / c.Intended
 }
 
+// stateName is what the pages call a state. On them "holding" and "held" beside a
+// HOLD button would say the opposite of what they mean.
+func stateName(state string) string {
+	switch news.AlertState(state) {
+	case news.AlertHolding:
+		return "counting down"
+	case news.AlertHeld:
+		return "on hold"
+	}
+	return state
+}
+
+// Name is what the page calls the state.
+func (s statusView) Name() string { return stateName(s.State) }
+
+// Name is what a line calls the state.
+func (v alertedView) Name() string { return stateName(v.State) }
+
+// Name is what the list calls the state.
+func (v lineView) Name() string { return stateName(v.State) }
+
 // stateWords says where an alert stands.
 func stateWords(a *news.Alert) string {
 	switch a.State {

@@ -441,7 +441,7 @@ func TestAnAlertIsLiveOnTheWire(t *testing.T) {
 			if !strings.Contains(html, `data-uri="`+first.URI+`"`) || !strings.Contains(html, `data-uri="`+again.URI+`"`) || strings.Count(html, want) != 2 {
 				t.Errorf("%s: %s", state, html)
 			}
-			if alert.Revision > 0 && !strings.Contains(html, "already alerted 12:00 UTC</strong>: flash "+string(state)+", reached none of its places") {
+			if alert.Revision > 0 && !strings.Contains(html, "already alerted 12:00 UTC</strong>: flash "+stateName(string(state))+", reached none of its places") {
 				t.Errorf("%s: the folded line says nothing: %s", state, html)
 			}
 			if state == news.AlertDraft {

@@ -21,6 +21,9 @@ type textView struct {
 	Title, Body           string
 	TitleFault, BodyFault string
 	Own                   bool // the text of last resort, which stays
+	// Repair: it stands in the form of a correction, which takes no language out;
+	// Keep: it was ticked as right as it is.
+	Repair, Keep bool
 	Pictures              []pictureView
 }
 

@@ -77,6 +77,10 @@ function left(seconds) {
 function count() {
   const now = status.querySelector("[data-until]");
   if (!now) return;
+  if (live.dataset.state !== "on") { // somebody may have undone it: a clock that runs on would lie
+    now.querySelector(".countdown").textContent = "This page is not live: what it says may be over.";
+    return;
+  }
   const seconds = Math.max(0, Math.ceil((new Date(now.dataset.until) - Date.now()) / 1000));
   now.querySelector(".countdown").textContent = `${left(seconds)} left`;
 }
