@@ -243,8 +243,10 @@ func TestEveryDeskSeesEveryStoryOnce(t *testing.T) {
 	draft := drafts[0]
 	before := map[*openDesk]int{}
 	for _, d := range o.desks { // every story has an alert: a draft, or a notice that goes by itself
-		d.until(t, "all alerts", func() bool { return len(d.alert) == stories })
-		before[d] = d.alert[draft.StoryURI]
+		d.until(t, "all alerts", func() bool {
+			before[d] = d.alert[draft.StoryURI]
+			return len(d.alert) == stories
+		})
 	}
 	if _, err := o.app.desk.Cancel(t.Context(), news.Person{Name: news.SystemName, System: true}, draft.ID, "no"); err != nil {
 		t.Fatal(err)
