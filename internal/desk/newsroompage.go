@@ -80,7 +80,8 @@ type apiKeyLine struct{ ID, Editor, Scopes, Since, Until string }
 
 type scopeChoice struct {
 	Name     string
-	Powerful bool // for a chief's own key alone
+	Own      bool // for a chief's own key alone
+	Powerful bool // and not for long
 	Ticked   bool
 }
 
@@ -160,7 +161,7 @@ func (p *Pages) showNewsroom(w http.ResponseWriter, r *http.Request, view newsro
 	view.Title, view.By = "The newsroom", web.PersonFrom(r.Context())
 	view.Roles = []news.Role{news.RoleReporter, news.RoleEditor, news.RoleChief}
 	for _, s := range news.Scopes() {
-		view.Scopes = append(view.Scopes, scopeChoice{s, personal(s), slices.Contains(view.Typed.Scopes, s)})
+		view.Scopes = append(view.Scopes, scopeChoice{s, personal(s), powerful(s), slices.Contains(view.Typed.Scopes, s)})
 	}
 	view.Lives = []choice{{"24h", "24 hours"}, {"720h", "30 days"}, {"2160h", "90 days"}, {"", "until it is revoked"}}
 	if err := p.fillNewsroom(r.Context(), &view); err != nil {
