@@ -24,7 +24,7 @@ type textView struct {
 	// Repair: it stands in the form of a correction, which takes no language out;
 	// Keep: it was ticked as right as it is.
 	Repair, Keep bool
-	Pictures              []pictureView
+	Pictures     []pictureView
 }
 
 // writeView is the form of an alert that may still be written.
