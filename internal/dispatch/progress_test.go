@@ -25,6 +25,7 @@ func TestProgressAddsUp(t *testing.T) {
 		id := d.releases(news.ReleaseAlert)[0].ID
 		again, stopAgain := s, stop
 		for _, when := range []string{"as it ends", "by another process later"} {
+			d.until("all cells held", time.Minute, func() bool { return len(again.held.list().cells) == news.Cells })
 			p, err := NewWatch(again).Progress(t.Context(), id)
 			if err != nil {
 				t.Fatal(err)
