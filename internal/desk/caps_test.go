@@ -14,6 +14,11 @@ import (
 	"dateline/internal/store/storetest"
 )
 
+// advisedCaps are those that the page of the caps advises.
+func advisedCaps() news.Caps {
+	return news.Caps{news.LevelFlash: {Hour: 3, Day: 8}, news.LevelBulletin: {Hour: 6, Day: 20}}
+}
+
 // fill releases n flashes, one a minute, without an editor's countdown.
 func (d *desktop) fill(t *testing.T, n int) {
 	t.Helper()
@@ -43,7 +48,7 @@ func TestOverTheCap(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := newDesktop(t)
 			d.mem.policies = news.Policies{news.LevelFlash: news.PolicyOne}
-			d.mem.caps = news.AdvisedCaps()
+			d.mem.caps = advisedCaps()
 			d.fill(t, 3)
 			v := d.draft(t, ann, Writing{Level: "flash"})
 			_, err := d.Press(t.Context(), c.by, v.Alert.ID, Pressing{Hash: v.Alert.Hash(), OverCap: c.over})
@@ -165,7 +170,7 @@ func TestTheCapHoldsForDesksAtOnce(t *testing.T) {
 func TestCapsOnThePages(t *testing.T) {
 	l := newLobby(t)
 	l.desk.mem.policies = news.Policies{news.LevelFlash: news.PolicyOne}
-	l.desk.mem.caps = news.AdvisedCaps()
+	l.desk.mem.caps = advisedCaps()
 	if body := l.read(t, ann, "/desk/alerts"); !strings.Contains(body, "flash: 0 of 3 this hour, 0 of 8 today") {
 		t.Error("the list lacks what is left")
 	}

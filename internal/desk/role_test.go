@@ -25,7 +25,7 @@ func TestT84_TheDeskWorksWithoutOwningItsTables(t *testing.T) {
 		}
 	}
 	none(s.InitPolicies(ctx, news.Policies{news.LevelFlash: news.PolicyTwo}))
-	none(s.InitCaps(ctx, news.AdvisedCaps()))
+	none(s.InitCaps(ctx, advisedCaps()))
 	none(s.CheckFingerprints(ctx, map[string]string{"vapid": "1"}))
 	story := testStory()
 	story.Hash = "h"

@@ -23,13 +23,6 @@ const mostInCap = 1000
 // once (DESIGN 6), however many there are.
 func NoCaps() Caps { return Caps{LevelFlash: {}, LevelBulletin: {}} }
 
-// AdvisedCaps are what a newsroom is well served with: the levels that reach
-// people at once. Notices go to those who asked for everything, and are bounded
-// by each reader's own cap.
-func AdvisedCaps() Caps {
-	return Caps{LevelFlash: {Hour: 3, Day: 8}, LevelBulletin: {Hour: 6, Day: 20}}
-}
-
 // CappedLevels are the levels that can have a cap, the loudest first.
 func CappedLevels() []Level { return []Level{LevelFlash, LevelBulletin} }
 
