@@ -76,7 +76,9 @@ func TestCapsAreLockedBeforeTheTrail(t *testing.T) {
 		var once sync.Once
 		_, err := s.ReleaseAlert(ctx, a.ID, func(*news.Alert, news.Story, news.Room) (news.AlertAction, error) {
 			once.Do(func() {
-				go func() { set <- s.SetCaps(ctx, news.Caps{news.LevelFlash: {Hour: 3, Day: 8}, news.LevelBulletin: {Hour: 6, Day: 20}}, "Cleo") }()
+				go func() {
+					set <- s.SetCaps(ctx, news.Caps{news.LevelFlash: {Hour: 3, Day: 8}, news.LevelBulletin: {Hour: 6, Day: 20}}, "Cleo")
+				}()
 				for waiting, until := 0, time.Now().Add(10*time.Second); waiting == 0; {
 					must(t, db.Get(&waiting, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE caps%'"))
 					if time.Now().After(until) {
