@@ -30,7 +30,8 @@ type dialect struct {
 	forUpdateSkip string
 	open          func(rawURL string) (db, ro *sqlx.DB, err error)
 	classify      func(err error) fault
-	idle          int // connections kept open; 0: the engine has no server that could drop them
+	oneWriter     bool // and a commit that all who wait may share: see joint
+	idle          int  // connections kept open; 0: the engine has no server that could drop them
 }
 
 // fault is what an engine's error means to us.
@@ -50,7 +51,7 @@ func dialectOf(rawURL string) (*dialect, error) {
 	scheme, _, _ := strings.Cut(rawURL, ":")
 	switch scheme {
 	case "sqlite":
-		return &dialect{name: "sqlite", goose: goose.DialectSQLite3, open: openSQLite, classify: classifySQLite}, nil
+		return &dialect{name: "sqlite", goose: goose.DialectSQLite3, open: openSQLite, classify: classifySQLite, oneWriter: true}, nil
 	case "postgres", "postgresql":
 		locker := func() (lock.SessionLocker, error) {
 			return lock.NewPostgresSessionLocker(lock.WithLockTimeout(1, 300)) // looks every second

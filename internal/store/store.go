@@ -62,6 +62,7 @@ type Store struct {
 	dialect *dialect
 	db      *sqlx.DB // writes; SQLite: one connection
 	ro      *sqlx.DB // reads outside of transactions; Postgres: the same as db
+	joint   *joint   // nil: transactions have connections of their own
 	seal    *sealer
 	vapid   string
 	clock   func() time.Time
@@ -91,6 +92,9 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	s.log = s.log.With("component", "store")
 	if s.db, s.ro, err = d.open(cfg.URL); err != nil {
 		return nil, fmt.Errorf("store.Open(%s): %w", d.name, err)
+	}
+	if d.oneWriter {
+		s.joint = &joint{db: s.db}
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("store.Open(%s): %w", d.name, err), s.Close())

@@ -181,6 +181,9 @@ func (s *Store) lost(err error) bool {
 // once runs fn in one transaction. unsure says that it failed in COMMIT: then
 // nobody knows whether it is stored.
 func (s *Store) once(ctx context.Context, fn func(c conn) error) (unsure bool, err error) {
+	if s.joint != nil {
+		return s.joint.run(ctx, func(tx *sqlx.Tx) error { return fn(conn{tx, s.dialect, nil}) })
+	}
 	tx, err := s.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return false, err
