@@ -356,7 +356,7 @@ func (a *App) Run(ctx context.Context) error {
 		loop("dispatch", a.dispatch.Run)
 	}
 	if a.cfg.Has(RoleIntake) {
-		loop("intake", func(ctx context.Context) error { return a.bus.ConsumeStories(ctx, a.intake.Handle) })
+		loop("intake", func(ctx context.Context) error { return a.bus.ConsumeStories(ctx, a.intake.Take) })
 	}
 	if a.cfg.Has(RoleDesk) {
 		loop("desk", a.pages.Run)

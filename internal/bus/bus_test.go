@@ -41,12 +41,12 @@ func consume(t *testing.T, b *Bus, answer func(Message) Disposition) (got <-chan
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		end <- b.ConsumeStories(ctx, func(_ context.Context, m Message) Disposition {
+		end <- b.ConsumeStories(ctx, func(_ context.Context, m Message) func() Disposition {
 			messages <- m
 			if answer == nil {
-				return news.Ack()
+				return news.Ack
 			}
-			return answer(m)
+			return func() Disposition { return answer(m) }
 		})
 	}()
 	t.Cleanup(func() { cancel(); <-done })
@@ -536,9 +536,9 @@ func BenchmarkPubAckToHandler(b *testing.B) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		_ = bus.ConsumeStories(ctx, func(context.Context, Message) Disposition {
+		_ = bus.ConsumeStories(ctx, func(context.Context, Message) func() Disposition {
 			at <- time.Now()
-			return news.Ack()
+			return news.Ack
 		})
 	}()
 	var sum, worst time.Duration

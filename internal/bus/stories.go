@@ -8,6 +8,7 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"dateline/internal/news"
 )
@@ -39,17 +40,26 @@ func (b *Bus) PublishStory(ctx context.Context, m Message) error {
 // 2.15: JetStream's own limit, which nats.go has no name for.
 const errCodeHeadersTooLarge = 10097
 
-// ConsumeStories hands every story event to handle, one at a time, and does
-// with it what the Disposition says. It ends without an error only with ctx; it
-// survives lost connections, deleted consumers and changes of leader, and ends
-// with an error when the settings were changed under it or the bus is closed.
+// beside is how many story events are handled at a time: enough for all of a
+// busy second to wait for one commit of the database.
+const beside = 16
+
+// ConsumeStories hands every story event to take, one after the other in the
+// order of the stream. What take gives back finishes the event: that may run
+// beside up to beside others, and its Disposition says what becomes of the event.
 //
-// While handle runs, the event is kept from coming back, however long it takes.
-func (b *Bus) ConsumeStories(ctx context.Context, handle func(context.Context, Message) Disposition) error {
+// It ends without an error only with ctx, when all that was taken is finished;
+// it survives lost connections, deleted consumers and changes of leader, and
+// ends with an error when the settings were changed under it or the bus is
+// closed.
+//
+// Until it is finished, the event is kept from coming back, however long it
+// takes.
+func (b *Bus) ConsumeStories(ctx context.Context, take func(context.Context, Message) (finish func() Disposition)) error {
 	wait := minPause
 	for {
 		started := time.Now()
-		err := b.consume(ctx, handle)
+		err := b.consume(ctx, take)
 		var settings *SettingsError
 		switch {
 		case ctx.Err() != nil:
@@ -79,14 +89,14 @@ const (
 )
 
 // consume reads until something interrupts it.
-func (b *Bus) consume(ctx context.Context, handle func(context.Context, Message) Disposition) error {
+func (b *Bus) consume(ctx context.Context, take func(context.Context, Message) func() Disposition) error {
 	consumer, err := b.ensure(ctx)
 	if err != nil {
 		return err
 	}
-	// One message at a time: an event that waits in a buffer behind a slow one
-	// would come back to somebody else meanwhile. The next one is asked for as
-	// soon as this one is taken, so it costs nothing in the idle case.
+	// One message is fetched at a time: events that wait in a buffer behind slow
+	// ones would come back to somebody else meanwhile. The next one is asked for
+	// as soon as this one is taken, so it costs nothing in the idle case.
 	messages, err := consumer.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(20*time.Second),
 		jetstream.PullHeartbeat(2*time.Second), jetstream.WithMessagesErrOnMissingHeartbeat(true))
 	if err != nil {
@@ -94,26 +104,39 @@ func (b *Bus) consume(ctx context.Context, handle func(context.Context, Message)
 	}
 	defer messages.Stop()
 	b.trouble.Store(nil)
+	var finishing errgroup.Group
+	finishing.SetLimit(beside)
+	defer func() { _ = finishing.Wait() }() // they give no errors
 	for {
 		msg, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
 			return fmt.Errorf("bus: next message: %w", err)
 		}
-		b.handleOne(ctx, msg, handle)
+		b.takeOne(ctx, msg, take, &finishing)
 	}
 }
 
-// handleOne hands over one message and answers the server.
-func (b *Bus) handleOne(ctx context.Context, msg jetstream.Msg, handle func(context.Context, Message) Disposition) {
+// takeOne hands over one message; finished, it is answered to the server.
+func (b *Bus) takeOne(ctx context.Context, msg jetstream.Msg, take func(context.Context, Message) func() Disposition, finishing *errgroup.Group) {
 	meta, err := msg.Metadata()
 	if err != nil { // a message that is not JetStream's can't be on this subscription
 		b.log.Error("message without metadata left alone", "error", err)
 		return
 	}
 	stop := b.keepAlive(msg)
-	d := handle(ctx, Message{Subject: msg.Subject(), Headers: msg.Headers(), Body: msg.Data(),
+	finish := take(ctx, Message{Subject: msg.Subject(), Headers: msg.Headers(), Body: msg.Data(),
 		Sequence: meta.Sequence.Stream, Deliveries: int(min(meta.NumDelivered, 1<<30)), At: meta.Timestamp.UTC()})
-	stop()
+	finishing.Go(func() error { // waits while so many are being finished
+		d := finish()
+		stop()
+		b.answer(msg, meta.Sequence.Stream, d)
+		return nil
+	})
+}
+
+// answer tells the server what becomes of a message.
+func (b *Bus) answer(msg jetstream.Msg, sequence uint64, d Disposition) {
+	var err error
 	switch {
 	case d.Done && d.Reason != "":
 		err = msg.TermWithReason(d.Reason)
@@ -125,7 +148,7 @@ func (b *Bus) handleOne(ctx context.Context, msg jetstream.Msg, handle func(cont
 		err = msg.Nak()
 	}
 	if err != nil {
-		b.log.Warn("answer to NATS failed; the story will come again", "sequence", meta.Sequence.Stream, "error", err)
+		b.log.Warn("answer to NATS failed; the story will come again", "sequence", sequence, "error", err)
 	}
 }
 

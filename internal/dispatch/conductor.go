@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"dateline/internal/news"
 )
 
@@ -179,18 +181,27 @@ func (s *Service) adoptHeld(ctx context.Context, h holding) error {
 	return nil
 }
 
+// settling is how many releases are closed at a time: on a day of many notices
+// they share the database's commits.
+const settling = 8
+
 // settle tells the store of runs that have nothing left to do here.
 func (s *Service) settle(ctx context.Context) error {
-	var err error
+	var all errgroup.Group
+	all.SetLimit(settling)
 	for _, r := range s.book.finished(s.held.list()) {
-		done, e := s.cfg.Store.SettleRelease(ctx, r.release.ID)
-		switch {
-		case e != nil:
-			err = errors.Join(err, fmt.Errorf("settle release %s: %w", r.release.ID, e))
-		case done: // else other processes have cells to finish
-			s.book.closed(r)
-		}
+		all.Go(func() error {
+			done, err := s.cfg.Store.SettleRelease(ctx, r.release.ID)
+			if err != nil {
+				return fmt.Errorf("settle release %s: %w", r.release.ID, err)
+			}
+			if done { // else other processes have cells to finish
+				s.book.closed(r)
+			}
+			return nil
+		})
 	}
+	err := all.Wait()
 	s.book.forget()
 	return err
 }

@@ -80,12 +80,15 @@ func beVictim(dir, point string) error {
 			return err
 		}
 	}
-	return l.bus.ConsumeStories(ctx, func(ctx context.Context, m bus.Message) bus.Disposition {
-		if d := l.service.Handle(ctx, m); d.Reason != "" {
-			fmt.Println("set aside")
+	return l.bus.ConsumeStories(ctx, func(ctx context.Context, m bus.Message) func() bus.Disposition {
+		finish := l.service.Take(ctx, m)
+		return func() bus.Disposition {
+			if d := finish(); d.Reason != "" {
+				fmt.Println("set aside")
+			}
+			there()
+			panic("unreachable")
 		}
-		there()
-		panic("unreachable")
 	})
 }
 
@@ -131,10 +134,13 @@ func TestKilledWhileHandling(t *testing.T) {
 			defer cancel()
 			var delivery int
 			var d news.Disposition
-			if err := l.bus.ConsumeStories(ctx, func(ctx context.Context, m bus.Message) bus.Disposition {
-				delivery, d = m.Deliveries, l.service.Handle(ctx, m)
-				cancel()
-				return d
+			if err := l.bus.ConsumeStories(ctx, func(ctx context.Context, m bus.Message) func() bus.Disposition {
+				finish := l.service.Take(ctx, m)
+				return func() bus.Disposition {
+					delivery, d = m.Deliveries, finish()
+					cancel()
+					return d
+				}
 			}); err != nil {
 				t.Fatal(err)
 			}

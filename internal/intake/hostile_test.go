@@ -38,10 +38,13 @@ func newLine(t *testing.T) *line {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- b.ConsumeStories(ctx, func(ctx context.Context, m bus.Message) bus.Disposition {
-			d := l.service.Handle(ctx, m)
-			l.handled <- d
-			return d
+		ended <- b.ConsumeStories(ctx, func(ctx context.Context, m bus.Message) func() bus.Disposition {
+			finish := l.service.Take(ctx, m)
+			return func() bus.Disposition {
+				d := finish()
+				l.handled <- d
+				return d
+			}
 		})
 	}()
 	t.Cleanup(func() {
