@@ -3,9 +3,7 @@ package app
 import (
 	"bufio"
 	"context"
-	"crypto/ecdh"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -274,13 +272,7 @@ func BenchmarkPubAckToDesk(b *testing.B) {
 		b.Run("postgres/notices="+notices, func(b *testing.B) {
 			settings := map[string]string{"DATABASE_URL": storetest.Postgres(b), "DATELINE_BASE_URL": "http://localhost"}
 			maps.Copy(settings, policy)
-			for _, name := range []string{"DATELINE_VAPID_KEY", "DATELINE_LINK_KEY", "DATELINE_SEAL_KEY"} {
-				key, err := ecdh.P256().GenerateKey(rand.Reader) // 32 random bytes, which the other keys are too
-				if err != nil {
-					b.Fatal(err)
-				}
-				settings[name] = base64.RawURLEncoding.EncodeToString(key.Bytes())
-			}
+			maps.Copy(settings, freshKeys(b))
 			benchmarkPubAckToDesk(b, settings)
 		})
 	}
