@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -196,12 +198,24 @@ func (p *Pages) signedIn(h web.Handler) http.Handler {
 		if p.drill {
 			target = web.DeskPath + "/signin"
 		}
-		if r.Method == http.MethodGet {
-			target += "?next=" + url.QueryEscape(r.URL.RequestURI())
-		}
-		http.Redirect(w, r, target, http.StatusSeeOther)
+		http.Redirect(w, r, target+"?next="+url.QueryEscape(p.pageOf(r)), http.StatusSeeOther)
 		return nil
 	})
+}
+
+// pageOf is the page that a request asked for, or whose form it sent.
+func (p *Pages) pageOf(r *http.Request) string {
+	if r.Method == http.MethodGet {
+		return r.URL.RequestURI()
+	}
+	parts := strings.Split(strings.TrimPrefix(r.URL.EscapedPath(), p.root+"/"), "/")
+	switch {
+	case parts[0] == "alerts" && len(parts) > 1:
+		return p.root + "/alerts/" + parts[1]
+	case slices.Contains([]string{"phone", "caps", "aside", "newsroom", "account", "drill"}, parts[0]):
+		return p.root + "/" + parts[0]
+	}
+	return p.root // raising is done on the wire
 }
 
 // stream makes a live stream for editors who are signed in. A script can't
@@ -254,13 +268,13 @@ func (p *Pages) person(r *http.Request) (news.Person, error) {
 func (p *Pages) nextPage(next string) string {
 	u, err := url.Parse(next)
 	if err != nil || u.Scheme != "" || u.Host != "" || u.User != nil || strings.ContainsAny(next, "\\\r\n") ||
-		!under(u.Path, p.root) && !under(u.Path, web.DrillPath) || strings.HasPrefix(u.Path, p.root+"/signin") {
+		path.Clean(u.Path) != u.Path || !under(u.Path, p.root) && !under(u.Path, web.DrillPath) || strings.HasPrefix(u.Path, p.root+"/signin") {
 		return p.root
 	}
 	return u.RequestURI()
 }
 
-func under(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
+func under(at, root string) bool { return at == root || strings.HasPrefix(at, root+"/") }
 
 // joinView is the page "desk/join".
 type joinView struct {

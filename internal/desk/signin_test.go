@@ -261,9 +261,21 @@ func TestPagesAskForASignIn(t *testing.T) {
 	}
 	for next, want := range map[string]string{"": "/desk", "/desk": "/desk", "/desk/alerts/1?x=2": "/desk/alerts/1?x=2", "https://evil.example/desk": "/desk",
 		"//evil.example/desk": "/desk", "/desk@evil.example": "/desk", "/\\evil.example": "/desk", "/desktop": "/desk", "/desk/signin": "/desk", "/drill/desk/alerts": "/drill/desk/alerts", "/drills": "/desk",
-		"javascript:alert(1)": "/desk", "/desk/\r\nSet-Cookie: a=b": "/desk"} {
+		"javascript:alert(1)": "/desk", "/desk/..//evil.example": "/desk", "/desk/../account": "/desk", "/%2f/evil.example": "/desk", "/desk/%2e%2e/x": "/desk", "/desk/\r\nSet-Cookie: a=b": "/desk"} {
 		if got := l.pages.nextPage(next); got != want {
 			t.Errorf("next %q leads to %q, want %q", next, got, want)
+		}
+	}
+}
+
+// A form that comes when the session is over leads back to its page.
+func TestFormsAfterASessionComeBack(t *testing.T) {
+	l := newLobby(t)
+	for path, want := range map[string]string{"/desk/alerts/1/edit": "/desk/alerts/1", "/desk/alerts/1/kill": "/desk/alerts/1", "/desk/caps": "/desk/caps",
+		"/desk/aside/7/replay": "/desk/aside", "/desk/phone/test": "/desk/phone", "/desk/raise": "/desk", "/desk/signout": "/desk"} {
+		got := l.ask(t, "POST", path, "", url.Values{"title.en": {"typed"}})
+		if to := got.Header.Get("Location"); got.StatusCode != http.StatusSeeOther || to != "/desk/signin?next="+url.QueryEscape(want) || l.pages.nextPage(want) != want {
+			t.Errorf("POST %s: %d to %q", path, got.StatusCode, to)
 		}
 	}
 }

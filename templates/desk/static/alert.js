@@ -44,7 +44,12 @@ function listen() {
   });
   events.addEventListener("end", (e) => {
     stop();
-    say("off", e.data === "over" ? "The drill is over" : "You are signed out: sign in again to go on");
+    if (e.data === "over") {
+      say("off", "The drill is over");
+      return;
+    }
+    say("off", "You are signed out: ");
+    live.append(Object.assign(document.createElement("a"), { href: status.dataset.page, textContent: "sign in again to go on" }));
   });
   events.addEventListener("error", () => {
     say("off", drill ? "Not connected: trying to reach the drill again" : "Not live: trying to reach the desk again");
