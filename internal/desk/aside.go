@@ -17,7 +17,9 @@ import (
 // Aside is what the intake could not take: stories with faults, newest first,
 // and second bodies of a version that was stored already.
 type Aside interface {
-	DeadLetters(ctx context.Context, limit int) ([]news.DeadLetter, error)
+	DeadLetters(ctx context.Context, limit int) ([]news.DeadLetter, error) // not dismissed
+	DismissedLetters(ctx context.Context, limit int) ([]news.DeadLetter, error)
+	DismissLetter(ctx context.Context, id, by, why string) error
 	StoryConflicts(ctx context.Context, limit int) ([]news.StoryConflictRecord, error)
 }
 
@@ -39,9 +41,11 @@ const (
 type asideView struct {
 	Title     string
 	By        news.Person
-	May       bool // replay
+	May       bool // replay and dismiss
 	Said      string
+	Problem   string
 	Letters   []letterView
+	Dismissed []letterView
 	Conflicts []conflictView
 }
 
@@ -49,6 +53,9 @@ type letterView struct {
 	ID, At, Source, Body, Replayed, Note string
 	Problems                             []news.Problem
 	Cut                                  bool // the body is longer
+	JSON                                 bool // else it would be refused for ever
+	DismissedBy, DismissedFor, Dismissed string
+	Typed                                string // a reason that was refused
 }
 
 type conflictView struct {
@@ -57,10 +64,10 @@ type conflictView struct {
 }
 
 func (p *Pages) getAside(w http.ResponseWriter, r *http.Request) error {
-	return p.showAside(w, r, http.StatusOK, "")
+	return p.showAside(w, r, http.StatusOK, asideView{})
 }
 
-func (p *Pages) showAside(w http.ResponseWriter, r *http.Request, status int, said string) error {
+func (p *Pages) showAside(w http.ResponseWriter, r *http.Request, status int, view asideView) error {
 	letters, err := p.aside.DeadLetters(r.Context(), asideShown)
 	if err != nil {
 		return fmt.Errorf("desk: dead letters: %w", err)
@@ -69,10 +76,21 @@ func (p *Pages) showAside(w http.ResponseWriter, r *http.Request, status int, sa
 	if err != nil {
 		return fmt.Errorf("desk: conflicts: %w", err)
 	}
+	dismissed, err := p.aside.DismissedLetters(r.Context(), asideShown)
+	if err != nil {
+		return fmt.Errorf("desk: dismissed letters: %w", err)
+	}
 	by := web.PersonFrom(r.Context())
-	view := asideView{Title: "Set aside", By: by, May: by.May(news.ScopeStoriesWrite), Said: said}
+	view.Title, view.By, view.May = "Set aside", by, by.May(news.ScopeStoriesWrite)
 	for _, l := range letters {
-		view.Letters = append(view.Letters, letterOf(l))
+		v := letterOf(l)
+		if view.Problem != "" && v.ID == r.PathValue("id") {
+			v.Typed = r.PostFormValue("reason")
+		}
+		view.Letters = append(view.Letters, v)
+	}
+	for _, l := range dismissed {
+		view.Dismissed = append(view.Dismissed, letterOf(l))
 	}
 	for _, c := range conflicts {
 		view.Conflicts = append(view.Conflicts, conflictView{clockTime(c.ReceivedAt), c.URI, c.Received.Headline, c.Version})
@@ -81,7 +99,11 @@ func (p *Pages) showAside(w http.ResponseWriter, r *http.Request, status int, sa
 }
 
 func letterOf(l news.DeadLetter) letterView {
-	v := letterView{ID: l.ID, At: clockTime(l.ReceivedAt), Source: l.Source, Problems: l.Problems, Note: l.ReplayNote}
+	v := letterView{ID: l.ID, At: clockTime(l.ReceivedAt), Source: l.Source, Problems: l.Problems, Note: l.ReplayNote,
+		JSON: json.Valid(l.Body), DismissedBy: l.DismissedBy, DismissedFor: l.DismissedFor}
+	if !l.DismissedAt.IsZero() {
+		v.Dismissed = clockTime(l.DismissedAt)
+	}
 	if !l.ReplayedAt.IsZero() {
 		v.Replayed = clockTime(l.ReplayedAt)
 	}
@@ -133,11 +155,38 @@ func (p *Pages) postReplay(w http.ResponseWriter, r *http.Request) error {
 	var invalid *news.InvalidError
 	switch {
 	case errors.As(err, &invalid):
-		return p.showAside(w, r, http.StatusUnprocessableEntity, "The story still has faults. "+sentence(err))
+		return p.showAside(w, r, http.StatusUnprocessableEntity, asideView{Problem: "The story still has faults. " + sentence(err)})
 	case err != nil:
 		return err
 	}
-	return p.showAside(w, r, http.StatusOK, fmt.Sprintf("“%s”, version %d: %s.", story.Headline, story.Version, result))
+	return p.showAside(w, r, http.StatusOK, asideView{Said: fmt.Sprintf("“%s”, version %d: %s.", story.Headline, story.Version, result)})
+}
+
+// postDismiss takes a letter off the list that needs nothing any more.
+func (p *Pages) postDismiss(w http.ResponseWriter, r *http.Request) error {
+	if err := parseForm(w, r); err != nil {
+		return err
+	}
+	by := web.PersonFrom(r.Context())
+	if !by.May(news.ScopeStoriesWrite) {
+		return fmt.Errorf("%w: a %s may not dismiss what was set aside", news.ErrForbidden, by.Role)
+	}
+	why := cleanReason(r.PostFormValue("reason"))
+	err := error(nil)
+	if !news.Visible(why) {
+		err = news.Invalid("reason", "is required: others read why nothing needs to be done")
+	} else {
+		err = p.aside.DismissLetter(r.Context(), r.PathValue("id"), by.Name, why)
+	}
+	switch {
+	case isRefusal(err):
+		return p.showAside(w, r, web.StatusOf(err), asideView{Problem: sentence(err)})
+	case err != nil:
+		return err
+	}
+	p.log.Info("dead letter dismissed", "dead_letter", r.PathValue("id"), "by", by.Name)
+	http.Redirect(w, r, p.root+"/aside", http.StatusSeeOther)
+	return nil
 }
 
 func clockTime(t time.Time) string { return t.UTC().Format("2 Jan 15:04:05 MST") }

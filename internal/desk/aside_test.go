@@ -2,9 +2,12 @@ package desk
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +24,26 @@ type pile struct {
 	trail     []news.AuditEntry
 }
 
-func (p *pile) DeadLetters(context.Context, int) ([]news.DeadLetter, error) { return p.letters, nil }
+func (p *pile) DeadLetters(context.Context, int) ([]news.DeadLetter, error) {
+	return slices.DeleteFunc(slices.Clone(p.letters), func(l news.DeadLetter) bool { return l.DismissedBy != "" }), nil
+}
+
+func (p *pile) DismissedLetters(context.Context, int) ([]news.DeadLetter, error) {
+	return slices.DeleteFunc(slices.Clone(p.letters), func(l news.DeadLetter) bool { return l.DismissedBy == "" }), nil
+}
+
+func (p *pile) DismissLetter(_ context.Context, id, by, why string) error {
+	for i := range p.letters {
+		if l := &p.letters[i]; l.ID == id && l.DismissedBy != "" {
+			return fmt.Errorf("%w: %s has dismissed it already", news.ErrConflict, l.DismissedBy)
+		} else if l.ID == id {
+			l.DismissedBy, l.DismissedFor, l.DismissedAt = by, why, noon
+			return nil
+		}
+	}
+	return news.ErrNotFound
+}
+
 func (p *pile) StoryConflicts(context.Context, int) ([]news.StoryConflictRecord, error) {
 	return p.conflicts, nil
 }
@@ -58,6 +80,42 @@ func TestWhatIsSetAside(t *testing.T) {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %q", want)
 		}
+	}
+}
+
+// What needs nothing any more is dismissed for a reason and stays to be read;
+// what is no JSON is not tried again.
+func TestDismissing(t *testing.T) {
+	l := newLobby(t)
+	cookie := l.enter(t)
+	l.pile.letters = []news.DeadLetter{{ID: "one", ReceivedAt: noon, Source: "nats", Body: []byte("<xml/>")}, {ID: "two", ReceivedAt: noon, Source: "nats", Body: []byte(`{}`)}}
+	body := page(t, l, "/desk/aside")
+	if strings.Contains(body, "/aside/one/replay") || !strings.Contains(body, "It is no JSON") || !strings.Contains(body, "/aside/two/replay") {
+		t.Error("what is no JSON can be tried again, or what is can't")
+	}
+	dismiss := func(id, why string) (int, string) {
+		got := l.ask(t, "POST", "/desk/aside/"+id+"/dismiss", cookie, url.Values{"reason": {why}})
+		text, err := io.ReadAll(got.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got.StatusCode, string(text)
+	}
+	if status, text := dismiss("one", " \u200b "); status != http.StatusBadRequest || !strings.Contains(text, "Reason is required") {
+		t.Errorf("without a reason: %d", status)
+	}
+	if status, _ := dismiss("one", "the old <CMS> is off"); status != http.StatusSeeOther {
+		t.Errorf("dismissed: %d", status)
+	}
+	if status, text := dismiss("one", "once more"); status != http.StatusConflict || !strings.Contains(text, "Ann has dismissed it already") {
+		t.Errorf("dismissed twice: %d", status)
+	}
+	if status, _ := dismiss("three", "what?"); status != http.StatusNotFound {
+		t.Errorf("what is not there: %d", status)
+	}
+	body = page(t, l, "/desk/aside")
+	if !strings.Contains(body, "Dismissed by <bdi>Ann</bdi>, 23 Nov 12:00:00 UTC: <bdi>the old &lt;CMS&gt; is off</bdi>") || strings.Contains(body, "/aside/one/") {
+		t.Error("what was dismissed is not listed, or still waits")
 	}
 }
 

@@ -46,10 +46,10 @@ type Alerts interface {
 	Alert(ctx context.Context, id string) (news.Alert, error)
 	ChangeAlert(ctx context.Context, id string,
 		change func(a *news.Alert, story news.Story) (news.AlertAction, error)) (news.Alert, error)
-	// ReleaseAlert is ChangeAlert with what the newsroom's cap leaves, which
-	// nobody else uses up meanwhile.
+	// ReleaseAlert is ChangeAlert with who must agree and what the newsroom's cap
+	// leaves, which nobody else changes or uses up meanwhile.
 	ReleaseAlert(ctx context.Context, id string,
-		change func(a *news.Alert, story news.Story, room news.Room) (news.AlertAction, error)) (news.Alert, error)
+		change func(a *news.Alert, story news.Story, policy news.Policy, room news.Room) (news.AlertAction, error)) (news.Alert, error)
 	Policies(ctx context.Context) (news.Policies, error)
 }
 

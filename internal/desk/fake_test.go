@@ -110,16 +110,19 @@ func (m *memory) ChangeAlert(ctx context.Context, id string,
 		a.Revision = r.Revision
 		m.releases = append(m.releases, *r)
 	}
+	if a.StoppedBy != "" && a.StoppedAt.IsZero() {
+		a.StoppedAt = noon.Add(5 * time.Minute)
+	}
 	m.alerts[id] = a
 	m.audit = append(m.audit, news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + id})
 	return a, nil
 }
 
 func (m *memory) ReleaseAlert(ctx context.Context, id string,
-	change func(*news.Alert, news.Story, news.Room) (news.AlertAction, error),
+	change func(*news.Alert, news.Story, news.Policy, news.Room) (news.AlertAction, error),
 ) (news.Alert, error) {
 	return m.ChangeAlert(ctx, id, func(a *news.Alert, s news.Story) (news.AlertAction, error) {
-		return change(a, s, m.roomOf(a.Level))
+		return change(a, s, m.policies[a.Level], m.roomOf(a.Level))
 	})
 }
 

@@ -156,6 +156,7 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 	mux.Handle("GET "+p.root+"/aside", p.signedIn(p.getAside))
 	mux.Handle("GET "+p.root+"/audit", p.signedIn(p.getTrail))
 	mux.Handle("POST "+p.root+"/aside/{id}/replay", p.signedIn(p.postReplay))
+	mux.Handle("POST "+p.root+"/aside/{id}/dismiss", p.signedIn(p.postDismiss))
 }
 
 // accountRoutes are the pages that change accounts and sign-ins. A drill has

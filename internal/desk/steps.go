@@ -118,16 +118,13 @@ func (d *Service) Press(ctx context.Context, by news.Person, id string, p Pressi
 	if p.Hash == "" {
 		return View{}, news.Invalid("hash", "is required: release exactly what you have read")
 	}
-	policyOf, err := d.policyOf(ctx)
-	if err != nil {
-		return View{}, err
-	}
 	p.Reason = cleanReason(p.Reason)
 	var action news.AlertAction
 	var story news.Story
-	changed, err := d.store.ReleaseAlert(ctx, id, func(a *news.Alert, s news.Story, room news.Room) (news.AlertAction, error) {
+	changed, err := d.store.ReleaseAlert(ctx, id, func(a *news.Alert, s news.Story, policy news.Policy, room news.Room) (news.AlertAction, error) {
+		var err error
 		story = s
-		terms := d.terms(a.Level, policyOf(a.Level))
+		terms := d.terms(a.Level, policy)
 		terms.Room, terms.OverCap = &room, p.OverCap
 		action, err = released(a, &s, by, p, terms)
 		return action, err

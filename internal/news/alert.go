@@ -53,10 +53,14 @@ type Alert struct {
 	Approver     string
 	Releaser     string
 	ApprovedHash string
-	Reason       string    // of a kill, a hold or a cancel
-	HoldUntil    time.Time // while holding: when it becomes sending
-	CreatedAt    time.Time
-	ReleasedAt   time.Time // when the countdown began (or the send, without one); zero before
+	Reason       string // of a kill, a hold or a cancel
+	// Who held, cancelled or killed it last, and when; empty while nothing stops
+	// it. The store fills an empty StoppedAt.
+	StoppedBy  string
+	StoppedAt  time.Time
+	HoldUntil  time.Time // while holding: when it becomes sending
+	CreatedAt  time.Time
+	ReleasedAt time.Time // when the countdown began (or the send, without one); zero before
 }
 
 // Hash names the content an approval is bound to: texts, languages, audience,

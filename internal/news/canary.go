@@ -156,6 +156,7 @@ func MoveCanary(a *Alert, to Phase, why string) (AlertAction, error) {
 	}
 	if to == PhasePaused && a.State == AlertSending {
 		a.HeldFrom, a.State, a.Reason = a.State, AlertHeld, why
+		a.stopped(SystemName)
 		action.Freeze = true
 	}
 	return action, nil

@@ -38,6 +38,9 @@ type DeadLetter struct {
 	Problems   []Problem
 	ReplayedAt time.Time // zero: not yet
 	ReplayNote string
+	// Dismissed: somebody says, for a reason, that it needs nothing any more.
+	DismissedBy, DismissedFor string
+	DismissedAt               time.Time
 }
 
 // StoryConflictRecord is a second, different body for a (uri, version).

@@ -206,6 +206,10 @@ func NewRelease(a *Alert, s *Story, kind ReleaseKind, terms ReleaseTerms) *Relea
 	return r
 }
 
+// stopped notes who stopped the alert at this moment; "" that nothing does any
+// more.
+func (a *Alert) stopped(by string) { a.StoppedBy, a.StoppedAt = by, time.Time{} }
+
 // Hold stops sends from starting until Resume, in any unfinished state.
 func Hold(a *Alert, by Person, reason string) (AlertAction, error) {
 	if a.State == AlertHeld {
@@ -215,6 +219,7 @@ func Hold(a *Alert, by Person, reason string) (AlertAction, error) {
 		return AlertAction{}, stateError(a, "held")
 	}
 	a.HeldFrom, a.State, a.Reason = a.State, AlertHeld, reason
+	a.stopped(by.Name)
 	return AlertAction{Freeze: true, Audit: "hold", By: by.Name}, nil
 }
 
@@ -225,6 +230,7 @@ func Resume(a *Alert, by Person) (AlertAction, error) {
 		return AlertAction{}, stateError(a, "resumed")
 	}
 	a.State, a.Reason = a.HeldFrom, ""
+	a.stopped("")
 	if a.State == AlertHolding {
 		a.State, a.HoldUntil, a.ReleasedAt = AlertApproved, time.Time{}, time.Time{}
 		if a.Approver == "" && a.Submitter != "" { // released without the approval it was submitted for
@@ -242,6 +248,7 @@ func Cancel(a *Alert, by Person, reason string) (AlertAction, error) {
 		return AlertAction{}, stateError(a, "cancelled")
 	}
 	a.State, a.Reason, a.HoldUntil = AlertCancelled, reason, time.Time{}
+	a.stopped(by.Name)
 	return AlertAction{Stop: true, Audit: "cancel", By: by.Name}, nil
 }
 
@@ -254,6 +261,7 @@ func Kill(a *Alert, s *Story, by Person, reason string, texts map[string]Text, t
 	}
 	sent := a.Revision > 0
 	a.State, a.Reason, a.HoldUntil = AlertKilled, reason, time.Time{}
+	a.stopped(by.Name)
 	action := AlertAction{Stop: true, Audit: "kill", By: by.Name}
 	if sent {
 		r := NewRelease(a, s, ReleaseKill, terms)
@@ -274,6 +282,7 @@ func Correct(a *Alert, s *Story, by Person, texts map[string]Text, terms Release
 	}
 	supersedes := a.State != AlertCancelled
 	a.Texts, a.Author, a.State, a.HeldFrom = texts, by.Name, AlertSending, ""
+	a.stopped("")
 	r := NewRelease(a, s, ReleaseCorrection, terms)
 	r.Supersedes = supersedes
 	return AlertAction{Stop: true, Release: r, Audit: "correct", By: by.Name}, nil

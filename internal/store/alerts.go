@@ -12,11 +12,11 @@ import (
 )
 
 const alertColumns = "id, story_uri, story_version, state, held_from, level, texts, language, audience, sections, " +
-	"deadline, revision, author, submitter, approver, releaser, approved_hash, reason, hold_until, created_at, released_at"
+	"deadline, revision, author, submitter, approver, releaser, approved_hash, reason, stopped_by, stopped_at, hold_until, created_at, released_at"
 
 // alertMutable is what ChangeAlert may change.
 const alertMutable = "story_version, state, held_from, level, texts, language, audience, sections, " +
-	"deadline, revision, author, submitter, approver, releaser, approved_hash, reason, hold_until, released_at"
+	"deadline, revision, author, submitter, approver, releaser, approved_hash, reason, stopped_by, stopped_at, hold_until, released_at"
 
 type alertRow struct {
 	ID           string                        `db:"id"`
@@ -37,6 +37,8 @@ type alertRow struct {
 	Releaser     string                        `db:"releaser"`
 	ApprovedHash string                        `db:"approved_hash"`
 	Reason       string                        `db:"reason"`
+	StoppedBy    string                        `db:"stopped_by"`
+	StoppedAt    stamp                         `db:"stopped_at"`
 	HoldUntil    stamp                         `db:"hold_until"`
 	CreatedAt    stamp                         `db:"created_at"`
 	ReleasedAt   stamp                         `db:"released_at"`
@@ -61,6 +63,7 @@ func alertRowOf(a news.Alert) alertRow {
 		Audience: a.Audience, Sections: doc(a.Sections), Deadline: at(a.Deadline), Revision: a.Revision,
 		Author: a.Author, Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser,
 		ApprovedHash: a.ApprovedHash, Reason: plain(a.Reason), HoldUntil: at(a.HoldUntil),
+		StoppedBy: a.StoppedBy, StoppedAt: at(a.StoppedAt),
 		CreatedAt: at(a.CreatedAt), ReleasedAt: at(a.ReleasedAt)}
 }
 
@@ -70,6 +73,7 @@ func (r alertRow) alert() news.Alert {
 		Language: r.Language, Audience: r.Audience, Sections: r.Sections.V, Deadline: r.Deadline.Time,
 		Revision: r.Revision, Author: r.Author, Submitter: r.Submitter, Approver: r.Approver,
 		Releaser: r.Releaser, ApprovedHash: r.ApprovedHash, Reason: r.Reason, HoldUntil: r.HoldUntil.Time,
+		StoppedBy: r.StoppedBy, StoppedAt: r.StoppedAt.Time,
 		CreatedAt: r.CreatedAt.Time, ReleasedAt: r.ReleasedAt.Time}
 }
 
@@ -173,17 +177,21 @@ func (s *Store) ChangeAlert(ctx context.Context, id string,
 }
 
 // ReleaseAlert is ChangeAlert for a first release: change also gets what the
-// newsroom's cap leaves of the alert's level, and no other release of the level
-// is made until this one is.
+// newsroom's cap leaves of the alert's level and who must agree, and until it is
+// made neither changes and no other release of the level is made.
 func (s *Store) ReleaseAlert(ctx context.Context, id string,
-	change func(a *news.Alert, story news.Story, room news.Room) (news.AlertAction, error),
+	change func(a *news.Alert, story news.Story, policy news.Policy, room news.Room) (news.AlertAction, error),
 ) (news.Alert, error) {
 	return s.changeAlert(ctx, "ReleaseAlert", id, func(c conn, a *news.Alert, story news.Story) (news.AlertAction, error) {
 		room, err := s.lockRoom(ctx, c, a.Level)
 		if err != nil {
 			return news.AlertAction{}, err
 		}
-		action, err := change(a, story, room)
+		policy, err := lockPolicy(ctx, c, a.Level)
+		if err != nil {
+			return news.AlertAction{}, err
+		}
+		action, err := change(a, story, policy, room)
 		return action, verdictOf(err)
 	})
 }
@@ -247,6 +255,9 @@ func (s *Store) applyAction(ctx context.Context, c conn, h *head, a *news.Alert,
 		if err := s.insertRelease(ctx, c, h, a, *action.Release); err != nil {
 			return err
 		}
+	}
+	if a.StoppedBy != "" && a.StoppedAt.IsZero() {
+		a.StoppedAt = s.now()
 	}
 	if err := c.update(ctx, "alerts", alertMutable, "id", alertRowOf(*a)); err != nil {
 		return err

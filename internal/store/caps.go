@@ -47,12 +47,16 @@ func (s *Store) putCaps(ctx context.Context, caps news.Caps, by, condition strin
 			if by == news.SystemName && caps[level].None() {
 				continue // as it is from the first migration on
 			}
+			var before capRow
+			if err := c.get(ctx, &before, "SELECT level, per_hour, per_day FROM caps WHERE level = ?"+c.d.forUpdate, int(level)); err != nil {
+				return err
+			}
 			n, err := c.count(ctx, "UPDATE caps SET per_hour = ?, per_day = ?, set_by = ?, set_at = ? WHERE level = ?"+condition,
 				caps[level].Hour, caps[level].Day, by, s.now(), int(level))
 			if err != nil {
 				return err
 			}
-			if n > 0 {
+			if n > 0 && (news.Cap{Hour: before.Hour, Day: before.Day}) != caps[level] {
 				entries = append(entries, news.AuditEntry{By: by, Action: "cap", Subject: "cap/" + level.String(), Detail: caps[level].String()})
 			}
 		}

@@ -74,13 +74,13 @@ func TestCapsAreLockedBeforeTheTrail(t *testing.T) {
 		a.Level = news.LevelFlash
 		must(t, s.CreateAlert(ctx, a, news.AuditEntry{}))
 		var once sync.Once
-		_, err := s.ReleaseAlert(ctx, a.ID, func(*news.Alert, news.Story, news.Room) (news.AlertAction, error) {
+		_, err := s.ReleaseAlert(ctx, a.ID, func(*news.Alert, news.Story, news.Policy, news.Room) (news.AlertAction, error) {
 			once.Do(func() {
 				go func() {
 					set <- s.SetCaps(ctx, news.Caps{news.LevelFlash: {Hour: 3, Day: 8}, news.LevelBulletin: {Hour: 6, Day: 20}}, "Cleo")
 				}()
 				for waiting, until := 0, time.Now().Add(10*time.Second); waiting == 0; {
-					must(t, db.Get(&waiting, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'UPDATE caps%'"))
+					must(t, db.Get(&waiting, "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FROM caps%'"))
 					if time.Now().After(until) {
 						t.Fatal("the caps wait for no release")
 					}
@@ -106,7 +106,7 @@ func TestEmergenciesAreReviewedByOthers(t *testing.T) {
 		a := alert("https://news.example/a")
 		must(t, s.CreateAlert(ctx, a, news.AuditEntry{By: "Ann", Action: "draft", Subject: "alert/" + a.ID}))
 		e := news.Emergency{ID: id(), AlertID: a.ID, By: "Ann", Reason: "nobody answers", At: begin}
-		_, err := s.ReleaseAlert(ctx, a.ID, func(a *news.Alert, _ news.Story, _ news.Room) (news.AlertAction, error) {
+		_, err := s.ReleaseAlert(ctx, a.ID, func(a *news.Alert, _ news.Story, _ news.Policy, _ news.Room) (news.AlertAction, error) {
 			a.State, a.HoldUntil = news.AlertHolding, begin
 			return news.AlertAction{Emergency: &e, Audit: "release alone", Detail: e.Reason, By: "Ann"}, nil
 		})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"dateline/internal/news"
 )
@@ -24,6 +25,17 @@ func (s *Store) Policies(ctx context.Context) (news.Policies, error) {
 	return out, s.fail(err, "Policies", "")
 }
 
+// lockPolicy is the policy of a level, which nobody changes until the
+// transaction ends.
+func lockPolicy(ctx context.Context, c conn, level news.Level) (news.Policy, error) {
+	var policy string
+	err := c.get(ctx, &policy, "SELECT policy FROM policies WHERE level = ?"+c.d.forUpdate, int(level))
+	if errors.Is(err, sql.ErrNoRows) {
+		return news.DefaultPolicies()[level], nil
+	}
+	return news.Policy(policy), err
+}
+
 // SetPolicies changes the policies of the levels given, and says so in the
 // audit trail.
 func (s *Store) SetPolicies(ctx context.Context, p news.Policies, by string) error {
@@ -39,16 +51,25 @@ func (s *Store) InitPolicies(ctx context.Context, p news.Policies) error {
 
 func (s *Store) putPolicies(ctx context.Context, p news.Policies, by, onConflict string) error {
 	return s.inTx(ctx, func(c conn) error {
+		// All levels before the trail: a release holds its level's row when it
+		// comes to that.
+		var entries []news.AuditEntry
 		for _, level := range sortedKeys(p) {
+			before, err := lockPolicy(ctx, c, level)
+			if err != nil {
+				return err
+			}
 			n, err := c.count(ctx, `INSERT INTO policies (level, policy, set_by, set_at) VALUES (?, ?, ?, ?)
 				ON CONFLICT (level) `+onConflict, int(level), string(p[level]), by, s.now())
 			if err != nil {
 				return err
 			}
-			if n == 0 {
+			if n == 0 || by != news.SystemName && before == p[level] { // nothing has changed
 				continue
 			}
-			entry := news.AuditEntry{By: by, Action: "policy", Subject: "policy/" + level.String(), Detail: string(p[level])}
+			entries = append(entries, news.AuditEntry{By: by, Action: "policy", Subject: "policy/" + level.String(), Detail: string(p[level])})
+		}
+		for _, entry := range entries {
 			if err := s.audit(ctx, c, entry); err != nil {
 				return err
 			}
@@ -66,8 +87,7 @@ func (s *Store) AddEditor(ctx context.Context, e news.Editor, by string) error {
 		if err != nil {
 			return err
 		}
-		if err := c.exec(ctx, `INSERT INTO editors (name, role, created_at) VALUES (?, ?, ?)
-			ON CONFLICT (name) DO UPDATE SET role = excluded.role`, e.Name, string(e.Role), s.orNow(at(e.CreatedAt))); err != nil {
+		if err := s.putEditor(ctx, c, e, before != ""); err != nil {
 			return err
 		}
 		entry := news.AuditEntry{By: by, Action: "editor add", Subject: "editor/" + e.Name, Detail: string(e.Role)}
@@ -79,7 +99,30 @@ func (s *Store) AddEditor(ctx context.Context, e news.Editor, by string) error {
 		}
 		return s.audit(ctx, c, entry)
 	})
+	if s.unique(err) {
+		err = fmt.Errorf("%w: there is an editor of this name already, perhaps in other letters", news.ErrConflict)
+	}
 	return s.fail(err, "AddEditor", e.Name)
+}
+
+// putEditor writes an editor who is known, or a new one whose name nobody has in
+// other letters: a second person by the same name would be one who agrees with
+// herself. Two at once are told apart by the index editors_spelling, as far as
+// the database knows the letters.
+func (s *Store) putEditor(ctx context.Context, c conn, e news.Editor, known bool) error {
+	if known {
+		return c.one(ctx, "UPDATE editors SET role = ? WHERE name = ?", string(e.Role), e.Name)
+	}
+	var names []string
+	if err := c.sel(ctx, &names, "SELECT name FROM editors ORDER BY name"); err != nil {
+		return err
+	}
+	for _, name := range names {
+		if strings.EqualFold(name, e.Name) {
+			return fmt.Errorf("%w: there is an editor %s already", news.ErrConflict, name)
+		}
+	}
+	return c.exec(ctx, "INSERT INTO editors (name, role, created_at) VALUES (?, ?, ?)", e.Name, string(e.Role), s.orNow(at(e.CreatedAt)))
 }
 
 // lockEditor locks an editor's row and gives her role, "" when there is none.

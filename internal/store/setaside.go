@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 
 	"dateline/internal/news"
@@ -37,7 +38,7 @@ func (s *Store) StoryConflicts(ctx context.Context, limit int) ([]news.StoryConf
 	return out, nil
 }
 
-const deadLetterColumns = "id, received_at, source, subject, sequence, headers, body, problems, replayed_at, replay_note"
+const deadLetterColumns = "id, received_at, source, subject, sequence, headers, body, problems, replayed_at, replay_note, dismissed_by, dismissed_at, dismissed_for"
 
 type deadLetterRow struct {
 	ID         string                        `db:"id"`
@@ -50,6 +51,10 @@ type deadLetterRow struct {
 	Problems   document[[]problemJSON]       `db:"problems"`
 	ReplayedAt stamp                         `db:"replayed_at"`
 	ReplayNote string                        `db:"replay_note"`
+
+	DismissedBy  string `db:"dismissed_by"`
+	DismissedAt  stamp  `db:"dismissed_at"`
+	DismissedFor string `db:"dismissed_for"`
 }
 
 type problemJSON struct {
@@ -61,7 +66,8 @@ func (r deadLetterRow) letter() news.DeadLetter {
 	return news.DeadLetter{ID: r.ID, ReceivedAt: r.ReceivedAt.Time, Source: r.Source, Subject: r.Subject,
 		Sequence: uint64(r.Sequence), Headers: r.Headers.V, Body: r.Body,
 		Problems:   convert(r.Problems.V, func(p problemJSON) news.Problem { return news.Problem(p) }),
-		ReplayedAt: r.ReplayedAt.Time, ReplayNote: r.ReplayNote}
+		ReplayedAt: r.ReplayedAt.Time, ReplayNote: r.ReplayNote,
+		DismissedBy: r.DismissedBy, DismissedAt: r.DismissedAt.Time, DismissedFor: r.DismissedFor}
 }
 
 // SaveDeadLetter sets an event aside. One with a Sequence is kept once per
@@ -84,14 +90,42 @@ func (s *Store) SaveDeadLetter(ctx context.Context, d news.DeadLetter) error {
 	return s.fail(err, "SaveDeadLetter", d.ID)
 }
 
-// DeadLetters lists the newest events set aside.
+// DeadLetters lists the newest events set aside that nobody has dismissed.
 func (s *Store) DeadLetters(ctx context.Context, limit int) ([]news.DeadLetter, error) {
+	out, err := s.letters(ctx, "dismissed_at IS NULL ORDER BY received_at DESC, id DESC", limit)
+	return out, s.fail(err, "DeadLetters", "")
+}
+
+// DismissedLetters lists those that were dismissed, the last one first.
+func (s *Store) DismissedLetters(ctx context.Context, limit int) ([]news.DeadLetter, error) {
+	out, err := s.letters(ctx, "dismissed_at IS NOT NULL ORDER BY dismissed_at DESC, id DESC", limit)
+	return out, s.fail(err, "DismissedLetters", "")
+}
+
+func (s *Store) letters(ctx context.Context, which string, limit int) ([]news.DeadLetter, error) {
 	var rows []deadLetterRow
-	if err := s.read().sel(ctx, &rows, "SELECT "+deadLetterColumns+
-		" FROM dead_letters ORDER BY received_at DESC, id DESC LIMIT ?", limit); err != nil {
-		return nil, s.fail(err, "DeadLetters", "")
-	}
-	return convert(rows, deadLetterRow.letter), nil
+	err := s.read().sel(ctx, &rows, "SELECT "+deadLetterColumns+" FROM dead_letters WHERE "+which+" LIMIT ?", limit)
+	return convert(rows, deadLetterRow.letter), err
+}
+
+// DismissLetter takes a letter off the list, for a reason, and says so in the
+// audit trail; news.ErrConflict when somebody has.
+func (s *Store) DismissLetter(ctx context.Context, id, by, why string) error {
+	err := s.inTx(ctx, func(c conn) error {
+		var before string
+		if err := c.get(ctx, &before, "SELECT dismissed_by FROM dead_letters WHERE id = ?"+c.d.forUpdate, id); err != nil {
+			return err
+		}
+		if before != "" {
+			return verdictOf(fmt.Errorf("%w: %s has dismissed it already", news.ErrConflict, before))
+		}
+		if err := c.one(ctx, "UPDATE dead_letters SET dismissed_by = ?, dismissed_at = ?, dismissed_for = ? WHERE id = ?",
+			by, s.now(), plain(why), id); err != nil {
+			return err
+		}
+		return s.audit(ctx, c, news.AuditEntry{By: by, Action: "dismiss", Subject: "letter/" + id, Detail: why})
+	})
+	return s.fail(err, "DismissLetter", id)
 }
 
 // DeadLetter is one event set aside.

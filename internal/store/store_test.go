@@ -124,7 +124,7 @@ func describeSQLite(t *testing.T, db *sqlx.DB) map[string]string {
 		Columns string `db:"columns"`
 	}
 	must(t, db.Select(&indexes, `SELECT i.name, i."unique" AS unq, i.partial,
-		(SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)) AS columns
+		COALESCE((SELECT group_concat(name) FROM (SELECT name FROM pragma_index_info(i.name) ORDER BY seqno)), '') AS columns
 		FROM sqlite_schema m JOIN pragma_index_list(m.name) i WHERE m.type = 'table' AND i.origin = 'c'`))
 	for _, i := range indexes {
 		out["index "+i.Name] = fmt.Sprintf("%s unique=%v partial=%v", i.Columns, i.Unique, i.Partial)
@@ -167,8 +167,8 @@ func describePostgres(t *testing.T, db *sqlx.DB) map[string]string {
 		Columns string `db:"columns"`
 	}
 	must(t, db.Select(&indexes, `SELECT c.relname AS name, i.indisunique AS unq, i.indpred IS NOT NULL AS partial,
-		(SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY k(num, n)
-			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num) AS columns
+		COALESCE((SELECT string_agg(a.attname, ',' ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY k(num, n)
+			JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.num), '') AS columns
 		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
 		WHERE NOT i.indisprimary AND c.relnamespace = 'public'::regnamespace`))
 	for _, i := range indexes {
