@@ -22,6 +22,7 @@ type listView struct {
 type lineView struct {
 	ID, State, Level, Title, Lang, Dir, Dateline, At, Reason string
 	Accepted, Intended                                       int
+	Stopped                                                  *stopView
 }
 
 type policyView struct{ Level, Policy string }
@@ -74,7 +75,7 @@ func (p *Pages) lineOf(r *http.Request, v View) (lineView, error) {
 		at = a.ReleasedAt
 	}
 	line := lineView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Title: a.Texts[a.Language].Title, Lang: a.Language,
-		Dir: news.Direction(a.Language), Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en"), At: clockTime(at), Reason: a.Reason}
+		Dir: news.Direction(a.Language), Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en"), At: clockTime(at), Reason: reasonOf(a), Stopped: stopOf(a)}
 	if v.First != nil {
 		line.Accepted, line.Intended = v.First.Figures.Counts.Accepted, v.First.Figures.Counts.Intended
 	}

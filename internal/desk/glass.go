@@ -39,6 +39,8 @@ type glassView struct {
 	By, Reason, At                              string
 	ReviewedBy, Note, ReviewedAt                string
 	MayReview                                   bool
+	// What became of it: it counts down, or was undone before anything went.
+	Counting, Undone bool
 	Typed                                       string // a review that was refused
 }
 
@@ -53,6 +55,11 @@ func (p *Pages) glassOf(ctx context.Context, by news.Person, emergencies []news.
 		v := glassView{ID: e.ID, AlertID: a.ID, Level: a.Level.String(), State: string(a.State), Title: a.Texts[a.Language].Title, Lang: a.Language,
 			Dir: news.Direction(a.Language), By: e.By, Reason: e.Reason, At: clockTime(e.At), ReviewedBy: e.ReviewedBy, Note: e.Note,
 			MayReview: !e.Reviewed() && e.By != by.Name && may(by, stepReview) == nil}
+		// A release that was undone takes its time off the alert, or the next one puts
+		// another there; one that counts has sent something.
+		its := a.ReleasedAt.Equal(e.At)
+		v.Counting = its && a.State == news.AlertHolding
+		v.Undone = !v.Counting && !(its && a.Revision > 0)
 		if e.Reviewed() {
 			v.ReviewedAt = clockTime(e.ReviewedAt)
 		}

@@ -193,7 +193,7 @@ func (p *Pages) postSignOut(w http.ResponseWriter, r *http.Request) error {
 // signedIn makes a page for editors who are signed in; others are asked to
 // sign in and come back.
 func (p *Pages) signedIn(h web.Handler) http.Handler {
-	return p.admitted(h, func(w http.ResponseWriter, r *http.Request) error {
+	return p.admitted(p.explained(h), func(w http.ResponseWriter, r *http.Request) error {
 		target := p.root + "/signin"
 		if p.drill {
 			target = web.DeskPath + "/signin"

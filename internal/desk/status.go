@@ -17,6 +17,7 @@ type statusView struct {
 	Author, Submitter      string
 	Approver, Releaser     string
 	Reason                 string
+	Stopped                *stopView // nil: nothing stops it
 	Texts                  []textView
 	Words                  string // the audience
 	Counts                 news.Counts
@@ -29,6 +30,41 @@ type statusView struct {
 	Dateline               string
 	// Others are alerts about the same story that somebody is writing.
 	Others []alertedView
+}
+
+// stopView is who stopped an alert, and when.
+type stopView struct{ Did, By, At string }
+
+// undoneWords are the reason that an Undo gives.
+const undoneWords = "undone in the countdown"
+
+// stopOf says who stopped the alert; nil when nothing does.
+func stopOf(a *news.Alert) *stopView {
+	if a.StoppedBy == "" {
+		return nil
+	}
+	v := &stopView{By: a.StoppedBy, At: clockTime(a.StoppedAt)}
+	switch {
+	case a.State == news.AlertKilled:
+		v.Did = "Killed by"
+	case a.State == news.AlertCancelled:
+		v.Did = "Cancelled by"
+	case a.State == news.AlertHeld && a.HeldFrom == news.AlertHolding:
+		v.Did = "Undone in the countdown by"
+	case a.State == news.AlertHeld:
+		v.Did = "Put on hold by"
+	default:
+		return nil
+	}
+	return v
+}
+
+// reasonOf is the reason that the page shows: not what it says already.
+func reasonOf(a *news.Alert) string {
+	if a.Reason == undoneWords {
+		return ""
+	}
+	return a.Reason
 }
 
 type repairView struct {
@@ -76,7 +112,7 @@ func stateWords(a *news.Alert) string {
 	case news.AlertApproved:
 		return "Approved. It goes when it is released."
 	case news.AlertHolding:
-		return "Counting down. Nothing has gone yet: Undo stops it."
+		return "Counting down. Nothing has gone yet, and an editor can undo it."
 	case news.AlertSending:
 		return "Going out now."
 	case news.AlertSent:
@@ -105,7 +141,7 @@ func canaryWords(state news.AlertState, phase news.Phase, otherwise string) stri
 func statusOf(v View, story *news.Story) statusView {
 	a := &v.Alert
 	s := statusView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Hash: a.Hash(), Says: stateWords(a), Author: a.Author,
-		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: a.Reason, Texts: textsOf(a),
+		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: reasonOf(a), Stopped: stopOf(a), Texts: textsOf(a),
 		Words: region.Words(a.Audience, "en"), ChangedSince: v.ChangedSince,
 		Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en")}
 	if a.State == news.AlertHolding {

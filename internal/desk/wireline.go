@@ -31,11 +31,13 @@ type underView struct {
 // mark is a word about a story, and how loudly it is shown.
 type mark struct{ Kind, Word string }
 
-// alertedView is an alert beside its story. Already says that something of it
-// was sent; By is whose it is before that.
+// alertedView is an alert beside its story. At is when it came into its state,
+// Since when it was released: Already says that something of it was sent. By is
+// whose it is before that, and who stopped it.
 type alertedView struct {
 	ID, Level, State, At, By string
-	Already                  bool
+	Since                    string
+	Already, Again           bool   // Again: not the first one of its line
 	Covers                   string // of the places of the story it stands under
 }
 
@@ -49,6 +51,14 @@ func (p *Pages) item(w wireStory) (string, error) {
 		uris = append(uris, u.URI)
 	}
 	v.Alike = strings.Join(uris, " ")
+	again := false
+	for i := range v.Under {
+		for j := range v.Under[i].Alerts {
+			if o := &v.Under[i].Alerts[j]; o.Already {
+				o.Again, again = again, true
+			}
+		}
+	}
 	v.Raisable = s.Status == news.Usable
 	return p.floor.Part("desk/wire", "item", v)
 }
@@ -66,8 +76,12 @@ func alerted(alerts []news.Alert, over *news.Story) []alertedView {
 		if !a.ReleasedAt.IsZero() {
 			v.At = shortTime(a.ReleasedAt)
 		}
+		v.Since = v.At
 		if !v.Already && a.State.Unfinished() {
 			v.By = a.Author
+		}
+		if stopOf(a) != nil {
+			v.At, v.By = shortTime(a.StoppedAt), a.StoppedBy
 		}
 		if over != nil && v.Already {
 			v.Covers = overlapOf(over.Regions, a.Audience).words()
