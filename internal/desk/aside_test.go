@@ -22,6 +22,7 @@ type pile struct {
 	letters   []news.DeadLetter
 	conflicts []news.StoryConflictRecord
 	trail     []news.AuditEntry
+	alerts    map[string]news.Alert
 }
 
 func (p *pile) DeadLetters(context.Context, int) ([]news.DeadLetter, error) {
@@ -49,6 +50,22 @@ func (p *pile) StoryConflicts(context.Context, int) ([]news.StoryConflictRecord,
 }
 
 func (p *pile) Audit(context.Context, int) ([]news.AuditEntry, error) { return p.trail, nil }
+
+func (p *pile) AlertsByID(context.Context, []string) (map[string]news.Alert, error) {
+	return p.alerts, nil
+}
+
+// A line of an alert has its title, and leads to it.
+func TestLinesOfTheTrailLeadToTheirAlerts(t *testing.T) {
+	l := newLobby(t)
+	l.pile.alerts = map[string]news.Alert{"7": {ID: "7", Language: "ar", Texts: map[string]news.Text{"ar": {Title: "زلزال <b>"}}}}
+	l.pile.trail = []news.AuditEntry{{Seq: 2, By: "Ann", Action: "kill", Subject: "alert/7"}, {Seq: 1, By: "Ann", Action: "draft", Subject: "alert/7", Detail: strings.Repeat("0a", 32)},
+		{Seq: 3, By: "Ann", Action: "editor add", Subject: "editor/Ann"}}
+	body := page(t, l, "/desk/audit")
+	if strings.Count(body, `<a href="/desk/alerts/7" lang="ar" dir="rtl">زلزال &lt;b&gt;</a>`) != 2 || !strings.Contains(body, "<code>editor/Ann</code>") || strings.Contains(body, "0a0a") {
+		t.Errorf("the trail: %s", body)
+	}
+}
 
 func TestTheAuditTrailIsShown(t *testing.T) {
 	l := newLobby(t)

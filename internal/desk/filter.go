@@ -18,6 +18,8 @@ type wireFilter struct {
 	Language string
 	Urgency  int // at least as urgent: 1 is the most
 	Text     string
+	// Unknown is a place that was asked for and that nobody knows: nothing fits.
+	Unknown string
 
 	places region.Set
 }
@@ -25,13 +27,20 @@ type wireFilter struct {
 // longestSearch bounds what is looked for in every story, in characters.
 const longestSearch = 100
 
-// filterOf reads the query of the page. What can't be read is left out: a
-// bookmark must not break because a place was renamed.
+// longestPlace bounds what is kept of a place that nobody knows.
+const longestPlace = 60
+
+// filterOf reads the query of the page. A place is known by its code, by one it
+// had before, and by its English name; another one is kept as it was typed, so
+// that nobody takes everything for what she asked for. An urgency that is none is
+// left out.
 func filterOf(q url.Values) wireFilter {
 	f := wireFilter{Section: q.Get("section"), Language: q.Get("language"), Text: firstRunes(news.CleanLine(q.Get("q")), longestSearch)}
-	if code, ok := region.Canonical(q.Get("region")); ok {
-		if set, err := region.SetOf([]string{code}, nil); err == nil {
-			f.Region, f.places = code, set
+	if typed := strings.TrimSpace(q.Get("region")); typed != "" {
+		f.Region = placeCalled(typed)
+		set, err := region.SetOf([]string{f.Region}, nil)
+		if f.places = set; err != nil || f.Region == "" {
+			f.Region, f.Unknown = "", firstRunes(news.CleanLine(typed), longestPlace)
 		}
 	}
 	if n, err := strconv.Atoi(q.Get("urgency")); err == nil && n >= 1 && n <= 9 {
@@ -42,7 +51,7 @@ func filterOf(q url.Values) wireFilter {
 
 // empty reports whether everything fits.
 func (f *wireFilter) empty() bool {
-	return f.Region == "" && f.Section == "" && f.Language == "" && f.Urgency == 0 && f.Text == ""
+	return f.Region == "" && f.Unknown == "" && f.Section == "" && f.Language == "" && f.Urgency == 0 && f.Text == ""
 }
 
 // query is the filter as the page's address has it.
@@ -53,7 +62,7 @@ func (f *wireFilter) query() string {
 			q.Set(name, value)
 		}
 	}
-	set("region", f.Region)
+	set("region", f.Region+f.Unknown)
 	set("section", f.Section)
 	set("language", f.Language)
 	set("q", f.Text)
@@ -66,7 +75,8 @@ func (f *wireFilter) query() string {
 // fits reports whether a story is to be shown.
 func (f *wireFilter) fits(s *news.Story) bool {
 	switch {
-	case f.Section != "" && !slices.Contains(s.Sections, f.Section),
+	case f.Unknown != "",
+		f.Section != "" && !slices.Contains(s.Sections, f.Section),
 		f.Language != "" && s.Language != f.Language && s.Translations[f.Language].Headline == "",
 		f.Urgency > 0 && s.Urgency > f.Urgency,
 		f.Region != "" && !f.about(s):

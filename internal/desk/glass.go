@@ -41,7 +41,7 @@ type glassView struct {
 	MayReview                                   bool
 	// What became of it: it counts down, or was undone before anything went.
 	Counting, Undone bool
-	Typed                                       string // a review that was refused
+	Typed            string // a review that was refused
 }
 
 func (p *Pages) glassOf(ctx context.Context, by news.Person, emergencies []news.Emergency) ([]glassView, error) {

@@ -106,7 +106,7 @@ func (d *Service) postAlert(w http.ResponseWriter, r *http.Request) error {
 	if body.Deadline != "" {
 		deadline, err := time.Parse(time.RFC3339, body.Deadline)
 		if err != nil {
-			return news.Invalid("deadline", "must be a time such as 2026-11-24T07:00:00+09:00")
+			writing.faults.Add("deadline", "must be a time such as 2026-11-24T07:00:00+09:00")
 		}
 		writing.Deadline = deadline
 	}

@@ -150,13 +150,13 @@ func keyScopes(scopes []string, role news.Role) ([]string, error) {
 		path := fmt.Sprintf("scopes/%d", i)
 		switch {
 		case !slices.Contains(news.Scopes(), s):
-			faults.Add(path, "is not a scope: %q; there are %s", firstRunes(s, 40), strings.Join(news.Scopes(), " "))
+			faults.Add(path, "%q is no scope; there are %s", firstRunes(s, 40), strings.Join(news.Scopes(), " "))
 		case !slices.Contains(RoleScopes(role), s):
-			faults.Add(path, "the role %s can't have %s", role, s)
+			faults.Add(path, "a key of a %s can't have %s", role, s)
 		}
 	}
 	if len(scopes) == 0 {
-		faults.Add("scopes", "is required: %s", strings.Join(RoleScopes(role), " "))
+		faults.Add("scopes", "a key needs at least one scope, of %s", strings.Join(RoleScopes(role), " "))
 	}
 	sorted := slices.Clone(scopes)
 	slices.Sort(sorted)

@@ -80,8 +80,9 @@ type apiKeyLine struct{ ID, Editor, Scopes, Since, Until string }
 
 type scopeChoice struct {
 	Name     string
-	Own      bool // for a chief's own key alone
-	Powerful bool // and not for long
+	Own      bool   // for a chief's own key alone
+	Powerful bool   // and not for long
+	Roles    string // that can have it
 	Ticked   bool
 }
 
@@ -161,13 +162,24 @@ func (p *Pages) showNewsroom(w http.ResponseWriter, r *http.Request, view newsro
 	view.Title, view.By = "The newsroom", web.PersonFrom(r.Context())
 	view.Roles = []news.Role{news.RoleReporter, news.RoleEditor, news.RoleChief}
 	for _, s := range news.Scopes() {
-		view.Scopes = append(view.Scopes, scopeChoice{s, personal(s), powerful(s), slices.Contains(view.Typed.Scopes, s)})
+		view.Scopes = append(view.Scopes, scopeChoice{s, personal(s), powerful(s), rolesWith(s), slices.Contains(view.Typed.Scopes, s)})
 	}
 	view.Lives = []choice{{"24h", "24 hours"}, {"720h", "30 days"}, {"2160h", "90 days"}, {"", "until it is revoked"}}
 	if err := p.fillNewsroom(r.Context(), &view); err != nil {
 		return fmt.Errorf("desk: the newsroom: %w", err)
 	}
 	return p.floor.Render(w, status, "desk/newsroom", view)
+}
+
+// rolesWith are the roles that can have a scope.
+func rolesWith(scope string) string {
+	var with []string
+	for _, r := range []news.Role{news.RoleReporter, news.RoleEditor, news.RoleChief} {
+		if slices.Contains(RoleScopes(r), scope) {
+			with = append(with, string(r))
+		}
+	}
+	return strings.Join(with, " ")
 }
 
 func (p *Pages) fillNewsroom(ctx context.Context, view *newsroomView) error {

@@ -192,7 +192,7 @@ func sentence(err error) string {
 	if errors.As(err, &invalid) {
 		parts := make([]string, 0, len(invalid.Problems))
 		for _, q := range invalid.Problems {
-			parts = append(parts, capital(q.Path)+" "+q.Message+".")
+			parts = append(parts, capital(strings.TrimSpace(pathWords(q.Path)+" "+q.Message))+".")
 		}
 		return strings.Join(parts, " ")
 	}
@@ -201,6 +201,27 @@ func sentence(err error) string {
 		text = said
 	}
 	return capital(text) + "."
+}
+
+// pathWords is what an editor calls the place of a fault.
+func pathWords(path string) string {
+	kind, rest, _ := strings.Cut(path, "/")
+	switch kind {
+	case "texts":
+		l, field, _ := strings.Cut(rest, "/")
+		if l == "" {
+			return "the text"
+		}
+		if field == "" {
+			field = "text"
+		}
+		return "the " + strings.ReplaceAll(field, "body", "text") + " in " + languageName(l)
+	case "sections":
+		return "a section"
+	case "scopes":
+		return "" // its words say which
+	}
+	return path
 }
 
 func capital(s string) string {

@@ -27,6 +27,7 @@ type statusView struct {
 	Repairs                []repairView
 	ChangedSince           bool
 	Policy                 news.Policy // who must agree, while it can still change
+	Room                   string      // the level's cap and whether it is full, while that matters
 	Dateline               string
 	// Others are alerts about the same story that somebody is writing.
 	Others []alertedView

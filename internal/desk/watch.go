@@ -100,6 +100,15 @@ func (p *Pages) lookAt(ctx context.Context, id string) (v View, story news.Story
 		return v, story, s, err
 	}
 	s = statusOf(v, &story).under(policyOf)
+	if unreleased(&v.Alert) {
+		room, err := p.desk.store.Room(ctx, v.Alert.Level)
+		if err != nil {
+			return v, story, s, fmt.Errorf("desk: what the cap leaves: %w", err)
+		}
+		if s.Room = room.Cap.String(); room.Full(p.desk.now()) {
+			s.Room += " full"
+		}
+	}
 	s.Others = alerted(alerts, nil)
 	return v, story, s, nil
 }

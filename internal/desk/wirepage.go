@@ -16,7 +16,6 @@ import (
 	"golang.org/x/text/language/display"
 
 	"dateline/internal/news"
-	"dateline/internal/region"
 	"dateline/internal/web"
 )
 
@@ -45,6 +44,7 @@ type wireView struct {
 	After  string // what the live stream goes on from
 	Query  string
 	Looked int
+	Meant  []choice // instead of a place that nobody knows
 	// The menus of the filter.
 	Regions, Sections, Languages []choice
 }
@@ -60,6 +60,9 @@ func (wireView) Urgencies() []int { return []int{1, 2, 3, 4, 5} }
 func (p *Pages) getWire(w http.ResponseWriter, r *http.Request) error {
 	view := wireView{Title: "The wire", By: web.PersonFrom(r.Context()), Filter: filterOf(r.URL.Query())}
 	view.Query = view.Filter.query()
+	if view.Filter.Unknown != "" {
+		view.Meant = placesLike(view.Filter.Unknown)
+	}
 	at := wirePoint{stored: time.UnixMicro(1)}
 	var err error
 	if at.change, err = p.wire.store.LastChange(r.Context()); err != nil { // before the alerts: what changes from now on comes live
@@ -89,14 +92,7 @@ func (p *Pages) getWire(w http.ResponseWriter, r *http.Request) error {
 // menus offers every area, country and group, every section, and the
 // languages the stories are in.
 func (v *wireView) menus(stories []news.Story) {
-	for _, g := range region.Groups() {
-		v.Regions = append(v.Regions, choice{g.Name, g.Title})
-	}
-	for place := range region.All() {
-		if place.Kind <= region.KindCountry && region.Within(place.Code, asia) {
-			v.Regions = append(v.Regions, choice{place.Code, region.Name(place.Code, "en")})
-		}
-	}
+	v.Regions = placesOffered()
 	for _, s := range news.Sections() {
 		v.Sections = append(v.Sections, choice{s.Name, capital(s.Name)})
 	}

@@ -29,6 +29,8 @@ type Writing struct {
 	// not in Texts.
 	NoDeadline, Only bool
 	Hash             string // of an edit: what was read; another content is not written over
+	// faults that were found before it came here are named with the others.
+	faults news.Problems
 }
 
 // Draft writes a new alert about a story. What the writing leaves out is taken
@@ -64,9 +66,7 @@ func (d *Service) Draft(ctx context.Context, by news.Person, w Writing) (View, e
 
 func (d *Service) drafted(by news.Person, story *news.Story, w Writing) (news.Alert, error) {
 	level, err := levelOf(w.Level, story)
-	if err != nil {
-		return news.Alert{}, err
-	}
+	w.faults.Take("", err)
 	a := news.DefaultAlert(story, level, by.Name, d.newID, d.now())
 	room := d.room(&a, story)
 	for l, t := range a.Texts {
@@ -98,14 +98,13 @@ func (d *Service) Edit(ctx context.Context, by news.Person, id string, w Writing
 		if w.Hash != "" && w.Hash != before {
 			return news.AlertAction{}, errWrittenOver
 		}
+		asked := w // this may be called again
 		if w.Level != "" {
 			level, err := news.ParseLevel(w.Level)
-			if err != nil {
-				return news.AlertAction{}, err
-			}
+			asked.faults.Take("", err)
 			a.Level = level
 		}
-		if err := write(a, w, d.room(a, s), d.now()); err != nil {
+		if err := write(a, asked, d.room(a, s), d.now()); err != nil {
 			return news.AlertAction{}, err
 		}
 		if a.Hash() != before || !a.Deadline.Equal(until) {
@@ -122,6 +121,7 @@ var errWrittenOver = fmt.Errorf("%w: the alert was changed while you wrote; read
 // with them.
 func write(a *news.Alert, w Writing, room roomFor, now time.Time) error {
 	texts, faults := cleanTexts("texts", w.Texts, room)
+	faults = append(slices.Clone(w.faults), faults...)
 	merged := make(map[string]news.Text, len(a.Texts)+len(texts))
 	for l, t := range a.Texts {
 		if !w.Only {

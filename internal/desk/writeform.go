@@ -122,8 +122,12 @@ func (p *Pages) typed(a *news.Alert, s *news.Story, form url.Values) *formed {
 	}
 	f.alert.Sections, f.alert.Deadline = checked.Sections, checked.Deadline
 	for _, q := range faults {
-		if f.faults[q.Path] == "" && !f.fresh(q.Path, form) {
+		switch before := f.faults[q.Path]; {
+		case f.fresh(q.Path, form):
+		case before == "":
 			f.faults[q.Path] = q.Message
+		case q.Path == "audience": // each unknown place is named
+			f.faults[q.Path] = before + "; " + q.Message
 		}
 	}
 	return f

@@ -1,6 +1,7 @@
 package region
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,11 +32,40 @@ type term struct {
 
 // Parse reads an expression. Letters may be of either case; a minus (-, − or
 // –) needs a space on one side at least, since JP-13 is a place. The error is
-// an *news.InvalidError with an empty path.
+// an *news.InvalidError with empty paths: the first fault, and every place that
+// is not known.
 func Parse(expr string) (Expr, error) {
 	if len(expr) > MaxExprBytes {
 		return Expr{}, news.Invalid("", "is longer than %d bytes", MaxExprBytes)
 	}
+	e, err := parse(expr)
+	var first *news.InvalidError
+	if !errors.As(err, &first) {
+		return e, err
+	}
+	faults := first.Problems
+	for _, tok := range tokens(expr) {
+		if len(faults) == mostFaults {
+			break
+		}
+		if _, isOp := operatorOf(tok); isOp {
+			continue
+		}
+		if _, ok := Canonical(tok); ok {
+			continue
+		}
+		if q := (news.Problem{Message: unknown(tok)}); !slices.Contains(faults, q) {
+			faults = append(faults, q)
+		}
+	}
+	return Expr{}, &news.InvalidError{Problems: faults}
+}
+
+// mostFaults of an expression are named: enough to see what is wrong.
+const mostFaults = 10
+
+// parse stops at the first fault.
+func parse(expr string) (Expr, error) {
 	var e Expr
 	operator := '+' // the first place needs none
 	wantPlace := true

@@ -144,6 +144,21 @@ func (s *Store) AlertsOfStories(ctx context.Context, uris []string) (map[string]
 	return out, nil
 }
 
+// AlertsByID finds alerts; those that are not there are left out.
+func (s *Store) AlertsByID(ctx context.Context, ids []string) (map[string]news.Alert, error) {
+	out := map[string]news.Alert{}
+	for _, some := range chunks(ids, 500) {
+		alerts, err := alertsWhere(ctx, s.read(), "id IN (?)", 0, some)
+		if err != nil {
+			return nil, s.fail(err, "AlertsByID", "")
+		}
+		for _, a := range alerts {
+			out[a.ID] = a
+		}
+	}
+	return out, nil
+}
+
 // Alerts lists alerts in the given states (none: all), newest first; limit 0: all.
 func (s *Store) Alerts(ctx context.Context, states []news.AlertState, limit int) ([]news.Alert, error) {
 	if len(states) == 0 {

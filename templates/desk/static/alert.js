@@ -30,7 +30,7 @@ function listen() {
     if (focused >= 0) status.querySelectorAll("a")[focused]?.focus({ preventScroll: true });
     count();
     const now = status.firstElementChild.dataset;
-    if (now.state === status.dataset.state && now.hash === status.dataset.hash && now.policy === status.dataset.policy) return;
+    if (["state", "hash", "policy", "room"].every((what) => now[what] === status.dataset[what])) return;
     if (unsaved()) moved.hidden = false;
     // Not reload(): a page that answered a form would send the form again.
     else location.replace(status.dataset.page);
