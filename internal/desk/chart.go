@@ -29,6 +29,8 @@ const (
 	// chartFresh is how long a count by service and place serves all open pages:
 	// one looks at every device of the release.
 	chartFresh = time.Second
+	// finalFresh is the same for a release of which nothing is on its way.
+	finalFresh = 10 * time.Minute
 	// chartSlices are the bars of the chart; tableSlices of them make a row of
 	// its table.
 	chartSlices = 60

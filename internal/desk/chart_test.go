@@ -117,3 +117,61 @@ func TestTheChartIsLive(t *testing.T) {
 		t.Errorf("live: %s, then %s", first, second)
 	}
 }
+
+// An alert of which nothing is on its way is counted once, however long somebody
+// looks, and an open page leaves it alone until there is a step.
+func TestWhatIsOverIsCountedOnce(t *testing.T) {
+	l := newLobby(t)
+	counted := 0
+	l.pages.progress = func(context.Context, string) (Progress, error) {
+		counted++
+		return Progress{Cells: 256}, nil
+	}
+	v := l.desk.draft(t, ann, Writing{})
+	must(t)(l.desk.Release(t.Context(), ann, v.Alert.ID, v.Alert.Hash()))
+	l.desk.begin(t, v.Alert.ID)
+	l.desk.mem.figures[l.desk.mem.releases[0].ID] = news.ReleaseFigures{Counts: news.Counts{Intended: 9, Reachable: 9, Accepted: 8, Pending: 1}}
+	at := noon
+	l.pages.progresses.now = func() time.Time { at = at.Add(time.Hour); return at } // nothing stays fresh
+	look := func() bool {
+		t.Helper()
+		v, err := l.desk.Alert(t.Context(), v.Alert.ID)
+		if err != nil || l.pages.chart(t.Context(), v) == nil {
+			t.Fatal(err)
+		}
+		return v.final()
+	}
+	if look() || look() || counted != 2 {
+		t.Errorf("on its way it is final, or was counted %d times", counted)
+	}
+	l.desk.mem.figures[l.desk.mem.releases[0].ID] = news.ReleaseFigures{Counts: news.Counts{Intended: 9, Reachable: 9, Accepted: 8, Held: 1}}
+	l.desk.mem.releases[0].State = news.ReleaseSent
+	if look() {
+		t.Error("one who sleeps still gets it, and it is final")
+	}
+	l.desk.mem.figures[l.desk.mem.releases[0].ID] = news.ReleaseFigures{Counts: news.Counts{Intended: 9, Reachable: 9, Accepted: 9}}
+	for before := counted; counted < before+1; {
+		if !look() {
+			t.Fatal("nothing is on its way, and it is not final")
+		}
+	}
+	after := counted
+	for range 5 {
+		look()
+	}
+	if counted != after {
+		t.Errorf("what is over was counted %d times more", counted-after)
+	}
+	resting := rest{}
+	if !resting.over(t.Context(), l.pages) {
+		t.Error("the first look is put off")
+	}
+	resting = rest{until: time.Now().Add(time.Hour)}
+	if resting.over(t.Context(), l.pages) {
+		t.Error("it is looked at again at once")
+	}
+	l.stories.change(news.Alert{ID: v.Alert.ID, StoryURI: storyURI})
+	if !resting.over(t.Context(), l.pages) {
+		t.Error("a step is not looked at")
+	}
+}

@@ -171,11 +171,11 @@ func TestT81_NothingStoredRunsOnTheDesk(t *testing.T) {
 		t.Fatal(err)
 	}
 	check("the notices", notices)
-	status, err := l.pages.renderStatus(t.Context(), a.ID)
+	seen, err := l.pages.renderStatus(t.Context(), a.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	check("the live status", status)
+	check("the live status", seen.html)
 	item, err := l.pages.item(wireStory{story: story, alerts: l.stories.alerts, under: []news.Story{story}})
 	if err != nil {
 		t.Fatal(err)

@@ -28,6 +28,21 @@ type Sent struct {
 	Figures news.ReleaseFigures
 }
 
+// final reports whether nothing of the alert is on its way any more: no figure
+// changes but that of late receipts, until somebody takes a step.
+func (v *View) final() bool {
+	if v.First == nil {
+		return false
+	}
+	for _, s := range append([]Sent{*v.First}, v.Repairs...) {
+		over := s.Release.State == news.ReleaseSent || s.Release.State == news.ReleaseStopped
+		if c := s.Figures.Counts; !over || c.Pending > 0 || c.Held > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Alert shows one alert.
 func (d *Service) Alert(ctx context.Context, id string) (View, error) {
 	a, err := d.store.Alert(ctx, id)

@@ -289,11 +289,11 @@ func TestOpenAlertPagesShowThePolicy(t *testing.T) {
 	v := l.desk.draft(t, ann, Writing{Level: "flash"})
 	read := func() string {
 		l.pass(time.Second)
-		html, err := l.pages.renderStatus(t.Context(), v.Alert.ID)
+		seen, err := l.pages.renderStatus(t.Context(), v.Alert.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return html
+		return seen.html
 	}
 	before := read()
 	l.desk.mem.policies[news.LevelFlash] = news.PolicyTwo

@@ -95,11 +95,12 @@ type Pages struct {
 	log      *slog.Logger
 	now      func() time.Time
 	reaches  *shared[Reach]
-	statuses *shared[string]
+	statuses *shared[watched]
 	charts   *shared[string]
 
 	progress   Watcher
 	progresses *shared[Progress]
+	finals     *shared[Progress] // of what is over
 
 	usuals    *shared[[]int]
 	past      Past
@@ -118,8 +119,9 @@ func NewPages(c PagesConfig) *Pages {
 		origin: c.Origin, keyring: c.Keyring, passkeys: newPasskeys(c.Origin), people: c.People, roll: newRollcall(), onWake: c.OnWake,
 		guard: newGuard(c.Now), aside: c.Aside, trail: c.Trail, replay: c.Replay, root: cmp.Or(c.Root, web.DeskPath), drill: c.Drill,
 		log: c.Logger.With("component", "desk"), now: c.Now,
-		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[string](watchEvery/2, time.Now), // by the clock of the tickers
+		reaches: newShared[Reach](reachFresh, c.Now), statuses: newShared[watched](watchEvery/2, time.Now), // by the clock of the tickers
 		charts: newShared[string](chartFresh, time.Now), progress: c.Progress, progresses: newShared[Progress](chartFresh, time.Now),
+		finals: newShared[Progress](finalFresh, c.Now),
 		usuals: newShared[[]int](usualFresh, c.Now), past: c.Past, publisher: cmp.Or(c.Publisher, "Dateline")}
 	if c.Keyring != nil {
 		p.provider = newProvider(c.OIDC, c.Origin+p.root+"/signin/oidc/callback", c.Now)

@@ -95,11 +95,11 @@ func TestAnOpenPageHearsOfCaps(t *testing.T) {
 	v := l.desk.draft(t, ann, Writing{})
 	now := func() string {
 		t.Helper()
-		html, err := l.pages.renderStatus(t.Context(), v.Alert.ID)
+		seen, err := l.pages.renderStatus(t.Context(), v.Alert.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return html
+		return seen.html
 	}
 	if !strings.Contains(now(), `data-room="none"`) {
 		t.Error("no cap is not told")

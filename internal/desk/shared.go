@@ -74,8 +74,14 @@ func (p *Pages) reachOf(a news.Alert) *Reach {
 	return &r
 }
 
+// watched is what an open page looks at.
+type watched struct {
+	html  string
+	final bool // only late receipts and a new step of an editor change it
+}
+
 // statusNow is the block "status" of the alert, at most as old as half the time
 // between two looks.
-func (p *Pages) statusNow(ctx context.Context, id string) (string, error) {
-	return p.statuses.get(id, func() (string, error) { return p.renderStatus(ctx, id) })
+func (p *Pages) statusNow(ctx context.Context, id string) (watched, error) {
+	return p.statuses.get(id, func() (watched, error) { return p.renderStatus(ctx, id) })
 }

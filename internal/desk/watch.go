@@ -23,28 +23,64 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 	if err := p.push(w, ": the alert\nretry: 1000\n\n"); err != nil {
 		return nil //nolint:nilerr // the page is gone
 	}
-	for sent := map[string]string{}; ; {
-		for _, block := range []struct {
-			name string
-			now  func(ctx context.Context, id string) (string, error)
-		}{{"status", p.statusNow}, {"chart", p.chartNow}} {
-			html, err := block.now(r.Context(), r.PathValue("id"))
-			if err != nil {
-				p.log.Warn("a live alert can't be read; the page comes back by itself", "error", err)
+	sent := map[string]string{}
+	for rest := (rest{}); ; {
+		if !rest.over(r.Context(), p) {
+			if !p.wait(w, r, nil, look.C, beat.C) {
 				return nil
 			}
-			if html == sent[block.name] {
+			continue
+		}
+		status, err := p.statusNow(r.Context(), r.PathValue("id"))
+		chart := ""
+		if err == nil {
+			chart, err = p.chartNow(r.Context(), r.PathValue("id"))
+		}
+		if err != nil {
+			p.log.Warn("a live alert can't be read; the page comes back by itself", "error", err)
+			return nil
+		}
+		for _, block := range []struct{ name, html string }{{"status", status.html}, {"chart", chart}} {
+			if block.html == sent[block.name] {
 				continue
 			}
-			sent[block.name] = html
-			if err := p.push(w, event(block.name, momentID(p.now()), html)); err != nil {
+			sent[block.name] = block.html
+			if err := p.push(w, event(block.name, momentID(p.now()), block.html)); err != nil {
 				return nil //nolint:nilerr // the page is gone
 			}
+		}
+		if status.final {
+			rest.until = time.Now().Add(restFor)
 		}
 		if !p.wait(w, r, nil, look.C, beat.C) {
 			return nil
 		}
 	}
+}
+
+// restFor is how long the page of an alert that is over is left alone, while
+// nobody does anything: each look adds up its whole ledger.
+const restFor = 5 * time.Second
+
+// rest is what a page does when its alert is over: until the trail has a new line
+// or some time has passed, nothing is read of it.
+type rest struct {
+	until time.Time
+	line  int64 // the newest of the trail at the last look
+}
+
+// over reports whether it is time to look. A trail that can't be read is a reason
+// to.
+func (s *rest) over(ctx context.Context, p *Pages) bool {
+	if s.until.IsZero() {
+		return true
+	}
+	line, err := p.wire.store.LastChange(ctx)
+	if err == nil && line == s.line && time.Now().Before(s.until) {
+		return false
+	}
+	s.line, s.until = line, time.Time{}
+	return true
 }
 
 // chartNow is the block "chart" of the alert, "" before its release.
@@ -64,7 +100,11 @@ func (p *Pages) chart(ctx context.Context, v View) *chartView {
 	if v.First == nil || p.progress == nil {
 		return chartOf(v, nil)
 	}
-	here, err := p.progresses.get(v.First.Release.ID, func() (Progress, error) {
+	kept := p.progresses
+	if v.final() { // counted once more after the last change, and then seldom: who holds the cells may change
+		kept = p.finals
+	}
+	here, err := kept.get(v.First.Release.ID, func() (Progress, error) {
 		return p.progress(context.WithoutCancel(ctx), v.First.Release.ID)
 	})
 	if err != nil {
@@ -74,12 +114,13 @@ func (p *Pages) chart(ctx context.Context, v View) *chartView {
 	return chartOf(v, &here)
 }
 
-func (p *Pages) renderStatus(ctx context.Context, id string) (string, error) {
-	_, _, status, err := p.lookAt(ctx, id)
+func (p *Pages) renderStatus(ctx context.Context, id string) (watched, error) {
+	v, _, status, err := p.lookAt(ctx, id)
 	if err != nil {
-		return "", err
+		return watched{}, err
 	}
-	return p.floor.Part("desk/alert", "status", status)
+	html, err := p.floor.Part("desk/alert", "status", status)
+	return watched{html, v.final()}, err
 }
 
 // lookAt reads an alert with its story and how it stands.

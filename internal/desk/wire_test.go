@@ -552,7 +552,7 @@ func TestWhatFitsTheFilter(t *testing.T) {
 	s.Regions, s.Sections, s.Urgency, s.Headline = []string{"ID-JK"}, []string{"weather", "politics"}, 3, "Flood in JAKARTA"
 	s.Translations = map[string]news.StoryText{"id": {Headline: "Banjir di Jakarta"}}
 	for query, want := range map[string]bool{
-		"": true, "region=ID": true, "region=asean": true, "region=035": true, "region=JP": false, "region=nowhere": true, "region=ID-JK": true,
+		"": true, "region=ID": true, "region=asean": true, "region=035": true, "region=JP": false, "region=nowhere": false, "region=ID-JK": true,
 		"region=ID-BA": false, "section=weather": true, "section=sport": false, "language=en": true, "language=id": true, "language=ja": false,
 		"urgency=3": true, "urgency=2": false, "urgency=x": true, "q=jakarta": true, "q=BANJIR": true, "q=tokyo": false,
 		"q=flood&region=ID&section=weather&urgency=4": true,

@@ -82,7 +82,7 @@ function left(seconds) {
 function count() {
   const now = status.querySelector("[data-until]");
   if (!now) return;
-  if (live.dataset.state !== "on") { // somebody may have undone it: a clock that runs on would lie
+  if (live.dataset.state === "off") { // somebody may have undone it: a clock that runs on would lie
     now.querySelector(".countdown").textContent = "This page is not live: what it says may be over.";
     return;
   }

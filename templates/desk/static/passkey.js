@@ -24,9 +24,13 @@ async function options() {
   return said;
 }
 
+let filling = null; // ends the offer in the name's field: a browser asks one thing at a time
+
 async function ask(publicKey) {
-  if (form.dataset.passkey === "get")
+  if (form.dataset.passkey === "get") {
+    filling?.abort();
     return navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey) });
+  }
   return navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(publicKey) });
 }
 
@@ -51,9 +55,40 @@ async function begin(event) {
   }
 }
 
+// The browser offers a passkey with the names it knows, where it can, while
+// somebody is in the name's field. What the desk asks is good for five minutes, so
+// it is asked for then, and anew after four. What goes wrong is not said: nobody
+// pressed anything, and the button says it.
+const asksAnew = 240_000; // ms
+
+async function fill(field) {
+  if (filling && !filling.signal.aborted) return;
+  filling = new AbortController();
+  const mine = filling;
+  setTimeout(() => {
+    mine.abort();
+    if (filling === mine && document.activeElement === field) fill(field);
+  }, asksAnew);
+  try {
+    const publicKey = await options();
+    if (!publicKey || mine.signal.aborted) return;
+    const credential = await navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(publicKey), mediation: "conditional", signal: mine.signal });
+    form.elements.credential.value = JSON.stringify(credential.toJSON());
+    form.submit();
+  } catch { /* the form is still there */ }
+}
+
+async function offer() {
+  const field = document.querySelector("[autocomplete~=webauthn]");
+  if (!field || form.dataset.passkey !== "get" || !await PublicKeyCredential.isConditionalMediationAvailable?.()) return;
+  if (document.activeElement === field) fill(field);
+  field.addEventListener("focus", () => fill(field));
+}
+
 const why = reason();
 hint.textContent = why;
 if (!why) {
   button.disabled = false;
   form.addEventListener("submit", begin);
+  offer();
 }

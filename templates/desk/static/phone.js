@@ -25,6 +25,20 @@ async function registered() {
   return r;
 }
 
+// What went wrong in words, and what helps against that.
+function advice(fault) {
+  switch (fault.name) {
+    case "AbortError": // the browser's own push service did not register it (Push API, section 7.3)
+      return "This browser could not register at its push service. Nothing is wrong with the desk: use a window that is not private, allow the browser's push messaging in its settings (Brave has it off at first), or another network or browser; a firewall may block it.";
+    case "NotAllowedError":
+      return "The browser does not allow it: allow notifications for this site in its settings, then press again.";
+    case "TypeError":
+      return "The desk can't be reached: check the connection and press again.";
+    default:
+      return `That did not work (${fault.name}): load the page anew and press again.`;
+  }
+}
+
 async function ask() {
   button.disabled = true;
   says.textContent = "Asking the browser…";
@@ -43,7 +57,7 @@ async function ask() {
     if (answer.type === "opaqueredirect") location.assign(place.dataset.to);
     else says.textContent = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".faults")?.textContent ?? "That did not work: try again in a moment.";
   } catch (e) {
-    says.textContent = `That did not work (${e.name}): check the connection and try again.`;
+    says.textContent = advice(e);
   } finally {
     button.disabled = false;
   }

@@ -12,6 +12,31 @@ const title = document.title;
 const drill = document.body.classList.contains("drill"); // where nothing is called live
 let unseen = 0;
 
+// What a screen reader hears: one sentence every few seconds. Each story by
+// itself, at 50 a second, would be heard of for ever.
+const pause = 4000; // ms
+const heard = { stories: 0, story: "", alerts: 0, alert: "" };
+let announcing = 0;
+
+function announce() {
+  announcing = 0;
+  const parts = [];
+  if (heard.stories === 1) parts.push(`New: ${heard.story}`);
+  if (heard.stories > 1) parts.push(`${heard.stories} new stories`);
+  if (heard.alerts === 1) parts.push(heard.alert);
+  if (heard.alerts > 1) parts.push(`${heard.alerts} alerts have changed`);
+  Object.assign(heard, { stories: 0, alerts: 0 });
+  if (parts.length === 0) return;
+  spoken.textContent = parts.join(". ");
+  announcing = setTimeout(announce, pause);
+}
+
+function tell(kind, one, text) {
+  heard[kind]++;
+  heard[one] = text;
+  if (!announcing) announcing = setTimeout(announce, 250); // what comes together is told together
+}
+
 function say(state, text) {
   live.dataset.state = state;
   live.textContent = text;
@@ -59,7 +84,7 @@ function add(html) {
   if (focused && !focused.isConnected) refocus(focused, story); // whoever stood on what went
   while (list.children.length > shown) list.lastElementChild.remove();
   none.hidden = true;
-  spoken.textContent = "New: " + story.querySelector("h2").textContent;
+  tell("stories", "story", story.querySelector("h2").textContent);
   if (document.hidden) count(unseen + 1);
 }
 
@@ -78,7 +103,7 @@ function change(html) {
     flash(line);
     if (focused) refocus(focused, line);
     const said = line.querySelector(".alerteds")?.textContent.trim().replace(/\s+/g, " ");
-    if (said) spoken.textContent = `${said}: ${line.querySelector("h2").textContent}`;
+    if (said) tell("alerts", "alert", `${said}: ${line.querySelector("h2").textContent}`);
   }
 }
 
