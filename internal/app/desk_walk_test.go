@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"dateline/internal/browsertest"
 	"dateline/internal/simulate"
@@ -22,7 +23,11 @@ type editorsBrowser struct {
 	t     *testing.T
 	p     *program
 	theme string
+	// name and secret are hers to sign in with once more.
+	name, secret string
 }
+
+const editorsPassword = "a few words in a row"
 
 // joins gives an editor an account and signs her in with a browser of her own.
 func (p *program) joins(name, role, theme string) *editorsBrowser {
@@ -39,22 +44,27 @@ func (p *program) joins(name, role, theme string) *editorsBrowser {
 	if theme == "dark" {
 		look = browsertest.Dark()
 	}
-	e := &editorsBrowser{browsertest.Firefox(p.t, look), p.t, p, theme}
+	e := &editorsBrowser{Browser: browsertest.Firefox(p.t, look), t: p.t, p: p, theme: theme, name: name}
 	e.Navigate(p.url("/desk/join/" + token))
 	e.look("join")
-	secret := e.Eval(`document.querySelector(".secret").textContent`)
-	const password = "a few words in a row"
-	e.Fill("#code", authenticator(p.t, secret, -1)) // the phone is slow: the next code is still unused
-	e.Fill("#password", password)
+	e.secret = e.Eval(`document.querySelector(".secret").textContent`)
+	e.Fill("#code", authenticator(p.t, e.secret, -1)) // the phone is slow: the next code is still unused
+	e.Fill("#password", editorsPassword)
 	e.Click("form .button")
 	e.Until(`location.pathname === "/desk/signin"`)
 	e.look("signin")
-	e.Fill("#name", name)
-	e.Fill("#password", password)
-	e.Fill("#code", authenticator(p.t, secret, 0))
+	e.signsIn(0)
+	return e
+}
+
+// signsIn fills the form that is open, with the code of now or of a step later.
+func (e *editorsBrowser) signsIn(later time.Duration) {
+	e.t.Helper()
+	e.Fill("#name", e.name)
+	e.Fill("#password", editorsPassword)
+	e.Fill("#code", authenticator(e.t, e.secret, later))
 	e.Click("form .button")
 	e.Until(`document.getElementById("live")?.dataset.state === "on"`)
-	return e
 }
 
 // looked are the pages that were looked at: several walks pass the same ones.

@@ -125,7 +125,7 @@ func (p *Pages) newsroomRoutes(mux *http.ServeMux) {
 func (p *Pages) chief(h web.Handler) http.Handler {
 	return p.signedIn(func(w http.ResponseWriter, r *http.Request) error {
 		if by := web.PersonFrom(r.Context()); by.Role != news.RoleChief {
-			return fmt.Errorf("%w: a chief does this, not a %s", news.ErrForbidden, by.Role)
+			return fmt.Errorf("%w: a chief does this; you are here as %s", news.ErrForbidden, by.Role)
 		}
 		return h(w, r)
 	})
