@@ -90,6 +90,20 @@ func TestAnUndoneReleaseAloneDidNotGo(t *testing.T) {
 	}
 }
 
+// A line whose tellings were alerted more than once says so once.
+func TestAlreadyAlertedIsSaidOnce(t *testing.T) {
+	l := newLobby(t)
+	first, second := storyNo(2), storyNo(3)
+	sent := func(id, uri string) []news.Alert {
+		return []news.Alert{{ID: id, StoryURI: uri, Level: news.LevelFlash, State: news.AlertSent, Revision: 1, Audience: "KR", CreatedAt: noon, ReleasedAt: noon}}
+	}
+	html, err := l.pages.item(wireStory{story: storyNo(1), under: []news.Story{first, second},
+		alerts: map[string][]news.Alert{first.URI: sent("a", first.URI), second.URI: sent("b", second.URI)}})
+	if err != nil || strings.Count(html, "already alerted") != 1 || strings.Count(html, "and 12:00 UTC") != 1 {
+		t.Errorf("%v: %s", err, html)
+	}
+}
+
 // Whoever may not is told what her role may do, who can, and the way back.
 func TestWhatIsForbiddenIsExplained(t *testing.T) {
 	o := newOffice(t, nil)

@@ -31,7 +31,8 @@ function listen() {
     count();
     const now = status.firstElementChild.dataset;
     if (["state", "hash", "policy", "room"].every((what) => now[what] === status.dataset[what])) return;
-    if (unsaved()) moved.hidden = false;
+    // A press that is on its way must not be cut off; its answer leads on.
+    if (unsaved() || document.querySelector("main form[data-sending]")) moved.hidden = false;
     // Not reload(): a page that answered a form would send the form again.
     else location.replace(status.dataset.page);
   });

@@ -91,7 +91,9 @@ function done(form) {
 }
 
 async function send(form, body) {
-  const answer = await fetch(action(form), { method: "POST", body, signal: AbortSignal.timeout(patience) });
+  // A press on HOLD goes on its way even when the page is left meanwhile; a
+  // request that may do so has to be small.
+  const answer = await fetch(action(form), { method: "POST", body, keepalive: !action(form).endsWith("/edit") && !action(form).endsWith("/correct"), signal: AbortSignal.timeout(patience) });
   if (answer.redirected && new URL(answer.url).pathname.endsWith("/signin")) {
     say(form, `${word(form)}: you are signed out.${written(form) ? " What you wrote is kept in this tab, and offered when you are back." : ""}`, "Sign in again");
   } else if (answer.redirected) {
@@ -124,7 +126,8 @@ async function submit(event) {
     return;
   }
   event.preventDefault();
-  if (form.dataset.sending !== undefined) return;
+  // Once is enough; but HOLD may be pressed again when nobody answers.
+  if (form.dataset.sending !== undefined && !action(form).endsWith("/hold")) return;
   const button = event.submitter;
   keep(form);
   form.dataset.sending = "";
