@@ -190,7 +190,8 @@ type alertCommand struct {
 
 func (alertCommand) Help() string {
 	return "It works on the database, with the rights of the system, whether or not a dateline serves it; every dispatcher " +
-		"sees the step within half a second. `dateline alert list` names the IDs."
+		"sees the step within half a second. The audit trail keeps the reason, the user of this shell and the name given " +
+		"with --by. `dateline alert list` names the IDs."
 }
 
 type alertListCommand struct{}
@@ -207,48 +208,65 @@ type alertShowCommand struct {
 	ID string `arg:"" help:"Alert."`
 }
 
-func (c alertShowCommand) Run(s *surroundings) error { return s.step(app.AlertShow, c.ID, "") }
+func (c alertShowCommand) Run(s *surroundings) error {
+	return s.press(app.AlertPress{Step: app.AlertShow, ID: c.ID})
+}
+
+// spokesman is who has a step taken.
+type spokesman struct {
+	By string `help:"Who says so, for the record, beside the user of this shell." placeholder:"NAME"`
+}
 
 type alertHoldCommand struct {
 	ID     string `arg:"" help:"Alert."`
-	Reason string `help:"Why, for the record."`
+	Reason string `help:"Why, for the record; the desk shows it." placeholder:"TEXT"`
+	spokesman
 }
 
-func (c alertHoldCommand) Run(s *surroundings) error { return s.step(app.AlertHold, c.ID, c.Reason) }
+func (c alertHoldCommand) Run(s *surroundings) error {
+	return s.press(app.AlertPress{Step: app.AlertHold, ID: c.ID, Reason: c.Reason, By: c.By})
+}
 
 type alertResumeCommand struct {
 	ID string `arg:"" help:"Alert."`
+	spokesman
 }
 
-func (c alertResumeCommand) Run(s *surroundings) error { return s.step(app.AlertResume, c.ID, "") }
+func (c alertResumeCommand) Run(s *surroundings) error {
+	return s.press(app.AlertPress{Step: app.AlertResume, ID: c.ID, By: c.By})
+}
 
 type alertCancelCommand struct {
 	ID     string `arg:"" help:"Alert."`
-	Reason string `help:"Why, for the record."`
+	Reason string `help:"Why, for the record; the desk shows it." placeholder:"TEXT"`
+	spokesman
 }
 
 func (c alertCancelCommand) Run(s *surroundings) error {
-	return s.step(app.AlertCancel, c.ID, c.Reason)
+	return s.press(app.AlertPress{Step: app.AlertCancel, ID: c.ID, Reason: c.Reason, By: c.By})
 }
 
 type alertKillCommand struct {
 	ID     string `arg:"" help:"Alert."`
-	Reason string `help:"Why, for the record; the retraction's text is fixed, in each reader's language."`
+	Reason string `help:"Why, for the record; required. Readers do not see it: the retraction's text is fixed, in each reader's language." placeholder:"TEXT"`
+	spokesman
 }
 
-func (c alertKillCommand) Run(s *surroundings) error { return s.step(app.AlertKill, c.ID, c.Reason) }
+func (c alertKillCommand) Run(s *surroundings) error {
+	return s.press(app.AlertPress{Step: app.AlertKill, ID: c.ID, Reason: c.Reason, By: c.By})
+}
 
-func (s *surroundings) step(step app.AlertStep, id, reason string) error {
+func (s *surroundings) press(p app.AlertPress) error {
 	cfg, err := s.config(nil)
 	if err != nil {
 		return err
 	}
-	return app.StepAlert(s.ctx, &cfg, step, id, reason, os.Stdout)
+	return app.StepAlert(s.ctx, &cfg, p, os.Stdout)
 }
 
 type editorCommand struct {
 	Add    editorAddCommand    `cmd:"" help:"Add a person, or give one another role or a new invitation to the desk."`
-	List   editorListCommand   `cmd:"" help:"Who is in the newsroom."`
+	List   editorListCommand   `cmd:"" help:"Who is in the newsroom, who has joined, and when each signed in last."`
 	Remove editorRemoveCommand `cmd:"" help:"Take a person out: her keys and sessions end at once."`
 }
 

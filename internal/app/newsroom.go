@@ -98,11 +98,26 @@ func AddEditor(ctx context.Context, cfg *Config, name string, role news.Role, ou
 	})
 }
 
-// ListEditors prints the newsroom.
+// ListEditors prints the newsroom: who has joined, and who was seen when.
 func ListEditors(ctx context.Context, cfg *Config, out io.Writer) error {
-	return printList(ctx, cfg, out, "nobody yet: dateline editor add NAME --role editor", (*store.Store).Editors, func(e news.Editor) []string {
-		return []string{e.Name, string(e.Role), "since " + e.CreatedAt.Format(time.DateOnly)}
+	now := time.Now()
+	return printList(ctx, cfg, out, "nobody yet: dateline editor add NAME --role editor", (*store.Store).Members, func(m news.Member) []string {
+		return []string{m.Name, string(m.Role), "since " + m.CreatedAt.Format(time.DateOnly), joined(m, now)}
 	})
+}
+
+// joined is how far a person has come into the newsroom.
+func joined(m news.Member, now time.Time) string {
+	if m.Joined {
+		if m.SignedInAt.IsZero() {
+			return "has joined, not signed in yet"
+		}
+		return "has joined, last signed in " + m.SignedInAt.UTC().Format("2006-01-02 15:04 MST")
+	}
+	if m.InvitedUntil.After(now) {
+		return "has not joined yet, invited until " + m.InvitedUntil.UTC().Format("2006-01-02 15:04 MST")
+	}
+	return fmt.Sprintf("has not joined, and no invitation is open: dateline editor add %q --role %s", m.Name, m.Role)
 }
 
 // ListAPIKeys prints the keys that work, without the keys themselves.
@@ -246,81 +261,3 @@ func ParseSpan(text string) (time.Duration, error) {
 	return time.Duration(days)*24*time.Hour + d, nil
 }
 
-// AlertStep is one of the steps the command line may take on an alert.
-type AlertStep string
-
-// The steps.
-const (
-	AlertHold   AlertStep = "hold"
-	AlertResume AlertStep = "resume"
-	AlertCancel AlertStep = "cancel"
-	AlertKill   AlertStep = "kill"
-	AlertShow   AlertStep = "show"
-)
-
-// StepAlert takes the step as the system: whoever may read the keys may stop
-// an alert, also when the site is down.
-func StepAlert(ctx context.Context, cfg *Config, step AlertStep, id, reason string, out io.Writer) error {
-	system := news.Person{Name: news.SystemName, System: true}
-	return withDesk(ctx, cfg, func(d *desk.Service, _ desk.Newsroom) error {
-		var v desk.View
-		var err error
-		switch step {
-		case AlertHold:
-			v, err = d.Hold(ctx, system, id, reason)
-		case AlertResume:
-			v, err = d.Resume(ctx, system, id)
-		case AlertCancel:
-			v, err = d.Cancel(ctx, system, id, reason)
-		case AlertKill:
-			v, err = d.Kill(ctx, system, id, reason)
-		default:
-			v, err = d.Alert(ctx, id)
-		}
-		if errors.Is(err, news.ErrNotFound) {
-			return fmt.Errorf("there is no alert %s; `dateline alert list` names the newest", id)
-		}
-		if err != nil {
-			return err
-		}
-		c := counts(v)
-		state := string(v.Alert.State)
-		if step == AlertResume && v.Alert.State == news.AlertApproved {
-			state += " and waits to be released" // it was held during its countdown
-		}
-		_, err = fmt.Fprintf(out, "alert %s is %s: %d intended, %d accepted, %d pending, %d held, %d cancelled\n",
-			v.Alert.ID, state, c.Intended, c.Accepted, c.Pending, c.Held, c.Cancelled)
-		return err
-	})
-}
-
-// ListAlerts prints the newest alerts: id, state, level, devices it was accepted
-// for of those it is meant for, story and title.
-func ListAlerts(ctx context.Context, cfg *Config, out io.Writer) error {
-	return withDesk(ctx, cfg, func(d *desk.Service, _ desk.Newsroom) error {
-		views, err := d.Newest(ctx)
-		if err != nil {
-			return err
-		}
-		if len(views) == 0 {
-			_, err := fmt.Fprintln(out, "no alerts yet")
-			return err
-		}
-		for _, v := range views {
-			c := counts(v)
-			if _, err := fmt.Fprintf(out, "%s  %-9s %-8s  %11s  %s  %s\n", v.Alert.ID, v.Alert.State, v.Alert.Level,
-				fmt.Sprintf("%d of %d", c.Accepted, c.Intended), v.Alert.StoryURI, v.Alert.Texts[v.Alert.Language].Title); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-// counts are those of an alert's first release.
-func counts(v desk.View) news.Counts {
-	if v.First == nil {
-		return news.Counts{}
-	}
-	return v.First.Figures.Counts
-}

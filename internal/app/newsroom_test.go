@@ -50,7 +50,7 @@ func TestTheNewsroomByItsCommands(t *testing.T) {
 			return AddAPIKey(ctx, c, name, []string{news.ScopeAlertsRead}, time.Hour, out)
 		}), "dl_")
 	}
-	says(do(editors), "Aiko Mori", "Ben", "editor")
+	says(do(editors), "Aiko Mori", "Ben", "editor", "has not joined yet, invited until 20")
 	list := do(keys)
 	says(list, "Aiko Mori", "alerts:read", "until 20")
 	if strings.Contains(list, "dl_") {
@@ -70,4 +70,20 @@ func TestTheNewsroomByItsCommands(t *testing.T) {
 	says(do(remove), "out of the newsroom")
 	says(do(remove), "error: there is no editor Aiko Mori")
 	says(do(keys), "no key works")
+}
+
+// The list of editors says how far each has come.
+func TestWhoHasJoined(t *testing.T) {
+	now := time.Date(2026, 2, 6, 1, 30, 0, 0, time.UTC)
+	ben := news.Editor{Name: "Ben Tan", Role: news.RoleChief}
+	for want, m := range map[string]news.Member{
+		"has not joined yet, invited until 2026-02-07 01:30 UTC":                                {Editor: ben, InvitedUntil: now.Add(24 * time.Hour)},
+		`has not joined, and no invitation is open: dateline editor add "Ben Tan" --role chief`: {Editor: ben},
+		"has joined, not signed in yet":                                                         {Editor: ben, Joined: true, InvitedUntil: now.Add(time.Hour)},
+		"has joined, last signed in 2026-02-06 00:30 UTC":                                       {Editor: ben, Joined: true, SignedInAt: now.Add(-time.Hour)},
+	} {
+		if got := joined(m, now); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }

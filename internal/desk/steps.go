@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -16,11 +17,27 @@ func (d *Service) take(ctx context.Context, by news.Person, s step, id string, d
 	if err := may(by, s); err != nil {
 		return View{}, err
 	}
-	changed, story, err := d.change(ctx, id, decide)
+	changed, story, err := d.change(ctx, id, through(by, decide))
 	if err != nil {
 		return View{}, fmt.Errorf("desk: %s alert %s: %w", s, id, err)
 	}
 	return d.taken(ctx, by, s, changed, story)
+}
+
+// through is the decision with what the trail adds of the person.
+func through(by news.Person, decide decision) decision {
+	if by.Through == "" {
+		return decide
+	}
+	return func(a *news.Alert, s *news.Story) (news.AlertAction, error) {
+		action, err := decide(a, s)
+		if detail := cmp.Or(action.Detail, a.Reason); detail != "" {
+			action.Detail = detail + " · " + by.Through
+		} else {
+			action.Detail = by.Through
+		}
+		return action, err
+	}
 }
 
 // taken shows an alert after a step.

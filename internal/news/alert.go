@@ -209,6 +209,9 @@ type Person struct {
 	Scopes []string
 	// SignedIn: through the desk's pages, with two factors. A key is one.
 	SignedIn bool
+	// Through is what the audit trail adds where the name does not tell who it
+	// was: whose shell the system's command was typed in.
+	Through string
 }
 
 // May reports whether the person holds the scope.
