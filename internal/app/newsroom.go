@@ -260,4 +260,3 @@ func ParseSpan(text string) (time.Duration, error) {
 	}
 	return time.Duration(days)*24*time.Hour + d, nil
 }
-

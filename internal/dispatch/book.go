@@ -32,6 +32,8 @@ type book struct {
 	retries retryQueue
 	closing bool // nothing is opened any more
 
+	seen time.Time // when the states were last known to be the store's
+
 	origins map[string]string // by scheme and host as the endpoints have them
 
 	awake map[int]bool     // cells whose held rows were looked for
@@ -58,8 +60,9 @@ type run struct {
 	query   audience.Query // to judge anew who was held back
 	settled bool           // the store knows that all is done
 
-	phase  news.Phase            // guarded by the book
-	chosen map[int]*news.Numbers // the canary, by cell; nil: not known yet
+	phase   news.Phase            // guarded by the book
+	chosen  map[int]*news.Numbers // the canary, by cell; nil: not known yet
+	sending time.Duration         // how long the canary was seen to be sent, since it last began
 }
 
 // cellRun is one release in one cell, for as long as the cell is ours without a

@@ -114,8 +114,25 @@ func (b *book) tally(c *cellRun) {
 // canaryRun is a run whose canary is to be judged.
 type canaryRun struct {
 	id, alertID string
-	released    time.Time
+	sending     time.Duration
 	chosen      bool
+}
+
+// passed counts the time up to now for the canaries that were being sent in it:
+// what their patience is measured by. A hold is no part of it, nor is the time
+// in which this process was frozen or could not read the store: nobody can
+// answer what was not sent. It is called with every permit that is renewed, and
+// counts at most one.
+func (b *book) passed(now time.Time, most time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	span := min(now.Sub(b.seen), most)
+	b.seen = now
+	for _, r := range b.runs {
+		if r.inCanary() && r.state == news.ReleaseSending {
+			r.sending += span
+		}
+	}
 }
 
 // canaries lists the runs in their canary that send.
@@ -125,7 +142,7 @@ func (b *book) canaries() []canaryRun {
 	var out []canaryRun
 	for _, r := range b.runs {
 		if r.inCanary() && r.state == news.ReleaseSending && !r.settled {
-			out = append(out, canaryRun{r.release.ID, r.release.AlertID, r.release.ReleasedAt, r.chosen != nil})
+			out = append(out, canaryRun{r.release.ID, r.release.AlertID, r.sending, r.chosen != nil})
 		}
 	}
 	return out
@@ -162,7 +179,7 @@ func (s *Service) tendCanary(ctx context.Context, r canaryRun) error {
 	if err != nil {
 		return err
 	}
-	to, why := news.JudgeCanary(&f, s.cfg.Now().Sub(r.released))
+	to, why := news.JudgeCanary(&f, r.sending)
 	if to != news.PhaseCanary {
 		return s.endCanary(ctx, r, to, why)
 	}

@@ -79,6 +79,69 @@ func TestCanaryPausesWhatFails(t *testing.T) {
 	})
 }
 
+// An alert that an editor holds during its canary goes on with it when she
+// resumes it, whenever that is: its few are judged by their answers, or when
+// they have had their three seconds, which the hold is no part of.
+func TestACanaryHeldByHandIsJudged(t *testing.T) {
+	const takes, first = 250 * time.Millisecond, 20
+	inside := 0
+	for _, how := range []string{"accepted", "refused", "silent"} {
+		for press := time.Duration(0); press <= 450*time.Millisecond; press += 75 * time.Millisecond {
+			for _, held := range []time.Duration{100 * time.Millisecond, time.Minute} {
+				synctest.Test(t, func(t *testing.T) {
+					d := newCanaryDesk(t, 2_000)
+					if d.service.takes = takes; how == "silent" {
+						d.service.takes = 9 * time.Second
+					} else if how == "refused" {
+						d.service.answer = func(push.Target, int) news.Receipt { return news.Receipt{Outcome: news.Refused, Status: 400} }
+					}
+					d.dispatcher("one")
+					a := d.alert("story-1", news.LevelBulletin, "JP")
+					time.Sleep(press)
+					if phase, _ := d.phase(); phase != news.PhaseCanary {
+						return // judged before the press
+					}
+					inside++
+					d.change(a.ID, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) { return news.Hold(a, editor, "by hand") })
+					time.Sleep(held)
+					synctest.Wait()
+					if phase, state := d.phase(); phase != news.PhaseCanary || state != news.ReleaseHeld || d.service.total() > first {
+						t.Fatalf("%s, pressed after %s: on hold it is %s, %s, with %d sends", how, press, phase, state, d.service.total())
+					}
+					resumed := time.Now()
+					d.change(a.ID, func(a *news.Alert, _ *news.Story) (news.AlertAction, error) { return news.Resume(a, editor) })
+					d.judged(how, a.ID, first, resumed, takes)
+				})
+			}
+		}
+	}
+	if inside < 24 {
+		t.Errorf("only %d holds fell into the canary", inside)
+	}
+}
+
+// judged holds the end of a canary that was resumed against its answers.
+func (d *desk) judged(how, id string, first int, resumed time.Time, takes time.Duration) {
+	d.t.Helper()
+	if how == "refused" {
+		d.until("held by the canary", 10*time.Second, func() bool { p, s := d.phase(); return p == news.PhasePaused && s == news.ReleaseHeld })
+		time.Sleep(5 * time.Second)
+		if d.service.total() != first || d.state(id) != news.AlertHeld {
+			d.t.Errorf("refused: %d sends, the alert is %s", d.service.total(), d.state(id))
+		}
+		return
+	}
+	d.until("sent", time.Hour, func() bool { return d.state(id) == news.AlertSent })
+	times := d.service.times()
+	others := times[first]
+	if answered := times[first-1].Add(takes); how == "accepted" && others.Before(answered) {
+		d.t.Errorf("others went %s after the resume, the first few had answered after %s", others.Sub(resumed), answered.Sub(resumed))
+	}
+	if waited := others.Sub(resumed); how == "silent" && waited < min(news.CanaryPatience, times[first-1].Add(9*time.Second).Sub(resumed)) {
+		d.t.Errorf("others went %s after the resume and nobody had answered", waited)
+	}
+}
+
 // Whoever does not answer costs three seconds, not the alert.
 func TestCanaryDoesNotWaitForTheSilent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

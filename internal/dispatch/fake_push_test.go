@@ -3,6 +3,7 @@ package dispatch
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -126,3 +127,17 @@ func (s *service) total() int {
 }
 
 var testLinks = link.New([]byte("0123456789abcdef0123456789abcdef"))
+
+// times are those of all sends, in order.
+func (s *service) times() []time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []time.Time
+	for _, list := range s.sent {
+		for _, a := range list {
+			out = append(out, a.at)
+		}
+	}
+	slices.SortFunc(out, time.Time.Compare)
+	return out
+}

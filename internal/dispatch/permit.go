@@ -101,6 +101,7 @@ func (s *Service) renewPermit(ctx context.Context, last int64) (int64, error) {
 	if err != nil {
 		return last, err
 	}
+	s.book.passed(asked, s.cfg.PermitFor)
 	if counter != last {
 		if err := s.applyStates(ctx); err != nil {
 			return last, err

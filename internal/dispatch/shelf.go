@@ -29,6 +29,9 @@ func (b *book) setStates(active []news.Release, closed map[string]news.ReleaseSt
 
 func (b *book) setState(id string, state news.ReleaseState) {
 	if r := b.runs[id]; r != nil && r.state != news.ReleaseStopped && r.state != state {
+		if state == news.ReleaseSending { // resumed: a canary has all of its patience again
+			r.sending = 0
+		}
 		r.state = state
 		if state == news.ReleaseSent { // nobody judges its canary any more
 			b.setPhase(id, news.PhaseAll)

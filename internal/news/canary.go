@@ -104,13 +104,13 @@ func (f *CanaryFigures) Total() CanaryTally {
 	return all
 }
 
-// JudgeCanary decides where a release in PhaseCanary goes, so long after its
-// release; PhaseCanary: it waits. why says what was seen, where there is something
+// JudgeCanary decides where a release in PhaseCanary goes that has been sent for
+// so long, holds left out; PhaseCanary: it waits. why says what was seen, where there is something
 // to say. More than 5 in 100 failures other than 404 and
 // 410 pause it. A push service that takes nothing (429, 5xx, silence) while
 // another takes everything fails by itself: its lane waits, nobody else does.
-func JudgeCanary(f *CanaryFigures, after time.Duration) (to Phase, why string) {
-	late := after >= CanaryPatience
+func JudgeCanary(f *CanaryFigures, sending time.Duration) (to Phase, why string) {
+	late := sending >= CanaryPatience
 	size := CanarySize(f.Planned)
 	switch {
 	case f.Rows < Cells && late:
@@ -145,16 +145,18 @@ func tallies(f *CanaryFigures) []CanaryTally {
 }
 
 // MoveCanary takes what JudgeCanary decided: the phase moves, and a canary that
-// went badly holds the alert.
+// went badly holds the alert. One that an editor has put on hold meanwhile stays
+// in its canary and is judged again when it is resumed: its bad news would
+// otherwise be lost under her hold.
 func MoveCanary(a *Alert, to Phase, why string) (AlertAction, error) {
-	if !a.State.Unfinished() {
+	if a.State != AlertSending {
 		return AlertAction{}, stateError(a, "moved out of its canary")
 	}
 	action := AlertAction{Phase: to, By: SystemName, Detail: why}
 	if why != "" {
 		action.Audit = "canary"
 	}
-	if to == PhasePaused && a.State == AlertSending {
+	if to == PhasePaused {
 		a.HeldFrom, a.State, a.Reason = a.State, AlertHeld, why
 		a.stopped(SystemName)
 		action.Freeze = true

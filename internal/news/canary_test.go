@@ -120,8 +120,8 @@ func TestMoveCanary(t *testing.T) {
 	}{
 		{state: AlertSending, to: PhaseAll, want: AlertSending},
 		{state: AlertSending, to: PhasePaused, want: AlertHeld, freeze: true},
-		{state: AlertHeld, to: PhaseAll, want: AlertHeld},
-		{state: AlertHeld, to: PhasePaused, want: AlertHeld},
+		{state: AlertHeld, to: PhaseAll, forbidden: true},
+		{state: AlertHeld, to: PhasePaused, forbidden: true},
 		{state: AlertCancelled, to: PhaseAll, forbidden: true},
 		{state: AlertKilled, to: PhasePaused, forbidden: true},
 		{state: AlertSent, to: PhaseAll, forbidden: true},
