@@ -156,7 +156,8 @@ type drillCommand struct {
 
 func (drillCommand) Help() string {
 	return "A scripted rehearsal in this process: a story comes in, an alert is written, submitted, approved by a second editor, " +
-		"released, undone in its countdown, released again, held in the middle and resumed, corrected and killed. Then the report: " +
+		"released, undone in its countdown, released again, held in the middle and resumed, corrected and killed; a second " +
+		"one is released alone, undone, reviewed and cancelled. Then the report: " +
 		"when each step happened, how soon it took effect, and whether the counts of the desk are those of the simulated push " +
 		"services. The exit code is 0 when everything worked. It never touches the data folder, the database, NATS or readers: " +
 		"it has a database and keys of its own in a temporary folder, which is removed, and connects to its own simulated " +

@@ -173,27 +173,10 @@ func (d *demo) stored(ctx context.Context) error {
 	})
 }
 
-// demoPatience is how long one step of the demo may take.
-const demoPatience = 2 * time.Minute
-
-// until asks again at every arrival on a phone, and every 20 ms.
+// until waits for a step of the demo, with a look at every arrival on a phone.
 func (d *demo) until(ctx context.Context, done func() (bool, error)) error {
-	limit := time.After(demoPatience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-limit:
-			return fmt.Errorf("%w: a step of the demo did not end within %s", news.ErrUnavailable, demoPatience)
-		case <-d.arrived:
-		case <-tick.C:
-		}
-	}
+	p := patience{every: 20 * time.Millisecond, most: 2 * time.Minute, nudge: d.arrived}
+	return p.until(ctx, done)
 }
 
 // runDigests runs every edition of the next 24 hours.

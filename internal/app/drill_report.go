@@ -58,6 +58,8 @@ type DrillAlert struct {
 	Steps    []DrillStep    `json:"steps"`
 	Spans    []DrillSpan    `json:"spans"`
 	Releases []DrillRelease `json:"releases"`
+
+	done map[string]bool // acts that editors took
 }
 
 // DrillStep is a line of the drill's own audit trail.
@@ -122,12 +124,6 @@ func (p DrillPerson) Took() string {
 	return strings.Join(parts, ", ")
 }
 
-// rehearsable are the steps a drill is for, with what the report calls them.
-func rehearsable() [][2]string {
-	return [][2]string{{"submit", "submitting for approval"}, {"approve", "approving another's alert"}, {"release", "releasing"},
-		{"hold", "HOLD"}, {"resume", "resuming"}, {"correct", "correcting"}, {"kill", "killing"}}
-}
-
 // report is made from the drill's own database, audit trail, services and
 // connections. It is read after end: nothing moves any more.
 func (d *drill) report(ctx context.Context, by, how string) (DrillReport, error) {
@@ -151,7 +147,7 @@ func (d *drill) report(ctx context.Context, by, how string) (DrillReport, error)
 	if err := d.reportAlerts(ctx, &r, trail); err != nil {
 		return r, fmt.Errorf("drill report: %w", err)
 	}
-	r.count(trail)
+	r.count()
 	r.judge(d.failure)
 	return r, nil
 }
@@ -193,6 +189,8 @@ func (d *drill) reportAlert(ctx context.Context, a news.Alert, trail []news.Audi
 	}
 	view := DrillAlert{ID: a.ID, Title: a.Texts[a.Language].Title, Language: a.Language, Level: a.Level.String(), State: string(a.State)}
 	view.steps(a, story.StoredAt, trail)
+	view.markUndos(releases)
+	view.done = view.rehearsed(releases)
 	for _, r := range releases {
 		view.Releases = append(view.Releases, releaseOf(r, figures[r.ID], delivered[revisionOf{a.ID, r.Revision}]))
 	}
@@ -238,6 +236,7 @@ func releaseOf(r news.Release, f news.ReleaseFigures, atServices int) DrillRelea
 
 // The spans that the report and those who judge it name.
 const (
+	spanUndo = "Undo pressed to the last send that started"
 	spanHold = "HOLD pressed to the last send that started"
 	spanKill = "kill pressed to the last send that started"
 )
@@ -264,7 +263,9 @@ func (v *DrillAlert) spans(visible time.Time, releases []news.Release, figures m
 	}
 	for i, step := range v.Steps {
 		switch step.Action {
-		case "hold":
+		case actUndo:
+			v.Spans = append(v.Spans, DrillSpan{spanUndo, v.after(step, v.resumed(i), 0, s)})
+		case actHold:
 			v.Spans = append(v.Spans, DrillSpan{spanHold, v.after(step, v.resumed(i), 0, s)})
 		case "kill":
 			v.Spans = append(v.Spans, DrillSpan{spanKill, v.after(step, time.Time{}, revisionOfKill(releases), s)})
@@ -275,7 +276,7 @@ func (v *DrillAlert) spans(visible time.Time, releases []news.Release, figures m
 // resumed is when the hold of step i ended; zero: never.
 func (v *DrillAlert) resumed(i int) time.Time {
 	for _, later := range v.Steps[i+1:] {
-		if later.Action != "hold" {
+		if later.Action != actHold && later.Action != actUndo {
 			return later.At
 		}
 	}
@@ -306,32 +307,6 @@ func (v *DrillAlert) after(step DrillStep, until time.Time, before int, s *start
 	return last
 }
 
-// count says who did what, and what nobody did.
-func (r *DrillReport) count(trail []news.AuditEntry) {
-	people, done := map[string]map[string]int{}, map[string]bool{}
-	for _, e := range trail {
-		if e.By == news.SystemName || !strings.HasPrefix(e.Subject, "alert/") {
-			continue
-		}
-		if people[e.By] == nil {
-			people[e.By] = map[string]int{}
-		}
-		people[e.By][e.Action]++
-		done[e.Action] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(people)) {
-		r.People = append(r.People, DrillPerson{name, people[name]})
-	}
-	for _, step := range rehearsable() {
-		if !done[step[0]] {
-			r.NotRehearsed = append(r.NotRehearsed, step[1])
-		}
-	}
-	if len(r.People) < 2 {
-		r.NotRehearsed = append(r.NotRehearsed, "working together: fewer than two people took part")
-	}
-}
-
 // stopWithin is DESIGN 3's promise of a hold and a kill, in seconds.
 const stopWithin = 0.5
 
@@ -346,7 +321,7 @@ func (r *DrillReport) judge(failure error) {
 	}
 	for _, a := range r.Alerts {
 		for _, s := range a.Spans {
-			if (s.What == spanHold || s.What == spanKill) && s.Seconds > stopWithin {
+			if s.stops() && s.Seconds > stopWithin {
 				fault("“%s”: %s: %.2f s, promised are %.1f s", a.Title, s.What, s.Seconds, stopWithin)
 			}
 		}

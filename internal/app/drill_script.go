@@ -113,6 +113,7 @@ func (s *script) play(ctx context.Context) error {
 		{"HOLD in the middle of the send, and resumed", s.hold},
 		{"corrected while it still goes out", s.correct},
 		{"killed while the correction goes out", s.kill},
+		{"a second story: released alone, undone by the other, reviewed and cancelled", s.alone},
 	} {
 		s.say("%s", scene.says)
 		if err := scene.play(ctx); err != nil {
@@ -123,34 +124,23 @@ func (s *script) play(ctx context.Context) error {
 }
 
 func (s *script) load(ctx context.Context) error {
-	// Paced to about six seconds, so that there is a middle to stop in.
 	for _, service := range s.services {
-		service.SetRate(max(2, float64(s.Devices)/float64(len(s.services))/6))
+		service.SetRate(s.pace())
 	}
 	return s.until(ctx, func() (bool, error) { _, all := s.ready(); return all, nil })
 }
 
 func person(name string) news.Person {
-	return news.Person{Name: name, Role: news.RoleEditor, Scopes: desk.RoleScopes(news.RoleEditor)}
+	return news.Person{Name: name, Role: news.RoleEditor, Scopes: desk.RoleScopes(news.RoleEditor), SignedIn: true}
 }
 
 func (s *script) write(ctx context.Context) error {
-	in, err := s.injectNext(ctx, scriptAuthor)
+	a, err := s.drafted(ctx)
 	if err != nil {
 		return err
-	}
-	for _, service := range s.services { // a story sets the pace of its mood
-		service.SetRate(max(2, float64(s.Devices)/float64(len(s.services))/6))
 	}
 	author, second := person(scriptAuthor), person(scriptSecond)
-	views, err := s.desk.AlertsOfStory(ctx, in.URI)
-	if err != nil {
-		return err
-	}
-	if len(views) != 1 {
-		return fmt.Errorf("the story drafted %d alerts, and should one", len(views))
-	}
-	s.alert = views[0].Alert.ID
+	s.alert = a.ID
 	v, err := s.desk.Edit(ctx, author, s.alert, desk.Writing{Audience: "142",
 		Texts: map[string]news.Text{"en": {Title: "A rehearsal: strong earthquake", Body: "Nothing has happened. Two people made of code rehearse."}}})
 	if err != nil {
@@ -232,6 +222,61 @@ func (s *script) kill(ctx context.Context) error {
 	return s.settled(ctx)
 }
 
+// alone is the way round the second editor, with all that follows it. The
+// countdown, half a minute at least, is not waited for: the other undoes it.
+func (s *script) alone(ctx context.Context) error {
+	author, second := person(scriptAuthor), person(scriptSecond)
+	a, err := s.drafted(ctx)
+	if err != nil {
+		return err
+	}
+	press := desk.Pressing{Hash: a.Hash(), Alone: true, Reason: "nobody answers, and it can't wait"}
+	if _, err = s.desk.Press(ctx, author, a.ID, press); err != nil {
+		return err
+	}
+	if _, err = s.desk.Hold(ctx, second, a.ID, "it can wait"); err != nil {
+		return err
+	}
+	open, err := s.store.EmergenciesOfAlert(ctx, a.ID)
+	if err != nil {
+		return err
+	}
+	if len(open) != 1 {
+		return fmt.Errorf("%d releases wait for their review, and should one", len(open))
+	}
+	if _, err := s.desk.Review(ctx, author, open[0].ID, "I think I was right"); !errors.Is(err, news.ErrForbidden) {
+		s.fault("reviewing one's own release was not refused: %v", err)
+	}
+	if _, err := s.desk.Review(ctx, second, open[0].ID, "undone: the second editor was there"); err != nil {
+		return err
+	}
+	_, err = s.desk.Cancel(ctx, second, a.ID, "rehearsed")
+	return err
+}
+
+// drafted brings the next story in and gives the alert that it drafted.
+func (s *script) drafted(ctx context.Context) (news.Alert, error) {
+	in, err := s.injectNext(ctx, scriptAuthor)
+	if err != nil {
+		return news.Alert{}, err
+	}
+	for _, service := range s.services { // a story sets the pace of its mood
+		service.SetRate(s.pace())
+	}
+	views, err := s.desk.AlertsOfStory(ctx, in.URI)
+	if err != nil {
+		return news.Alert{}, err
+	}
+	if len(views) != 1 {
+		return news.Alert{}, fmt.Errorf("the story drafted %d alerts, and should one", len(views))
+	}
+	return views[0].Alert, nil
+}
+
+// pace is that of each service: all devices in about six seconds, so that there
+// is a middle to stop in.
+func (s *script) pace() float64 { return max(2, float64(s.Devices)/float64(len(s.services))/6) }
+
 // accepted waits until a share of the newest release has been accepted.
 func (s *script) accepted(ctx context.Context, share float64) error {
 	return s.until(ctx, func() (bool, error) {
@@ -257,33 +302,24 @@ func (s *script) settled(ctx context.Context) error {
 	})
 }
 
-// scriptPatience is how long one scene may take beside the devices' pace.
-const scriptPatience = 2 * time.Minute
-
+// until waits for a scene; a drill whose parts have ended does nothing more.
 func (s *script) until(ctx context.Context, done func() (bool, error)) error {
-	limit, tick := time.After(scriptPatience), time.NewTicker(10*time.Millisecond)
-	defer tick.Stop()
-	for {
-		if ok, err := done(); ok || err != nil {
-			return err
-		}
+	p := patience{every: 10 * time.Millisecond, most: 2 * time.Minute}
+	return p.until(ctx, func() (bool, error) {
 		select {
-		case <-ctx.Done():
-			return ctx.Err()
 		case <-s.stopped:
-			return cmpErr(s.failure)
-		case <-limit:
-			return fmt.Errorf("%w: not done within %s", news.ErrUnavailable, scriptPatience)
-		case <-tick.C:
+			return false, cmpErr(s.failure)
+		default:
+			return done()
 		}
-	}
+	})
 }
 
 // checkPhones holds the phones against the end of the script: whoever got
 // anything shows the retraction, under the drill's word.
 func (s *script) checkPhones(r DrillReport) {
-	if len(r.Alerts) != 1 || r.Alerts[0].State != string(news.AlertKilled) {
-		s.fault("the script did not come to its end: %d alerts", len(r.Alerts))
+	if len(r.Alerts) != 2 || r.Alerts[0].State != string(news.AlertKilled) || r.Alerts[1].State != string(news.AlertCancelled) {
+		s.fault("the script did not come to its end: %s", number(len(r.Alerts), "alert", "alerts"))
 		return
 	}
 	if len(r.NotRehearsed) > 0 {

@@ -636,10 +636,11 @@ func TestDrillCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(out.String()), &report); err != nil {
 		t.Fatal(err)
 	}
-	if len(report.NotRehearsed) != 0 || len(report.Alerts) != 1 || len(report.Alerts[0].Releases) != 3 || report.Alerts[0].State != "killed" {
+	if len(report.NotRehearsed) != 0 || len(report.Alerts) != 2 || len(report.Alerts[0].Releases) != 3 || report.Alerts[0].State != "killed" ||
+		len(report.Alerts[1].Releases) != 0 || report.Alerts[1].State != "cancelled" {
 		t.Errorf("%s", out.String())
 	}
-	for _, words := range []string{"DRILL report", "HOLD pressed to the last send that started", "agrees", "no faults"} {
+	for _, words := range []string{"DRILL report", "Undo pressed to the last send that started", "HOLD pressed to the last send that started", "agrees", "no faults"} {
 		if !strings.Contains(report.Text(), words) {
 			t.Errorf("the text lacks %q:\n%s", words, report.Text())
 		}

@@ -22,7 +22,7 @@ func (r DrillReport) Text() string {
 		line("")
 		line("  %s, %s: %s", a.Level, a.State, a.Title)
 		for _, s := range a.Steps {
-			line("    %s  %+8.2f s  %-8s  %s%s", s.At.Format("15:04:05.000"), s.Seconds, s.Action, s.By, because(s.Detail))
+			line("    %s  %+8.2f s  %-13s  %s%s", s.At.Format("15:04:05.000"), s.Seconds, s.Action, s.By, because(s.Detail))
 		}
 		for _, s := range a.Spans {
 			line("    %-45s %s", s.What, s.Took())
@@ -49,9 +49,14 @@ func (r DrillReport) Text() string {
 	return b.String()
 }
 
+// stops reports whether the span is from a stop to what still started after it.
+func (s DrillSpan) stops() bool {
+	return s.What == spanUndo || s.What == spanHold || s.What == spanKill
+}
+
 // Took is the span in words. Where a stop was pressed, 0 is the best there is.
 func (s DrillSpan) Took() string {
-	if s.Seconds == 0 && (s.What == spanHold || s.What == spanKill) {
+	if s.Seconds == 0 && s.stops() {
 		return "none started"
 	}
 	return fmt.Sprintf("%.2f s", s.Seconds)
