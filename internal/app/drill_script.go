@@ -42,10 +42,11 @@ func Drill(ctx context.Context, run DrillRun) (err error) {
 	if run.Devices < 10 || run.Devices > drillDevicesMost {
 		return news.Invalid("--devices", "must be 10 to %d", drillDevicesMost)
 	}
-	folder, err := os.MkdirTemp("", "dateline-drill-")
+	folder, unlock, err := scriptFolder(os.TempDir())
 	if err != nil {
-		return fmt.Errorf("a folder for the drill: %w", err)
+		return err
 	}
+	defer unlock()
 	two := news.Policies{news.LevelFlash: news.PolicyTwo, news.LevelBulletin: news.PolicyTwo, news.LevelNotice: news.PolicyTwo}
 	d, err := openDrill(ctx, drillOptions{Folder: folder, Devices: run.Devices, Mood: moodHealthy, Policies: two, Hold: time.Second, Canary: true,
 		By: "dateline drill", BaseURL: drillSite})

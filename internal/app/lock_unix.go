@@ -29,3 +29,17 @@ func lockFolder(folder string) (unlock func(), err error) {
 	}
 	return func() { f.Close() }, nil
 }
+
+// lockLeft takes a folder that a process has locked once, and whose lock nobody
+// holds; os.ErrNotExist where none ever did.
+func lockLeft(folder string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(folder, lockFile), os.O_RDWR|syscall.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
