@@ -18,6 +18,9 @@ func TestFirefoxHoldsADrill(t *testing.T) {
 	starter, second := p.joins("Aiko Mori", "editor", "light"), p.joins("Ben Tan", "chief", "dark")
 	starter.opens("/desk/drill", "drill-start")
 	second.opens("/desk/drill", "drill-start")
+	// What the second one has typed is there again when the first one's drill is over.
+	second.Fill("#devices", "321")
+	second.Click("input[value='slow']")
 	starter.Fill("#devices", "200")
 	starter.Click("input[name='two']")
 	starter.Click("form[action$='/start'] .button")
@@ -59,6 +62,8 @@ func TestFirefoxHoldsADrill(t *testing.T) {
 	if text := starter.Eval(`document.querySelector(".report").textContent`); !strings.Contains(text, "Everything that was tried worked") {
 		t.Errorf("the report: %s", text)
 	}
+	second.Navigate(p.url("/desk/drill"))
+	second.Until(`document.querySelector("#devices")?.value === "321" && document.querySelector("input[value='slow']").checked && !document.querySelector("input[name='two']").checked`)
 	starter.look("drill-report")
 	second.opens(starter.Eval(`location.pathname`), "drill-report")
 	second.wordIs("", false)
