@@ -13,6 +13,7 @@ import (
 // the real program, is held with the reason, and goes to everybody else when
 // somebody resumes it; a good start goes on by itself. 2,400 devices: 24 of them.
 func TestCanaryOfTheProgram(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, settings ...string) {
 		const devices, first = 2_400, 24
 		var refuse atomic.Bool

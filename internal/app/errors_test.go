@@ -10,6 +10,7 @@ import (
 
 // TestErrorsSayWhatToDo: what went wrong, and the way out.
 func TestErrorsSayWhatToDo(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, nil, nil)
 	if out, err := p.run("", "migrate"); err != nil {
 		t.Fatalf("%v\n%s", err, out)

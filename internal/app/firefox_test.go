@@ -17,6 +17,7 @@ import (
 // correction in its place, shows nothing for a wrong key, and after it has
 // unsubscribed the next send is a 410 that takes the device out.
 func TestFirefoxShowsWhatTheProgramSends(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}

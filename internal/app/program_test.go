@@ -66,7 +66,7 @@ type program struct {
 	cmd    *exec.Cmd
 	stderr *bytes.Buffer
 	over   chan error
-	// patience and pace of asking for an alert; 0: a minute, 20 ms
+	// patience and pace of asking for an alert; 0: a minute, 50 ms
 	patience, asking time.Duration
 }
 
@@ -277,7 +277,7 @@ func storyBody(uri, headline string) map[string]any {
 func (p *program) alert(uri, what string, ok func(alertAnswer) bool) alertAnswer {
 	p.t.Helper()
 	var list struct{ Alerts []alertAnswer }
-	patience, pace := cmp.Or(p.patience, time.Minute), cmp.Or(p.asking, 20*time.Millisecond)
+	patience, pace := cmp.Or(p.patience, time.Minute), cmp.Or(p.asking, 50*time.Millisecond)
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if code := p.call("GET", "/api/v1/alerts?story="+uri, nil, &list); code != http.StatusOK {
 			p.t.Fatalf("alerts of the story: %d", code)

@@ -30,6 +30,7 @@ func (p *program) hang() {
 // TestStopsInTimeWithOpenRequests: SIGTERM is obeyed within 10 s whoever holds
 // on, and that is no failure.
 func TestStopsInTimeWithOpenRequests(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, nil, nil)
 	p.start()
 	p.hang()
@@ -71,6 +72,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 // TestImportCountsLinesAsEditorsDo: blank lines are no subscriptions, and are
 // lines all the same.
 func TestImportCountsLinesAsEditorsDo(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, nil, nil)
 	out, err := p.run("\n  \n\nnot json\n\r\nnor this", "import", "devices", "-")
 	if exitCode(err) != 1 || !strings.Contains(out, "line 4 rejected") || !strings.Contains(out, "line 6 rejected") ||

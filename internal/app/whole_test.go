@@ -46,6 +46,7 @@ func withPostgres(t *testing.T, url string) []string {
 // publish, receive, hold, kill, leave; sign up for the digest, confirm, get
 // it, unsubscribe.
 func TestTheMainJob(t *testing.T) {
+	t.Parallel()
 	onBoth(t, func(t *testing.T, settings ...string) {
 		got := newAnswers()
 		modern := service(t, simulate.PushOptions{Name: "modern", OnShown: got.shown})
@@ -375,6 +376,7 @@ func TestConfigurationFaultsComeAllAtOnce(t *testing.T) {
 // TestAnUnreadableKeyFileStopsTheStart: a fresh key in its place would cut off
 // every reader.
 func TestAnUnreadableKeyFileStopsTheStart(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, nil, nil)
 	p.start()
 	p.terminate()
@@ -396,6 +398,7 @@ func TestAnUnreadableKeyFileStopsTheStart(t *testing.T) {
 
 // TestOneServePerDataFolder: the second says who is in its way.
 func TestOneServePerDataFolder(t *testing.T) {
+	t.Parallel()
 	p := newProgram(t, nil, nil)
 	p.start()
 	second := *p
@@ -412,6 +415,7 @@ func TestOneServePerDataFolder(t *testing.T) {
 
 // TestImportNamesRejectedLines and stores the others.
 func TestImportNamesRejectedLines(t *testing.T) {
+	t.Parallel()
 	svc := service(t, simulate.PushOptions{})
 	p := newProgram(t, []*simulate.PushService{svc}, nil)
 	p.start()
