@@ -34,6 +34,16 @@ type room struct {
 
 func newRoom(t *testing.T, env map[string]string) *room {
 	t.Helper()
+	r := openRoom(t, env)
+	r.signIn("Ann", news.RoleEditor)
+	r.signIn("Bao", news.RoleEditor)
+	r.signIn("Rita", news.RoleReporter)
+	return r
+}
+
+// openRoom is newRoom without anybody in it.
+func openRoom(t *testing.T, env map[string]string) *room {
+	t.Helper()
 	set := map[string]string{"DATELINE_DATA": t.TempDir(), "DATELINE_LISTEN": "127.0.0.1:0", "DATELINE_OPS_LISTEN": "127.0.0.1:0",
 		"DATELINE_HOLD": "0s", "DATELINE_VAPID_SUBJECT": "https://dateline.example"}
 	for name, value := range env {
@@ -57,9 +67,6 @@ func newRoom(t *testing.T, env map[string]string) *room {
 		}
 	})
 	r := &room{a, t, map[string]string{}}
-	r.signIn("Ann", news.RoleEditor)
-	r.signIn("Bao", news.RoleEditor)
-	r.signIn("Rita", news.RoleReporter)
 	r.until("the program runs", func() bool {
 		a.drills.mu.Lock()
 		defer a.drills.mu.Unlock()
