@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"regexp"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -107,6 +109,11 @@ func TestKill9LosesNothing(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d kills fell between 5 and 95 %% of the send; repeats in all %d; %d fell into a digest run, unknown in all %d", counted, runs, c.repeats, c.inRun, c.unknown)
+	// The ledger is committed at least every 500 ms; a machine that others use may
+	// not let it, now and then.
+	if c.late > max(1, runs/4) {
+		t.Errorf("%d of %d kills found answers uncommitted that were older than 500 ms", c.late, runs)
+	}
 	if counted < runs*3/4 {
 		t.Errorf("only %d of %d kills fell into the send", counted, runs)
 	}
@@ -124,6 +131,7 @@ type crashes struct {
 	repeats int
 	unknown int
 	inRun   int // digest runs that the kill fell into
+	late    int // kills that found answers of more than 500 ms uncommitted
 	// mailDelay is how long the mail server takes to answer the final dot.
 	mailDelay atomic.Int64
 }
@@ -150,8 +158,12 @@ func (c *crashes) run(n int) (counts bool) {
 	}
 	c.mailDelay.Store(0)
 	out := c.got.count(a.ID, 1)
+	open := out - c.committed(a.ID) + inFlight
 	counts = out >= crashPhones/20 && out <= crashPhones*19/20
-	atRisk := c.got.within(a.ID, killed, 500*time.Millisecond) + inFlight
+	if atRisk := c.got.within(a.ID, killed, 500*time.Millisecond) + inFlight; open > atRisk+inFlight {
+		t.Logf("run %d: %d were sent and not committed, %d of them within 500 ms", n, open, atRisk)
+		c.late++
+	}
 	had := c.shownRevision(a.ID)
 	c.push.SetRate(0)
 	p.start()
@@ -169,7 +181,7 @@ func (c *crashes) run(n int) (counts bool) {
 	done := p.alert(uri, "repaired", func(a alertAnswer) bool {
 		return len(a.Repairs) == 1 && a.Repairs[0].State == "sent" && a.Counts.Pending == 0
 	})
-	c.checkPhones(n, step, early, had, a.ID, atRisk)
+	c.checkPhones(n, step, early, had, a.ID, open)
 	if sum := done.Counts.Held + done.Counts.Accepted + done.Counts.Gone + done.Counts.Failed + done.Counts.Ambiguous +
 		done.Counts.Cancelled + done.Counts.Expired; sum != crashPhones {
 		t.Errorf("run %d: the counts add up to %d: %+v", n, sum, done.Counts)
@@ -177,6 +189,23 @@ func (c *crashes) run(n int) (counts bool) {
 	c.checkDigests(n, at, readers)
 	return counts
 }
+
+// committed is how many acceptances of the alert are in the ledger of the
+// program that was killed.
+func (c *crashes) committed(alert string) int {
+	c.t.Helper()
+	out, err := c.p.run("", "alert", "show", alert)
+	if err != nil {
+		c.t.Fatalf("alert show: %v\n%s", err, out)
+	}
+	n, err := strconv.Atoi(acceptedOf.FindStringSubmatch(out)[1])
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return n
+}
+
+var acceptedOf = regexp.MustCompile(` (\d+) accepted,`)
 
 // shownRevision is the phones that have the first revision of the alert.
 func (c *crashes) shownRevision(alert string) map[*simulate.Phone]bool {
@@ -194,7 +223,7 @@ func (c *crashes) shownRevision(alert string) map[*simulate.Phone]bool {
 // checkPhones: everybody who had the original has the repair; nobody is
 // without any word (a kill in the middle leaves those without the alert alone);
 // repeats are bounded.
-func (c *crashes) checkPhones(n int, step string, early bool, had map[*simulate.Phone]bool, alert string, atRisk int) {
+func (c *crashes) checkPhones(n int, step string, early bool, had map[*simulate.Phone]bool, alert string, open int) {
 	c.t.Helper()
 	repeats, lost, unrepaired, extra := 0, 0, 0, 0
 	for _, phone := range c.phones {
@@ -224,10 +253,10 @@ func (c *crashes) checkPhones(n int, step string, early bool, had map[*simulate.
 	}
 	// Whoever may have been sent it gets the retraction too: what was opened
 	// and not answered when the program died can't be told from the sent.
-	if repeats > atRisk {
-		c.t.Errorf("run %d (%s): %d repeats, at most %d were at risk", n, step, repeats, atRisk)
+	if repeats > open {
+		c.t.Errorf("run %d (%s): %d repeats, at most %d had no answer in the ledger", n, step, repeats, open)
 	}
-	c.t.Logf("run %d: %s early %v: %d had it at the kill, %d repeats (%d at risk), %d retracted without having it", n, step, early, len(had), repeats, atRisk, extra)
+	c.t.Logf("run %d: %s early %v: %d had it at the kill, %d repeats (%d open), %d retracted without having it", n, step, early, len(had), repeats, open, extra)
 }
 
 // importReaders adds this run's digest readers.

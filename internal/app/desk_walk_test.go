@@ -86,7 +86,8 @@ func (e *editorsBrowser) look(name string) {
 		if wide := e.Eval(`String(document.documentElement.scrollWidth > innerWidth)`); wide == "true" {
 			e.t.Errorf("%s, %s: wider than the screen", name, size.name)
 		}
-		if *shots != "" && (size.name == "wide" || name == "wire" || name == "alert-countdown") {
+		if *shots != "" {
+			e.Until(`document.getElementById("live")?.dataset.state !== "off"`) // a page that came anew connects anew
 			file := strings.Join([]string{name, e.theme, size.name}, "-") + ".png"
 			if err := os.MkdirAll(*shots, 0o750); err != nil {
 				e.t.Fatal(err)
@@ -198,9 +199,14 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	author.state("approved")
 	author.presses("form[action$='/release'] button")
 	approver.state("holding")
+	push.SetRate(3) // a minute for 180 phones: long enough to look at it on its way
 	approver.look("alert-countdown")
-	approver.state("sending")
-	approver.look("alert-sending")
+	for _, e := range []*editorsBrowser{approver, author} {
+		e.state("sending")
+		e.look("alert-sending")
+		e.state("sending")
+	}
+	push.SetRate(0)
 	author.state("sent")
 	author.look("alert-sent")
 	shown(t, readers, 180, title)

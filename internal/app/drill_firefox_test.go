@@ -55,6 +55,7 @@ func TestFirefoxHoldsADrill(t *testing.T) {
 	second.Navigate(p.url("/drill/phones"))
 	second.Until(`document.querySelector(".wall-of .note b")?.textContent.startsWith("DRILL · ")`)
 	second.look("drill-phones")
+	starter.opens("/drill/phones", "drill-phones")
 
 	starter.Navigate(p.url("/desk/drill"))
 	starter.presses("form[action$='/end'] button")
