@@ -112,12 +112,18 @@ func (e *editorsBrowser) state(state string) {
 	e.Until(`document.querySelector(".now")?.dataset.state === "` + state + `" && document.getElementById("status").dataset.state === "` + state + `"`)
 }
 
-// presses waits for a button, and presses it.
+// presses waits for a button, opens what it is in, and presses it, on the page
+// that is there then: one that was saved comes anew by itself.
 func (e *editorsBrowser) presses(selector string) {
 	e.t.Helper()
 	e.Until(`document.querySelector("` + selector + `") !== null`)
-	e.Eval(`document.querySelector("` + selector + `").closest("details")?.setAttribute("open", ""); ""`)
-	e.Click(selector)
+	e.Until(`document.querySelector("` + selector + `")?.closest("details")?.setAttribute("open", "") ?? true`)
+	e.Until(`(() => {
+		const button = document.querySelector("` + selector + `");
+		button?.closest("details")?.setAttribute("open", "");
+		button?.click();
+		return button !== null;
+	})()`)
 }
 
 // readersOfAsia are sign-ups of so many phones from all over Asia, a third of
