@@ -87,6 +87,9 @@ function done(form) {
   for (const f of forms) if (f === form) forget(f);
   delete form.dataset.unsaved;
   if (action(form).endsWith("/edit")) sessionStorage.setItem(saved, JSON.stringify({ at: new Date().toISOString(), y: scrollY }));
+  // It stays marked as on its way until this page is gone: the news of what was
+  // just done must not load the page a second time.
+  form.dataset.sending = "done";
   location.assign(page);
 }
 
@@ -139,7 +142,7 @@ async function submit(event) {
     const unsure = action(form).endsWith("/edit") ? "" : " Look at what stands above before you press again.";
     say(form, `${word(form)}: the desk does not answer.${safe(form)}${unsure}`);
   } finally {
-    delete form.dataset.sending;
+    if (form.dataset.sending !== "done") delete form.dataset.sending;
   }
 }
 
@@ -243,5 +246,7 @@ document.querySelector("form.who")?.addEventListener("submit", () => {
   for (const form of forms) delete form.dataset.unsaved;
   for (const key of Object.keys(sessionStorage)) if (key.startsWith(prefix)) sessionStorage.removeItem(key);
 });
+// Back in the browser brings this page as it was left.
+addEventListener("pageshow", () => { for (const form of forms) delete form.dataset.sending; });
 look();
 returned();
