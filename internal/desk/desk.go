@@ -89,6 +89,7 @@ type Waker interface {
 const (
 	topicReleases = "releases" // there is something to send
 	topicControl  = "control"  // look at what must stop
+	topicBrake    = "brake"    // start nothing for a moment: somebody has pressed a stop
 	topicDesk     = "desk"     // editors have to be told something
 )
 

@@ -263,9 +263,14 @@ func (m *memory) APIKey(_ context.Context, hash string) (news.Person, error) {
 }
 
 // wakes records wake-ups.
-type wakes struct{ topics []string }
+type wakes struct {
+	mu     sync.Mutex
+	topics []string
+}
 
 func (w *wakes) Wake(topic string) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.topics = append(w.topics, topic)
 	return nil
 }

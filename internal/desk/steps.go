@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"time"
 
 	"dateline/internal/news"
 )
@@ -17,11 +18,48 @@ func (d *Service) take(ctx context.Context, by news.Person, s step, id string, d
 	if err := may(by, s); err != nil {
 		return View{}, err
 	}
+	over := d.brake(s)
 	changed, story, err := d.change(ctx, id, through(by, decide))
+	over()
 	if err != nil {
 		return View{}, fmt.Errorf("desk: %s alert %s: %w", s, id, err)
 	}
 	return d.taken(ctx, by, s, changed, story)
+}
+
+// brakeEvery is how often a press on a stop is said again while it is written
+// down. A dispatcher that hears it pauses for 200 ms.
+const brakeEvery = 80 * time.Millisecond
+
+// brake has every dispatcher pause while a stop is written down, until over is
+// called. The database is the judge, and it may be busy: with other writers
+// before it a press took a second to commit on a machine with eight times the
+// work it could do, and sends went on for as long. A stop that is refused costs
+// the others a pause.
+func (d *Service) brake(s step) (over func()) {
+	if d.waker == nil || s != stepHold && s != stepKill && s != stepCancel {
+		return func() {}
+	}
+	press := func() {
+		if err := d.waker.Wake(topicBrake); err != nil {
+			d.log.Warn("the brake is not heard; the stop counts once it is written down", "error", err)
+		}
+	}
+	press()
+	written := make(chan struct{})
+	go func() {
+		again := time.NewTicker(brakeEvery)
+		defer again.Stop()
+		for {
+			select {
+			case <-written:
+				return
+			case <-again.C:
+				press()
+			}
+		}
+	}()
+	return func() { close(written) }
 }
 
 // through is the decision with what the trail adds of the person.

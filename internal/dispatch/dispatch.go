@@ -206,11 +206,11 @@ func (s *Service) Run(ctx context.Context) error {
 	if err := s.cfg.Store.YieldCells(ctx, s.cfg.Holder); err != nil {
 		return fmt.Errorf("dispatch: give back old cells: %w", err)
 	}
-	for _, topic := range []string{"releases", "control", "devices"} {
+	for topic, fn := range map[string]func(){"releases": s.Poke, "control": s.Poke, "devices": s.Poke, "brake": s.Brake} {
 		if s.cfg.OnWake == nil {
 			break
 		}
-		cancel, err := s.cfg.OnWake(topic, s.Poke)
+		cancel, err := s.cfg.OnWake(topic, fn)
 		if err != nil {
 			return fmt.Errorf("dispatch: wake-ups on %s: %w", topic, err)
 		}

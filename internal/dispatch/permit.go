@@ -16,6 +16,7 @@ import (
 type permit struct {
 	mu    sync.Mutex
 	until time.Time     // with a monotonic reading
+	brake time.Time     // until then there is none, whatever is read
 	free  chan struct{} // closed while the permit holds, replaced when it ran out
 	open  bool
 }
@@ -28,10 +29,19 @@ func (p *permit) renew(until time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.until = until
-	if !p.open {
+	if !p.open && !time.Now().Before(p.brake) {
 		p.open = true
 		close(p.free)
 	}
+}
+
+// pause keeps the permit from holding until then: the next renewal after it
+// gives it back.
+func (p *permit) pause(until time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.brake = until
+	p.close()
 }
 
 // revoke ends the permit now.
@@ -53,11 +63,10 @@ func (p *permit) close() {
 func (p *permit) holds() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if time.Now().Before(p.until) {
-		return true
+	if !time.Now().Before(p.until) {
+		p.close()
 	}
-	p.close()
-	return false
+	return p.open
 }
 
 // given is closed once there is a permit.
@@ -66,6 +75,14 @@ func (p *permit) given() <-chan struct{} {
 	defer p.mu.Unlock()
 	return p.free
 }
+
+// brakeFor is how long a press on a stop keeps sends from starting before it is
+// written down. It is said again every 80 ms until then.
+const brakeFor = 200 * time.Millisecond
+
+// Brake keeps sends from starting for a moment: somebody has pressed a stop, and
+// the store does not have it yet.
+func (s *Service) Brake() { s.permit.pause(time.Now().Add(brakeFor)) }
 
 // permitLoop renews the permit every PermitEvery, and when somebody says that
 // there is something to see.

@@ -286,6 +286,35 @@ func TestHoldStopsStartsAndResumeGoesOn(t *testing.T) {
 	})
 }
 
+// The brake is for the time in which a stop is pressed and not written down yet:
+// nothing starts while it is said, and all goes on by itself when it was for
+// nothing.
+func TestTheBrakeStopsStartsBeforeTheStoreKnows(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.devices(2000, wishes("JP"))
+		d.service.takes = 500 * time.Millisecond
+		s, stop := d.dispatcher("one")
+		a := d.alert("story-1", news.LevelBulletin, "JP")
+		d.until("some are out", time.Minute, func() bool { return d.service.total() > 500 })
+		pressed := time.Now()
+		for range 40 { // 3.2 s
+			s.Brake()
+			time.Sleep(80 * time.Millisecond)
+		}
+		if late := d.service.after(pressed, 0); len(late) > 0 {
+			t.Fatalf("a send started %s after the press", late[0].at.Sub(pressed))
+		}
+		released := time.Now()
+		d.until("it goes on", time.Second, func() bool { return len(d.service.after(released, 0)) > 0 })
+		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
+		stop()
+		if n := d.service.total(); n != 2000 {
+			t.Errorf("%d sends for 2000 devices", n)
+		}
+	})
+}
+
 func TestKillInTheMiddleRetractsFromExactlyThoseReached(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
