@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -11,6 +12,11 @@ import (
 //
 //go:embed asia.tsv
 var asiaText string
+
+// pinsText is kept by hand.
+//
+//go:embed pins.tsv
+var pinsText string
 
 // Shape is a country on the map.
 type Shape struct {
@@ -21,11 +27,25 @@ type Shape struct {
 	X, Y int
 }
 
+// Pin is a circle that stands for a country too small to be pressed, with the
+// place that its line leads to.
+type Pin struct {
+	Code           string
+	X, Y, ToX, ToY int
+}
+
+// PinRadius is that of a pin's circle. Pins do not overlap, and on a phone 360
+// pixels wide the circle is 24 across (WCAG 2.2, 2.5.8).
+const PinRadius = 37
+
 // Drawing is the map of Asia: every country of area 142 that Natural Earth
 // draws, in a box of Width by Height.
 type Drawing struct {
 	Width, Height int
 	Shapes        []Shape // by code
+	Pins          []Pin   // by code
+	// Left, Top, Wide and High are the box of the map together with its pins.
+	Left, Top, Wide, High int
 }
 
 var asia = sync.OnceValue(func() Drawing {
@@ -36,15 +56,30 @@ var asia = sync.OnceValue(func() Drawing {
 			continue
 		}
 		s := Shape{Code: fields[0], Path: fields[2]}
-		for i, c := range fields[1] {
-			if c == ' ' {
-				s.Dot, s.X, s.Y = true, whole(fields[1][:i]), whole(fields[1][i+1:])
-			}
+		if fields[1] != "" {
+			s.Dot = true
+			s.X, s.Y = twoWhole(fields[1])
 		}
 		d.Shapes = append(d.Shapes, s)
 	}
+	right, bottom := d.Width, d.Height
+	for fields := range rows(pinsText, 3) {
+		pin := Pin{Code: fields[0]}
+		pin.X, pin.Y = twoWhole(fields[1])
+		pin.ToX, pin.ToY = twoWhole(fields[2])
+		d.Pins = append(d.Pins, pin)
+		const around = PinRadius + 2
+		d.Left, d.Top = min(d.Left, pin.X-around), min(d.Top, pin.Y-around)
+		right, bottom = max(right, pin.X+around), max(bottom, pin.Y+around)
+	}
+	d.Wide, d.High = right-d.Left, bottom-d.Top
 	return d
 })
+
+func twoWhole(text string) (x, y int) {
+	first, second, _ := strings.Cut(text, " ")
+	return whole(first), whole(second)
+}
 
 // whole is a number of our own file; a test reads it.
 func whole(text string) int {
@@ -55,7 +90,7 @@ func whole(text string) int {
 // Asia is the map.
 func Asia() Drawing {
 	d := asia()
-	d.Shapes = slices.Clone(d.Shapes)
+	d.Shapes, d.Pins = slices.Clone(d.Shapes), slices.Clone(d.Pins)
 	return d
 }
 

@@ -24,6 +24,8 @@ const asia = "142"
 type atlas struct {
 	lists map[string]placeList
 	zones []string // of the places listed, sorted
+	// subdivisions are what a search finds beyond the list.
+	subdivisions []subdivision
 }
 
 // placeList is what the form offers, in one language.
@@ -42,14 +44,19 @@ type area struct {
 	Places []place
 }
 
+// Itself is the area as a place of the list.
+func (a area) Itself() place { return a.place }
+
 type place struct {
 	Code, Name, Zone string
+	Zones            string // all that its clocks may be set to, with a space between
 	Clubs            string // whose members are exactly this area
 	Also             string // what else it is looked up by
+	Members          string // of a group: the countries of Asia in it, with a space between
 }
 
 func newAtlas() *atlas {
-	a := &atlas{lists: map[string]placeList{}}
+	a := &atlas{lists: map[string]placeList{}, subdivisions: subdivisionsOfAsia()}
 	groups := sortOut(region.Groups())
 	for _, lang := range languages() {
 		a.lists[lang] = groups.listIn(lang)
@@ -143,34 +150,49 @@ func (g groupsSorted) placeIn(code, lang string) place {
 }
 
 func placeIn(code, lang string) place {
-	return place{Code: code, Name: region.Name(code, lang), Zone: region.Zone(code)}
+	p := place{Code: code, Name: region.Name(code, lang), Zone: region.Zone(code)}
+	switch region.KindOf(code) {
+	case region.KindCountry:
+		p.Zones = strings.TrimSpace(p.Zone + " " + moreZones(code))
+	case region.KindGroup:
+		p.Members = strings.Join(slices.DeleteFunc(region.Children(code), func(m string) bool {
+			return region.KindOf(m) != region.KindCountry || !region.Within(m, asia)
+		}), " ")
+	}
+	return p
 }
 
 // choices is the form of a reader's wishes, as chosen so far.
 type choices struct {
+	view
 	placeList
-	Others  []place // followed, but on none of the lists
-	Wishes  news.Wishes
-	Zones   []string
-	Spoken  []languageName
-	Digest  bool // the digest's calendar is asked for, not quiet hours
-	Hour    int
-	Days    []int
-	Weekly  bool
-	Email   string
-	Faults  []fault
-	follows map[string]bool
-	mutes   map[string]bool
+	Others    []row   // followed or left out, but on none of the lists
+	Suggested []place // to tick with one press
+	Opened    string  // the country whose subdivisions are asked for
+	Overrides []overrideRow
+	Preview   preview
+	Query     string // of the choice's feed, "" or with its question mark
+	Wishes    news.Wishes
+	Zones     []string
+	Spoken    []languageName
+	Digest    bool // the digest's calendar is asked for, not quiet hours
+	Hour      int
+	Days      []int
+	Weekly    bool
+	Email     string
+	Faults    []fault
+	follows   map[string]bool
+	mutes     map[string]bool
 }
 
 // choices prepares the form in the page's language.
 func (s *Site) choices(v view, w news.Wishes, faults error) choices {
-	c := choices{placeList: s.atlas.lists[v.Lang], Wishes: w, Zones: s.atlas.zones,
+	c := choices{view: v, placeList: s.atlas.lists[v.Lang], Wishes: w, Overrides: overrideRows(w.Preference.Overrides), Zones: s.atlas.zones,
 		Hour: defaultHour, Days: everyDay(), follows: setOf(w.Preference.Regions), mutes: setOf(w.Preference.Muted)}
 	listed := c.listed()
-	for _, code := range w.Preference.Regions {
-		if !listed[code] {
-			c.Others = append(c.Others, placeIn(code, v.Lang))
+	for _, code := range canonical(slices.Concat(w.Preference.Regions, w.Preference.Muted)) {
+		if !listed[code] && !listed[region.Parent(code)] {
+			c.Others = append(c.Others, row{view: v, place: placeIn(code, v.Lang), Follows: c.follows[code], Mutes: c.mutes[code], Mutable: c.mutes[code]})
 		}
 	}
 	if !slices.Contains(c.Zones, w.Timezone) && w.Timezone != "" {
@@ -209,11 +231,15 @@ func faultOf(p news.Problem) fault {
 	case "regions":
 		f.Label, f.At = "form.places", "places"
 	case "mutedRegions":
-		f.Label, f.At = "form.mute", "places"
+		f.Label, f.At = "form.out", "places"
 	case "level":
 		f.Label, f.At = "form.level", "levels"
 	case "quiet":
 		f.Label, f.At = "form.quiet", "hours"
+	case "until":
+		f.Label, f.At = "manage.pause.date", "pause-date"
+	case "overrides":
+		f.Label, f.At = "form.overrides", "overrides"
 	case "sections", "language", "timezone", "cap":
 		f.Label, f.At = "form."+field, field
 	}
@@ -242,13 +268,16 @@ func (c *choices) listed() map[string]bool {
 	return listed
 }
 
-// Follows, Open, Mutes, Muting, Beyonds, Reads, Wants and Comes say what is ticked.
+// Follows, Open, Mutes, Beyonds, Reads, Wants and Comes say what is ticked.
 func (c choices) Follows(code string) bool { return c.follows[code] }
 func (c choices) Open(a area) bool {
-	return c.follows[a.Code] || slices.ContainsFunc(a.Places, func(p place) bool { return c.follows[p.Code] })
+	within := func(code string) bool {
+		return code == a.Code || region.Within(code, a.Code) && region.KindOf(code) != region.KindGroup
+	}
+	return slices.ContainsFunc(c.Wishes.Preference.Regions, within) || slices.ContainsFunc(c.Wishes.Preference.Muted, within) ||
+		c.Opened != "" && within(c.Opened)
 }
 func (c choices) Mutes(code string) bool { return c.mutes[code] }
-func (c choices) Muting() bool           { return len(c.mutes) > 0 }
 func (c choices) Beyonds() bool {
 	return slices.ContainsFunc(slices.Concat(c.Beyond, c.Clubs), func(p place) bool { return c.follows[p.Code] })
 }
@@ -305,6 +334,9 @@ func formFields(v url.Values, faults *news.Problems) fields {
 	put("regions", list(v["region"]))
 	put("mutedRegions", list(v["mute"]))
 	put("sections", list(v["section"]))
+	if v.Has("override") {
+		put("overrides", overridesTyped(v["override"], v["overrideLevel"]))
+	}
 	for _, name := range []string{"level", "language", "timezone"} {
 		if v.Get(name) != "" {
 			put(name, v.Get(name))
@@ -341,15 +373,29 @@ func numberOrText(s string) any {
 	return s
 }
 
-// pausedUntil is the instant until which a press on "pause" pauses.
-func pausedUntil(choice string, now time.Time) (time.Time, bool) {
-	switch choice {
-	case "day":
-		return now.Add(24 * time.Hour), true
-	case "week":
-		return now.Add(7 * 24 * time.Hour), true
-	case "month":
-		return now.Add(30 * 24 * time.Hour), true
+// longestPause is far longer than any holiday: who wants no alerts leaves.
+const longestPause = 366 * 24 * time.Hour
+
+// pause is what a press on one of the pauses does: for a while from now on, or
+// until a day begins on the reader's clock.
+func pause(values url.Values, now time.Time) (func(*news.Wishes) error, error) {
+	days := map[string]int{"day": 1, "week": 7, "month": 30}[values.Get("for")]
+	if days > 0 {
+		return func(w *news.Wishes) error { w.PausedUntil = now.Add(time.Duration(days) * 24 * time.Hour); return nil }, nil
 	}
-	return time.Time{}, false
+	if values.Get("for") != "until" {
+		return nil, news.Invalid("for", "must be day, week, month or until")
+	}
+	return func(w *news.Wishes) error {
+		zone, err := time.LoadLocation(w.Timezone)
+		if err != nil {
+			zone = time.UTC
+		}
+		until, err := time.ParseInLocation(time.DateOnly, values.Get("until"), zone)
+		if err != nil || !until.After(now) || until.Sub(now) > longestPause {
+			return news.Invalid("until", "must be a day to come, within a year, such as %s", now.In(zone).AddDate(0, 0, 7).Format(time.DateOnly))
+		}
+		w.PausedUntil = until.UTC()
+		return nil
+	}, nil
 }

@@ -100,6 +100,9 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 	if values.Get("action") == "leave" {
 		return s.manageLeave(w, r, m)
 	}
+	if drafting(values) {
+		return s.manageDraft(w, r, m, values)
+	}
 	change, err := s.wishesChange(values)
 	if err != nil {
 		return err
@@ -117,6 +120,28 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// manageDraft shows the page with what is chosen and not saved yet.
+func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, values url.Values) error {
+	values["region"] = append(values["region"], knownPlaces(values["pick"])...)
+	dropOverride(values, values.Get("drop"))
+	wishes := &m.device.Wishes
+	if m.isBox {
+		wishes = &m.mailbox.Wishes
+	}
+	var faults news.Problems
+	s.parser.wishes(formFields(values, &faults), wishes)
+	v := s.manageView(s.view(w, r), m, faults.Err())
+	v.Form.Opened = values.Get("open")
+	if values.Has("more") {
+		v.Form.Overrides = append(v.Form.Overrides, overrideRow{})
+	}
+	var err error
+	if v.Form.Preview, err = s.previewOrNone(r, v.view, *wishes); err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/manage", v)
+}
+
 // wishesChange is what a button does to the reader's wishes.
 func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error) {
 	switch values.Get("action") {
@@ -129,11 +154,7 @@ func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error)
 			return faults.Err()
 		}, nil
 	case "pause":
-		until, ok := pausedUntil(values.Get("for"), s.Now())
-		if !ok {
-			return nil, news.Invalid("for", "must be day, week or month")
-		}
-		return func(w *news.Wishes) error { w.PausedUntil = until; return nil }, nil
+		return pause(values, s.Now())
 	case "resume":
 		return func(w *news.Wishes) error { w.PausedUntil = time.Time{}; return nil }, nil
 	}

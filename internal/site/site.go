@@ -108,6 +108,8 @@ type Config struct {
 	Push      Push
 	Waker     Waker     // nil: nobody is woken
 	Explainer Explainer // nil: the page tells the rule in general
+	Rehearser Rehearser // nil: no choice is previewed
+	Stories   Stories   // nil: nothing is known of stories, so previews show alerts alone
 	// StoryHosts are the hosts a notification may open; none: any https host.
 	StoryHosts []string
 	// SignupLimit is how many new subscriptions (and how many digest sign-ups)
@@ -131,6 +133,9 @@ type Site struct {
 	devices *web.Limiter
 	digests *web.Limiter
 	icons   icons
+
+	previews *web.Limiter
+	lately   lately // what previews are made from
 }
 
 // New makes a Site.
@@ -161,8 +166,9 @@ func New(c Config) (*Site, error) {
 		return nil, fmt.Errorf("site.New: %w", err)
 	}
 	s := &Site{Config: c, parser: NewParser(c.Push), words: words, atlas: newAtlas(),
-		devices: web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
-		digests: web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now)}
+		devices:  web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
+		digests:  web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now),
+		previews: web.NewLimiter("previews", previewLimit, time.Minute, c.Now)}
 	if c.Floor != nil {
 		c.Floor.SpeakErrors(s.errorView)
 	}
@@ -188,6 +194,8 @@ func (s *Site) routes() []route {
 		{"GET /{$}", page(s.front)},
 		{"GET /subscribe", page(s.subscribePage)},
 		{"POST /subscribe", page(s.subscribeForm)},
+		{"GET /places", page(s.placesFound)},
+		{"GET /places/{code}", page(s.placeParts)},
 		{"GET /alerts", page(s.alertsPage)},
 		{"GET /alerts/{id}", page(s.alertPage)},
 		{"GET /why/{alert}/{token}", page(s.tokenPage(s.whyPage))},
@@ -207,6 +215,7 @@ func (s *Site) routes() []route {
 		{"GET /static/", s.Floor.Static()},
 
 		{"GET /api/v1/push/key", api(s.pushKey)},
+		{"GET /api/v1/preview", api(s.previewDoor)},
 		{"POST /api/v1/subscriptions", api(s.createSubscription)},
 		{"GET /api/v1/subscriptions/{id}", api(s.showSubscription)},
 		{"PATCH /api/v1/subscriptions/{id}", api(s.changeSubscription)},

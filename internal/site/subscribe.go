@@ -8,6 +8,7 @@ import (
 
 	"dateline/internal/news"
 	"dateline/internal/region"
+	"dateline/internal/web"
 )
 
 // front is the first page: what this is, one thing to press, what came lately.
@@ -29,18 +30,84 @@ type subscribeView struct {
 }
 
 // subscribePage shows the form. ?region=JP ticks a place, for links from
-// stories.
+// stories; every other field of the form may be given as well, and what can't
+// be is left out.
 func (s *Site) subscribePage(w http.ResponseWriter, r *http.Request) error {
+	values := r.URL.Query()
+	for _, name := range []string{"region", "mute", "override"} {
+		values[name] = knownPlaces(values[name])
+	}
+	if !values.Has("form") { // a link: what it doesn't say is as the form proposes it
+		setDefault(values, "quiet", "on")
+		setDefault(values, "quietFlash", "on")
+	}
+	setDefault(values, "quietFrom", "22:00")
+	setDefault(values, "quietTo", "07:00")
 	v := s.view(w, r)
-	wishes := defaultWishes()
-	wishes.Language, wishes.Timezone = v.Lang, "" // a script fills in the browser's
-	for _, typed := range r.URL.Query()["region"] {
-		if code, ok := region.Canonical(typed); ok {
-			wishes.Preference.Regions = append(wishes.Preference.Regions, code)
+	setDefault(values, "language", v.Lang)
+	return s.draft(w, r, v, values)
+}
+
+func setDefault(values url.Values, name, value string) {
+	if !values.Has(name) {
+		values.Set(name, value)
+	}
+}
+
+// knownPlaces are the places of a link in their one spelling.
+func knownPlaces(typed []string) []string {
+	var codes []string
+	for _, t := range typed {
+		if code, ok := region.Canonical(t); ok {
+			codes = append(codes, code)
 		}
 	}
-	wishes.Preference.Regions = canonical(wishes.Preference.Regions)
-	return s.Floor.Render(w, http.StatusOK, "site/subscribe", subscribeView{v, s.choices(v, wishes, nil)})
+	return codes[:min(len(codes), maxPlaces)]
+}
+
+// draft shows the form with a choice that is not made yet, and what it means.
+func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.Values) error {
+	wishes, faults := s.wishesOf(values)
+	if faults != nil && !errors.Is(faults, news.ErrInvalid) {
+		return faults
+	}
+	chosen := wishes
+	if values.Get("timezone") == "" {
+		wishes.Timezone = "" // the form says so; a script fills in the browser's
+	}
+	c := s.choices(v, wishes, nil)
+	c.Suggested, c.Opened = s.suggestions(v, r, wishes.Preference.Regions), values.Get("open")
+	c.Email, c.Query = values.Get("email"), feedQuery(chosen)
+	if values.Has("more") {
+		c.Overrides = append(c.Overrides, overrideRow{})
+	}
+	var err error
+	if c.Preview, err = s.previewOrNone(r, v, chosen); err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/subscribe", subscribeView{v, c})
+}
+
+// previewOrNone is the preview that a page is born with. One that was asked for
+// too often is left out; the page itself is not.
+func (s *Site) previewOrNone(r *http.Request, v view, w news.Wishes) (preview, error) {
+	if len(w.Preference.Regions) > 0 && s.previews.Take(web.ClientKey(r)) != nil {
+		w.Preference.Regions = nil
+	}
+	return s.previewOf(r.Context(), v, w)
+}
+
+// drafting reports whether a button was pressed that changes the form and signs
+// nobody up: show what it means, open a country, take a suggestion, add or drop
+// a row. Only without the page's script are they sent; by POST, since a mail
+// address that has been typed already belongs into no address bar and no log.
+func drafting(values url.Values) bool {
+	for _, name := range []string{"show", "open", "pick", "more", "drop"} {
+		if values.Has(name) {
+			return true
+		}
+	}
+	return false
 }
 
 // subscribeForm takes the digest's sign-up from the page; alerts are taken by
@@ -50,6 +117,13 @@ func (s *Site) subscribeForm(w http.ResponseWriter, r *http.Request) error {
 	values, err := form(w, r)
 	if err != nil {
 		return err
+	}
+	if drafting(values) {
+		values["region"] = append(values["region"], knownPlaces(values["pick"])...)
+		if values.Has("drop") {
+			dropOverride(values, values.Get("drop"))
+		}
+		return s.draft(w, r, s.view(w, r), values)
 	}
 	values.Set("digest", "1")
 	signup, err := s.readSignup(values)
@@ -96,6 +170,11 @@ func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url
 		signup.Wishes.Timezone = ""
 	}
 	c := s.choices(v, signup.Wishes, faults)
+	c.Query = feedQuery(signup.Wishes)
+	var err error
+	if c.Preview, err = s.previewOrNone(r, v, signup.Wishes); err != nil {
+		return err
+	}
 	c.Email, c.Hour, c.Days, c.Weekly = values.Get("email"), signup.Hour, signup.Days, signup.Weekly
 	return s.Floor.Render(w, http.StatusBadRequest, "site/subscribe", subscribeView{v, c})
 }

@@ -69,7 +69,7 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 		}
 	}
 	return func(key string) bool {
-		prefix, _, _ := strings.Cut(key, ".") // "section.", "level." and "day." are put together in the templates, "error." in errorView
-		return said[key] || prefix == "section" || prefix == "level" || prefix == "day" || prefix == "error"
+		prefix, _, _ := strings.Cut(key, ".") // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften
+		return said[key] || prefix == "section" || prefix == "level" || prefix == "day" || prefix == "error" || prefix == "preview"
 	}
 }

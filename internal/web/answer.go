@@ -186,6 +186,7 @@ func (f *Floor) silent(w http.ResponseWriter, r *http.Request, err error) bool {
 type recorder struct {
 	http.ResponseWriter
 	status int
+	asked  asked
 }
 
 func (w *recorder) WriteHeader(status int) {

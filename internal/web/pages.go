@@ -203,12 +203,6 @@ func (f *Floor) Render(w http.ResponseWriter, status int, name string, data any)
 	if err := page.Execute(&buf, data); err != nil {
 		return fmt.Errorf("web.Render(%s): %w", name, err)
 	}
-	h := w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	if h.Get("Cache-Control") == "" {
-		h.Set("Cache-Control", "no-cache")
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write(buf.Bytes())
+	f.Send(w, status, "text/html; charset=utf-8", buf.Bytes())
 	return nil
 }

@@ -151,7 +151,7 @@ func (f *Floor) Handler(mux *http.ServeMux) http.Handler {
 		start := f.config.Now()
 		r = r.WithContext(withClient(r.Context(), clientAddr(r, f.config.TrustedProxies)))
 		f.securityHeaders(w.Header())
-		rec := &recorder{ResponseWriter: w}
+		rec := &recorder{ResponseWriter: w, asked: askedBy(r)}
 		defer func() {
 			if p := recover(); p != nil {
 				f.panicked(rec, r, p)

@@ -1,5 +1,6 @@
-// The list of places: search, and the place that the clock of this computer
-// suggests. Without this script the list works all the same.
+// The list of places: search, subdivisions when they are asked for, and the
+// places that this computer's clock suggests. Without this script the list
+// works all the same.
 const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLocaleLowerCase();
 
 export const myZone = () => {
@@ -10,58 +11,129 @@ export const myZone = () => {
   }
 };
 
+// later runs work once, when nothing has called for it for a while.
+export function later(work, wait = 250) {
+  let timer;
+  return () => {
+    clearTimeout(timer);
+    timer = setTimeout(work, wait);
+  };
+}
+
+// parts fetches a country's subdivisions into its row, once.
+async function parts(button) {
+  const row = button.closest("li");
+  if (row.querySelector(".inner")) return;
+  const answer = await fetch(`/places/${encodeURIComponent(button.value)}`);
+  if (!answer.ok || row.querySelector(".inner")) return;
+  const list = document.createElement("ul");
+  list.className = "inner";
+  list.innerHTML = await answer.text();
+  row.append(list);
+}
+
+function show(button, open) {
+  const list = button.closest("li").querySelector(".inner");
+  if (!list) return;
+  list.hidden = !open;
+  button.setAttribute("aria-expanded", String(open));
+}
+
+async function toggle(button) {
+  const open = button.getAttribute("aria-expanded") !== "true";
+  if (open) await parts(button);
+  show(button, open);
+}
+
 export function search(fieldset) {
   const field = fieldset.querySelector("#search");
   const none = fieldset.querySelector("#search-none");
   fieldset.querySelector("#search-row").hidden = false;
-  const ticks = [...fieldset.querySelectorAll("input[name=region]")].map(input => {
-    const row = input.closest("li") || input.closest("label");
-    return { row, text: plain([row.textContent, input.value, input.dataset.also].join(" ")), area: input.closest(".area") };
-  });
+  const matches = (input, wanted) => plain([input.closest("label").textContent, input.value, input.dataset.also].join(" ")).includes(wanted);
   const find = () => {
     const wanted = plain(field.value.trim());
-    const hits = new Set();
-    let found = false;
-    for (const tick of ticks) {
-      tick.row.hidden = wanted !== "" && !tick.text.includes(wanted);
-      if (tick.row.hidden) continue;
-      found = true;
-      if (tick.area) hits.add(tick.area);
+    const shown = new Set();
+    for (const input of fieldset.querySelectorAll("input[name=region]")) {
+      const row = input.closest("li, .whole");
+      const whole = row.parentElement.closest("li");
+      if (wanted && !matches(input, wanted) && !(shown.has(whole) && whole.dataset.hit)) continue;
+      row.dataset.hit = matches(input, wanted) ? "1" : "";
+      for (let up = row; up && up !== fieldset; up = up.parentElement) shown.add(up);
+      if (whole) show(whole.querySelector(".parts"), wanted !== "" || !whole.querySelector(".inner").hidden);
     }
-    for (const area of fieldset.querySelectorAll(".area")) {
-      area.hidden = wanted !== "" && !hits.has(area);
-      if (!("open" in area)) continue;
-      area.open = wanted === "" ? area.querySelector("input:checked") !== null : hits.has(area);
-    }
+    for (const row of fieldset.querySelectorAll("li:not(.key li), .whole, .area")) row.hidden = wanted !== "" && !shown.has(row);
+    for (const area of fieldset.querySelectorAll("details.area")) area.open = wanted === "" ? area.querySelector("input:checked") !== null : shown.has(area);
     // Said once, not anew with every letter typed.
-    const text = found ? "" : none.dataset.none;
+    const text = shown.size ? "" : none.dataset.none;
     if (none.textContent !== text) none.textContent = text;
   };
+  const deeper = later(async () => {
+    const wanted = field.value.trim();
+    if (wanted.length < 2) return;
+    const answer = await fetch(`/places?find=${encodeURIComponent(wanted)}`).catch(() => undefined);
+    if (!answer || !answer.ok) return;
+    const buttons = (await answer.json()).countries.map(code => fieldset.querySelector(`.parts[value="${CSS.escape(code)}"]`)).filter(Boolean);
+    await Promise.all(buttons.map(parts)).catch(() => undefined);
+    if (field.value.trim() === wanted) find();
+  });
   field.addEventListener("input", find);
+  field.addEventListener("input", deeper);
   field.addEventListener("keydown", event => {
     if (event.key === "Enter") event.preventDefault();
+  });
+  fieldset.addEventListener("click", event => {
+    const button = event.target.closest(".parts");
+    if (!button) return;
+    event.preventDefault();
+    toggle(button).catch(() => undefined); // a press more fetches again
+  });
+  // What is followed is not left out, and the other way round.
+  fieldset.addEventListener("change", event => {
+    const input = event.target;
+    const other = input.checked && { region: "mute-", mute: "region-" }[input.name];
+    const twin = other && document.getElementById(other + input.value);
+    if (twin) twin.checked = false;
   });
 }
 
 export function suggest(fieldset) {
-  const zone = myZone();
-  const input = fieldset.querySelector(`input[data-zone="${CSS.escape(zone)}"]`);
-  if (!input || fieldset.querySelector("input[name=region]:checked")) return;
-  const button = fieldset.querySelector("#suggested");
-  button.textContent = input.closest("label").textContent.trim();
-  button.addEventListener("click", () => {
-    input.checked = true;
-    const area = input.closest("details");
+  const row = fieldset.querySelector("#suggestion");
+  const input = fieldset.querySelector(`input[data-zone~="${CSS.escape(myZone())}"]`);
+  if (fieldset.querySelector("input[name=region]:checked")) {
+    row.hidden = true;
+    return;
+  }
+  if (input && !row.querySelector(`[value="${CSS.escape(input.value)}"]`)) {
+    const button = document.createElement("button");
+    Object.assign(button, { className: "chip", name: "pick", value: input.value, textContent: input.closest("label").textContent.trim() });
+    const first = row.querySelector("button");
+    if (first) first.before(button, " ");
+    else row.append(button);
+  }
+  row.hidden = !row.querySelector("button");
+  row.addEventListener("click", event => {
+    const button = event.target.closest("button");
+    const tick = button && document.getElementById(`region-${button.value}`);
+    if (!tick) return;
+    event.preventDefault();
+    tick.checked = true;
+    const area = tick.closest("details");
     if (area) area.open = true;
-    input.dispatchEvent(new Event("change", { bubbles: true }));
-    fieldset.querySelector("#suggestion").hidden = true;
-    input.focus();
+    tick.dispatchEvent(new Event("change", { bubbles: true }));
+    button.remove();
+    row.hidden = !row.querySelector("button");
+    tick.focus();
   });
-  fieldset.querySelector("#suggestion").hidden = false;
 }
 
 export function useMyZone(select) {
   const zone = myZone();
   if (![...select.options].some(o => o.value === zone)) select.add(new Option(zone, zone));
   select.value = zone;
+}
+
+// overrides are the rows of places with a level of their own, as the API has them.
+export function overrides(form) {
+  const levels = form.getAll("overrideLevel");
+  return form.getAll("override").map((place, i) => ({ regions: [place], level: levels[i] })).filter(o => o.regions[0] !== "");
 }

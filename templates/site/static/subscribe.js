@@ -2,7 +2,7 @@
 // permission only on the press, and says in place what to do when it can't.
 // document.body.dataset.state is "ready", "working", "subscribed" or "error".
 import { recall, remember, forget } from "./memory.js";
-import { search, suggest, useMyZone } from "./places.js";
+import { overrides, search, suggest, useMyZone } from "./places.js";
 
 const $ = id => document.getElementById(id);
 const words = Object.fromEntries([...$("words").content.querySelectorAll("[data-word]")].map(e => [e.dataset.word, e.textContent]));
@@ -31,6 +31,7 @@ function wishes() {
     mutedRegions: form.getAll("mute"),
     sections: form.getAll("section"),
     level: form.get("level") || "bulletin",
+    overrides: overrides(form),
     language: form.get("language"),
     onlyLanguage: form.has("onlyLanguage"),
     timezone: form.get("timezone"),

@@ -1,0 +1,95 @@
+// What a choice means, while it is made; and the rows of places with a level of
+// their own. Without this script buttons of the form do both.
+import { later } from "./places.js";
+import "./map.js";
+
+const $ = id => document.getElementById(id);
+const form = $("wishes");
+const section = $("preview");
+
+// The fields that are about the digest and its reader are nobody else's.
+const own = ["email", "hour", "day", "weekly", "form", "action"];
+const feed = ["region", "mute", "section", "level", "override", "overrideLevel", "language"];
+
+function fields(keep) {
+  const query = new URLSearchParams();
+  for (const [name, value] of new FormData(form)) if (typeof value === "string" && keep(name)) query.append(name, value);
+  return query;
+}
+
+function link(anchor, query) {
+  if (anchor) anchor.href = anchor.pathname + (query.has("region") ? `?${query}` : "");
+}
+
+let running;
+
+async function ask() {
+  if (running) running.abort();
+  const query = fields(name => !own.includes(name));
+  const feeds = fields(name => feed.includes(name));
+  link($("feed-atom"), feeds);
+  link($("feed-json"), feeds);
+  if (!query.has("region")) return tell({ text: section.dataset.empty, places: "", examples: [] });
+  running = new AbortController();
+  section.setAttribute("aria-busy", "true");
+  try {
+    const answer = await fetch(`/api/v1/preview?${query}`, { signal: running.signal });
+    if (answer.ok) tell(await answer.json());
+    else tell({ text: answer.status === 400 ? section.dataset.nothing : section.dataset.failed, places: "", examples: [] });
+  } catch (error) {
+    if (error.name === "AbortError") return; // a newer one is on its way
+    tell({ text: section.dataset.failed, places: "", examples: [] });
+  }
+  section.removeAttribute("aria-busy");
+}
+
+function tell(preview) {
+  section.removeAttribute("aria-busy");
+  const places = $("preview-places");
+  places.hidden = preview.places === "";
+  places.querySelector("strong").textContent = preview.places;
+  if ($("preview-text").textContent !== preview.text) $("preview-text").textContent = preview.text;
+  $("preview-like").hidden = preview.examples.length === 0;
+  $("preview-examples").replaceChildren(...preview.examples.map(example));
+  section.dataset.told = String(Number(section.dataset.told || 0) + 1); // for who reads the page by machine
+}
+
+function example(e) {
+  const line = Object.assign(document.createElement("li"), { lang: e.language, dir: e.dir });
+  line.append(Object.assign(document.createElement("a"), { href: e.url, rel: "noreferrer", textContent: e.title }));
+  if (e.dateline) line.append(" ", Object.assign(document.createElement("bdi"), { className: "dateline", textContent: e.dateline }));
+  return line;
+}
+
+function rows(fieldset) {
+  const list = $("override-rows");
+  const changed = () => fieldset.dispatchEvent(new Event("change", { bubbles: true }));
+  fieldset.addEventListener("click", event => {
+    const button = event.target.closest("button");
+    if (!button) return;
+    event.preventDefault();
+    const last = list.lastElementChild;
+    if (button.name === "more") {
+      const row = last.cloneNode(true);
+      row.querySelector("[name=override]").value = "";
+      list.append(row);
+      row.querySelector("select").focus();
+      return;
+    }
+    const row = button.closest("li");
+    if (list.children.length > 1) row.remove();
+    else row.querySelector("[name=override]").value = "";
+    list.lastElementChild.querySelector("select").focus();
+    changed();
+  });
+}
+
+if ($("overrides")) rows($("overrides"));
+if (section && form) {
+  section.querySelector(".show").hidden = true;
+  const soon = later(ask);
+  form.addEventListener("change", soon);
+  addEventListener("pageshow", () => {
+    if (form.querySelector("[name=region]:checked") && section.querySelector("#preview-places").hidden) soon();
+  });
+}
