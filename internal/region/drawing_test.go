@@ -1,7 +1,10 @@
 package region_test
 
 import (
+	"math"
 	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -102,4 +105,44 @@ func TestTogglingTurnsAPlaceInAndOut(t *testing.T) {
 			t.Errorf("%q with %s pressed loses something: %q", expr, place, after)
 		}
 	})
+}
+
+// TestSmallCountriesHavePins: what a finger can't press has a circle, which lies
+// on no other and is 24 pixels across on a phone 360 wide (WCAG 2.2, 2.5.8).
+func TestSmallCountriesHavePins(t *testing.T) {
+	d := region.Asia()
+	pinned := map[string]region.Pin{}
+	for i, p := range d.Pins {
+		pinned[p.Code] = p
+		if p.X-region.PinRadius < d.Left || p.X+region.PinRadius > d.Left+d.Wide || p.Y-region.PinRadius < d.Top || p.Y+region.PinRadius > d.Top+d.High {
+			t.Errorf("the pin of %s sticks out", p.Code)
+		}
+		for _, o := range d.Pins[:i] {
+			if math.Hypot(float64(p.X-o.X), float64(p.Y-o.Y)) < 2*region.PinRadius {
+				t.Errorf("the pins of %s and %s overlap", p.Code, o.Code)
+			}
+		}
+	}
+	if across := 2 * region.PinRadius * 360 / float64(d.Wide); across < 24 {
+		t.Errorf("a pin is %.1f pixels across on a phone", across)
+	}
+	number := regexp.MustCompile(`-?\d+`)
+	for _, s := range d.Shapes {
+		low, high := [2]int{1 << 20, 1 << 20}, [2]int{}
+		for _, ring := range strings.Split(strings.TrimSuffix(s.Path, "z"), "z") {
+			var at [2]int
+			for i, n := range number.FindAllString(ring, -1) {
+				step, _ := strconv.Atoi(n)
+				at[i%2] += step
+				low[i%2], high[i%2] = min(low[i%2], at[i%2]), max(high[i%2], at[i%2])
+			}
+		}
+		pin, ok := pinned[s.Code]
+		if width, height := high[0]-low[0], high[1]-low[1]; min(width, height) <= 18 != ok {
+			t.Errorf("%s is %d by %d, pinned: %t", s.Code, width, height, ok)
+		}
+		if ok && (pin.ToX < low[0]-4 || pin.ToX > high[0]+4 || pin.ToY < low[1]-4 || pin.ToY > high[1]+4) {
+			t.Errorf("the line of %s leads to %d %d, which is not there", s.Code, pin.ToX, pin.ToY)
+		}
+	}
 }

@@ -303,15 +303,17 @@ func placesInWords(p news.Preference, lang string) string {
 // howOften is the number as a sentence: by the day, by the week where that
 // would round to none, by the month where that would too.
 func (v view) howOften(p preview) (string, error) {
-	switch week := p.PerDay * 7; {
+	const nearlyOne = .95
+	day := float64(p.Alerts) / float64(max(p.Days, 1))
+	switch {
 	case !p.Enough:
 		return v.T("preview.young")
 	case p.Alerts == 0:
 		return v.T("preview.none")
-	case float64(p.Alerts)/float64(p.Days) >= .95:
-		return v.counted("preview.day", int(p.PerDay+.5))
-	case week >= .95:
-		return v.counted("preview.week", int(float64(p.Alerts)*7/float64(p.Days)+.5))
+	case day >= nearlyOne:
+		return v.counted("preview.day", int(day+.5))
+	case day*7 >= nearlyOne:
+		return v.counted("preview.week", int(day*7+.5))
 	}
 	return v.counted("preview.month", p.Alerts)
 }
