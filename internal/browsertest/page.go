@@ -110,6 +110,34 @@ func (b *Browser) Fill(selector, value string) {
 	})()`, quote(selector), quote(value)))
 }
 
+// Press presses and releases keys one after the other, as a keyboard does:
+// what has the focus gets them. A key is a character, or one of those below.
+func (b *Browser) Press(keys ...string) {
+	b.tb.Helper()
+	ctx, cancel := withPatience()
+	defer cancel()
+	var actions []object
+	for _, key := range keys {
+		actions = append(actions, object{"type": "keyDown", "value": key}, object{"type": "keyUp", "value": key})
+	}
+	params := b.session.inWindow(object{"actions": []object{{"type": "key", "id": "keyboard", "actions": actions}}})
+	if err := b.session.call(ctx, "input.performActions", params, nil); err != nil {
+		b.tb.Fatalf("browsertest: Press(%q): %v", keys, err)
+	}
+}
+
+// The keys without a character, as WebDriver writes them (W3C WebDriver, 17.4.2).
+const (
+	KeyTab   = "\ue004"
+	KeyEnter = "\ue007"
+	KeyEnd   = "\ue010"
+	KeyHome  = "\ue011"
+	KeyLeft  = "\ue012"
+	KeyUp    = "\ue013"
+	KeyRight = "\ue014"
+	KeyDown  = "\ue015"
+)
+
 // quote writes a string as JavaScript.
 func quote(s string) string {
 	raw, err := json.Marshal(s)

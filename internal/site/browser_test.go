@@ -25,14 +25,15 @@ type stage struct {
 	browser *browsertest.Browser
 	sender  *push.Sender
 	url     string
+	shelf   *shelf
 }
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, options ...browsertest.BrowserOption) *stage {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}
-	s := &stage{t: t, svc: browsertest.NewAutopush(t)}
+	s := &stage{t: t, svc: browsertest.NewAutopush(t), shelf: &shelf{stories: map[string]news.Story{}}}
 	server := httptest.NewUnstartedServer(nil)
 	t.Cleanup(server.Close)
 	s.url = "http://" + strings.Replace(server.Listener.Addr().String(), "127.0.0.1", "localhost", 1)
@@ -49,13 +50,14 @@ func newStage(t *testing.T) *stage {
 		t.Fatal(err)
 	}
 	s.house = newHouse(t, func(c *Config) {
+		c.Rehearser, c.Stories = byPlace{}, s.shelf
 		c.Floor, c.Push, c.StoryHosts = floor, s.sender, []string{"news.example", "other.example:8443"}
 		c.Now = nil
 	})
 	s.now = time.Now()
 	server.Config.Handler = s.http
 	server.Start()
-	s.browser = browsertest.Firefox(t, browsertest.WithPush(s.svc))
+	s.browser = browsertest.Firefox(t, append(options, browsertest.WithPush(s.svc))...)
 	return s
 }
 

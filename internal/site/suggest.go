@@ -24,7 +24,7 @@ func moreZones(country string) string {
 		"IL": "Asia/Tel_Aviv Israel", "IN": "Asia/Calcutta", "IR": "Iran", "JP": "Japan", "KR": "ROK",
 		"KZ": "Asia/Aqtau Asia/Aqtobe Asia/Atyrau Asia/Oral Asia/Qostanay Asia/Qyzylorda", "MM": "Asia/Rangoon",
 		"MN": "Asia/Hovd Asia/Choibalsan Asia/Ulan_Bator", "MO": "Asia/Macao", "MY": "Asia/Kuching", "NP": "Asia/Katmandu",
-		"PS": "Asia/Gaza Asia/Hebron", "SG": "Singapore", "TM": "Asia/Ashkhabad", "TR": "Asia/Istanbul Turkey", "TW": "ROC",
+		"PS": "Asia/Gaza", "SG": "Singapore", "TM": "Asia/Ashkhabad", "TR": "Asia/Istanbul Turkey", "TW": "ROC",
 		"UZ": "Asia/Samarkand", "VN": "Asia/Saigon",
 	}[country]
 }
@@ -66,11 +66,11 @@ func (s *Site) suggestions(v view, r *http.Request, chosen []string) []place {
 	return out
 }
 
-// unaccented is text without combining marks.
+// unaccented is text without combining marks. The stroke of Vietnam's đ is none.
 func unaccented(text string) string {
 	out, _, err := transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.M)), norm.NFC), text)
 	if err != nil {
 		return text
 	}
-	return strings.ToLower(out)
+	return strings.ReplaceAll(strings.ToLower(out), "đ", "d")
 }

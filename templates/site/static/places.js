@@ -1,7 +1,7 @@
 // The list of places: search, subdivisions when they are asked for, and the
 // places that this computer's clock suggests. Without this script the list
 // works all the same.
-const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLocaleLowerCase();
+const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLocaleLowerCase().replaceAll("đ", "d");
 
 export const myZone = () => {
   try {
