@@ -200,7 +200,7 @@ func TestPreviewIsCheap(t *testing.T) {
 	if w := h.do("GET", "/api/v1/preview?region=JP", ""); w.Code != 429 || w.Header().Get("Retry-After") == "" {
 		t.Errorf("one too many: %d %v", w.Code, w.Header())
 	}
-	if w := h.do("GET", "/subscribe?region=JP", ""); w.Code != 200 {
+	if w := h.do("GET", "/subscribe?region=JP", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You can follow all the same.") {
 		t.Errorf("the page itself: %d", w.Code)
 	}
 	h.now = h.now.Add(time.Minute)
@@ -210,6 +210,14 @@ func TestPreviewIsCheap(t *testing.T) {
 	}
 	if h.store.writes != 0 {
 		t.Error("a preview wrote something")
+	}
+	// A database that is away costs the number, not the page.
+	h.now, h.store.broken = h.now.Add(time.Minute), news.ErrUnavailable
+	if w := h.do("GET", "/subscribe?region=JP", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You can follow all the same.") {
+		t.Errorf("the page without a database: %d", w.Code)
+	}
+	if w := h.do("GET", "/api/v1/preview?region=JP", ""); w.Code != 503 {
+		t.Errorf("the preview without a database: %d", w.Code)
 	}
 }
 

@@ -88,13 +88,24 @@ func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.
 	return s.Floor.Render(w, http.StatusOK, "site/subscribe", subscribeView{v, c})
 }
 
-// previewOrNone is the preview that a page is born with. One that was asked for
-// too often is left out; the page itself is not.
+// previewOrNone is the preview that a page is born with. Where there is none now
+// (it was asked for too often, the database does not answer) the page says so:
+// one can follow all the same.
 func (s *Site) previewOrNone(r *http.Request, v view, w news.Wishes) (preview, error) {
 	if len(w.Preference.Regions) > 0 && s.previews.Take(web.ClientKey(r)) != nil {
-		w.Preference.Regions = nil
+		return s.noPreview(v, w)
 	}
-	return s.previewOf(r.Context(), v, w)
+	p, err := s.previewOf(r.Context(), v, w)
+	if err != nil && r.Context().Err() == nil {
+		s.Logger.Warn("no preview", "error", err)
+		return s.noPreview(v, w)
+	}
+	return p, err
+}
+
+func (s *Site) noPreview(v view, w news.Wishes) (preview, error) {
+	text, err := v.T("preview.failed")
+	return preview{Text: text, Places: placesInWords(w.Preference, v.Lang)}, err
 }
 
 // drafting reports whether a button was pressed that changes the form and signs

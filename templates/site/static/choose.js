@@ -56,8 +56,8 @@ function tell(preview) {
 
 function example(e) {
   const line = Object.assign(document.createElement("li"), { lang: e.language, dir: e.dir });
+  if (e.dateline) line.append(Object.assign(document.createElement("bdi"), { className: "dateline", dir: e.dir, textContent: e.dateline }), " ");
   line.append(Object.assign(document.createElement("a"), { href: e.url, rel: "noreferrer", textContent: e.title }));
-  if (e.dateline) line.append(" ", Object.assign(document.createElement("bdi"), { className: "dateline", textContent: e.dateline }));
   return line;
 }
 
