@@ -255,7 +255,7 @@ var testNow = time.Date(2026, 11, 24, 7, 0, 0, 0, time.UTC)
 
 // house is a site on its feet, over a store in memory.
 type house struct {
-	t     *testing.T
+	t     testing.TB
 	site  *Site
 	store *memory
 	alarm *alarm
@@ -267,7 +267,7 @@ type house struct {
 
 const testOrigin = "https://push.test:8443"
 
-func newHouse(t *testing.T, change func(*Config)) *house {
+func newHouse(t testing.TB, change func(*Config)) *house {
 	t.Helper()
 	h := &house{t: t, store: newMemory(), alarm: &alarm{}, links: link.New([]byte("a link key of thirty-two bytes..")), now: testNow, log: &bytes.Buffer{}}
 	logger := slog.New(slog.NewTextHandler(h.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -366,7 +366,7 @@ func (h *house) subscribe(changes ...string) credentials {
 	return c
 }
 
-func decode(t *testing.T, r io.Reader, into any) {
+func decode(t testing.TB, r io.Reader, into any) {
 	t.Helper()
 	if err := json.NewDecoder(r).Decode(into); err != nil {
 		t.Fatal(err)

@@ -101,7 +101,7 @@ func titles(p preview) string {
 	return strings.Join(all, ", ")
 }
 
-func newPreviewHouse(t *testing.T) (*house, *shelf) {
+func newPreviewHouse(t testing.TB) (*house, *shelf) {
 	t.Helper()
 	s := &shelf{stories: map[string]news.Story{}}
 	return newHouse(t, func(c *Config) { c.Rehearser, c.Stories = byPlace{}, s }), s

@@ -3,6 +3,7 @@ package site
 import (
 	"regexp"
 	"testing"
+	"time"
 
 	"dateline/internal/news"
 )
@@ -76,4 +77,30 @@ func (r rehearsed) Comes(news.Wishes) []int {
 		all = append(all, i)
 	}
 	return all
+}
+
+// BenchmarkSubscribePage is the form with a choice and what it means, compressed.
+func BenchmarkSubscribePage(b *testing.B) {
+	h, s := newPreviewHouse(b)
+	h.past(s, "JP", 900, 45*time.Minute)
+	h.site.previews = nil
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := h.do("GET", "/subscribe?region=035&mute=SG&region=JP", "", "Accept-Encoding", "gzip"); w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+	}
+}
+
+// BenchmarkPreview is one click.
+func BenchmarkPreview(b *testing.B) {
+	h, s := newPreviewHouse(b)
+	h.past(s, "JP", 900, 45*time.Minute)
+	h.site.previews = nil
+	b.ReportAllocs()
+	for b.Loop() {
+		if w := h.do("GET", "/api/v1/preview?region=035&mute=SG&region=JP", ""); w.Code != 200 {
+			b.Fatal(w.Code)
+		}
+	}
 }
