@@ -133,7 +133,31 @@ func testListAndMapAreOne(t *testing.T, s *stage) {
 	if feed := b.Eval(`document.getElementById("feed-atom").href`); !strings.HasSuffix(feed, "/feeds/alerts.atom?region=035&level=bulletin&override=&overrideLevel=flash&language=en") {
 		t.Errorf("the feed is %s", feed)
 	}
-	b.Click("#region-035")
+	// Turned into another language, the page keeps the choice.
+	b.Navigate(b.Eval(`document.querySelector(".languages a[lang=ja]").href`))
+	b.Until(`document.querySelector("#map.live")`)
+	if !s.ticked("region-035") || state("TH") != "in" || b.Eval(`document.getElementById("preview-places").textContent`) != "フォロー中： 東南アジア" {
+		t.Error("the choice is lost with the language")
+	}
+	b.Navigate(s.url + "/subscribe?lang=en")
+	b.Until(`document.querySelector("#map.live")`)
+	testSuggestionsGo(t, s)
+}
+
+// testSuggestionsGo: a suggestion is taken by a press, and gone once it is followed.
+func testSuggestionsGo(t *testing.T, s *stage) {
+	t.Helper()
+	b := s.browser
+	b.Eval(`(() => {
+		const button = Object.assign(document.createElement("button"), {className: "chip", name: "pick", value: "TH", textContent: "Thailand"});
+		document.getElementById("suggestion").append(button);
+		document.getElementById("suggestion").hidden = false;
+	})()`)
+	b.Click(`#suggestion [value=TH]`)
+	if !s.ticked("region-TH") || b.Eval(`document.activeElement.id`) != "region-TH" || b.Eval(`document.querySelector("#suggestion [value=TH]").hidden`) != "true" {
+		t.Error("a suggestion is not taken, or stays")
+	}
+	b.Click("#region-TH")
 }
 
 // testPartsInTheList: a prefecture is found by its name though the page was born
@@ -163,6 +187,13 @@ func testPartsInTheList(t *testing.T, s *stage) {
 		t.Error("the parts do not close")
 	}
 	// Rows of places with a level of their own.
+	if got := b.Eval(`[...document.querySelector("[name=override]").options].filter(o => o.value === "JP-02").length`); got != "0" {
+		t.Errorf("%s lines for a prefecture that is not followed", got)
+	}
+	b.Click("#region-JP-02")
+	if got := b.Eval(`[...document.querySelector("[name=override]").options].filter(o => o.value === "JP-02").length`); got != "1" {
+		t.Errorf("%s lines for a prefecture that is followed", got)
+	}
 	b.Click("#override-more")
 	b.Eval(`(() => { const [a, b] = document.querySelectorAll("[name=override]"); a.value = "JP"; b.value = "SG"; })()`)
 	b.Click(`[name=drop]`)

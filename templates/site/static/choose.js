@@ -21,6 +21,16 @@ function link(anchor, query) {
   if (anchor) anchor.href = anchor.pathname + (query.has("region") ? `?${query}` : "");
 }
 
+// languages keeps the choice when the page is turned into another language; that
+// of the alerts goes with it.
+function languages(query) {
+  if (!form.elements.form) return; // a page of somebody's own shows what is saved
+  const kept = new URLSearchParams(query);
+  kept.delete("language");
+  kept.set("form", "1");
+  for (const a of document.querySelectorAll(".languages a")) a.search = `?lang=${a.hreflang}&${kept}`;
+}
+
 let running;
 
 async function ask() {
@@ -29,6 +39,7 @@ async function ask() {
   const feeds = fields(name => feed.includes(name));
   link($("feed-atom"), feeds);
   link($("feed-json"), feeds);
+  languages(query);
   if (!query.has("region")) return tell({ text: section.dataset.empty, places: "", examples: [] });
   running = new AbortController();
   section.setAttribute("aria-busy", "true");
@@ -61,8 +72,21 @@ function example(e) {
   return line;
 }
 
+// What is followed and stands on no list to choose from gets a line there: a
+// prefecture may have a level of its own, too.
+function options(list) {
+  for (const select of list.querySelectorAll("[name=override]")) {
+    for (const input of $("places").querySelectorAll(".inner [name=region]:checked")) {
+      if ([...select.options].some(o => o.value === input.value)) continue;
+      select.options[0].after(new Option(input.closest("label").textContent.trim(), input.value));
+    }
+  }
+}
+
 function rows(fieldset) {
   const list = $("override-rows");
+  form.addEventListener("change", () => options(list));
+  options(list);
   const changed = () => fieldset.dispatchEvent(new Event("change", { bubbles: true }));
   fieldset.addEventListener("click", event => {
     const button = event.target.closest("button");

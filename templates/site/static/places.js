@@ -110,7 +110,13 @@ export function suggest(fieldset) {
     if (first) first.before(button, " ");
     else row.append(button);
   }
-  row.hidden = !row.querySelector("button");
+  // A place that is followed by now is no suggestion any more.
+  const tidy = () => {
+    for (const b of row.querySelectorAll("button")) b.hidden = document.getElementById(`region-${b.value}`).checked;
+    row.hidden = !row.querySelector("button:not([hidden])");
+  };
+  tidy();
+  fieldset.addEventListener("change", tidy);
   row.addEventListener("click", event => {
     const button = event.target.closest("button");
     const tick = button && document.getElementById(`region-${button.value}`);
@@ -120,8 +126,6 @@ export function suggest(fieldset) {
     const area = tick.closest("details");
     if (area) area.open = true;
     tick.dispatchEvent(new Event("change", { bubbles: true }));
-    button.remove();
-    row.hidden = !row.querySelector("button");
     tick.focus();
   });
 }
