@@ -225,6 +225,11 @@ func (s *Site) previewOf(ctx context.Context, v view, w news.Wishes) (preview, e
 		out.Text, err = v.T("preview.empty")
 		return out, err
 	}
+	if out.Places == "" { // what is left out is all that is followed
+		var err error
+		out.Text, err = v.T("preview.nothing")
+		return out, err
+	}
 	p, err := s.recently(ctx)
 	if err != nil {
 		return out, err

@@ -256,6 +256,14 @@ func TestPreviewWithoutAScript(t *testing.T) {
 		t.Error("quiet hours that were taken off are on again")
 	}
 	wellFormed(t, "show", page)
+	w = h.form("/subscribe", "form=1&region=SG&mute=SG&show=1&cap=many")
+	if page := w.Body.String(); w.Code != 400 || !strings.Contains(page, `href="#cap"`) || !strings.Contains(page, `id="mute-SG" checked`) ||
+		!strings.Contains(page, "With this choice nothing is left to tell you about.") {
+		t.Errorf("a choice that can't be: %d", w.Code)
+	}
+	if w := h.do("GET", "/subscribe?region=SG&mute=SG&cap=many&level=loud", ""); w.Code != 200 || strings.Contains(w.Body.String(), `id="faults"`) {
+		t.Errorf("a link that can't be: %d", w.Code)
+	}
 	// The same by a link.
 	q, _ := url.ParseQuery("region=JP&level=flash")
 	if page := h.do("GET", "/subscribe?"+q.Encode(), "").Body.String(); !strings.Contains(page, `id="level-flash" checked`) ||

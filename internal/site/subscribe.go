@@ -65,7 +65,8 @@ func knownPlaces(typed []string) []string {
 	return codes[:min(len(codes), maxPlaces)]
 }
 
-// draft shows the form with a choice that is not made yet, and what it means.
+// draft shows the form with a choice that is not made yet, and what it means. What
+// is wrong with a form is said; a link is somebody else's.
 func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.Values) error {
 	wishes, faults := s.wishesOf(values)
 	if faults != nil && !errors.Is(faults, news.ErrInvalid) {
@@ -75,7 +76,13 @@ func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.
 	if values.Get("timezone") == "" {
 		wishes.Timezone = "" // the form says so; a script fills in the browser's
 	}
-	c := s.choices(v, wishes, nil)
+	status := http.StatusOK
+	if faults != nil && r.Method == http.MethodPost {
+		status = http.StatusBadRequest
+	} else {
+		faults = nil
+	}
+	c := s.choices(v, wishes, faults)
 	c.Suggested, c.Opened = s.suggestions(v, r, wishes.Preference.Regions), values.Get("open")
 	c.Email, c.Query = values.Get("email"), feedQuery(chosen)
 	if values.Has("more") {
@@ -85,7 +92,7 @@ func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.
 	if c.Preview, err = s.previewOrNone(r, v, chosen); err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/subscribe", subscribeView{v, c})
+	return s.Floor.Render(w, status, "site/subscribe", subscribeView{v, c})
 }
 
 // previewOrNone is the preview that a page is born with. Where there is none now
