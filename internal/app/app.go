@@ -275,7 +275,7 @@ func (a *App) buildParts(ctx context.Context) error {
 	a.onClose("calls to editors", func() error { caller.Close(); return nil })
 	paused := func(alert news.Alert) { caller.Notify(context.Background(), news.CallPaused, alert, news.SystemName) }
 	a.dispatch = dispatch.New(dispatch.Config{Paused: paused, Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
-		BaseURL: a.baseURL(), Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
+		BaseURL: a.baseURL(), NoReceipts: !a.cfg.Tracking, Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
 	a.metrics = newMetrics(a)
 	if err := a.layFloors(); err != nil {
 		return fmt.Errorf("pages: %w", err)
@@ -287,12 +287,13 @@ func (a *App) buildParts(ctx context.Context) error {
 		return fmt.Errorf("intake: %w", err)
 	}
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Notifier: caller, Floor: a.deskFloor, BaseURL: a.baseURL(),
-		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Logger: a.log, NewID: newID})
+		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Unmeasured: !a.cfg.Tracking, Logger: a.log, NewID: newID})
 	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Past: a.store, Publisher: a.cfg.Publisher.Name, Progress: watcher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
 		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC, Phones: a.store, Sender: a.sender,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
 		Explainer: explainer{a.store}, Rehearser: rehearser{}, Stories: a.store, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
+		NoReceipts: !a.cfg.Tracking, EmbedOrigins: a.cfg.EmbedOrigins,
 		Publisher: site.Publisher(a.cfg.Publisher), Logger: a.log, NewID: newID})
 	if err != nil {
 		return fmt.Errorf("site: %w", err)

@@ -50,6 +50,7 @@ type Config struct {
 	Caps        news.Caps
 	Hold        time.Duration
 	Canary      bool
+	Tracking    bool // off: nobody is asked for receipts, and none are taken
 	MaxStoryAge time.Duration
 	StoryHosts  []string // empty: any https host
 
@@ -62,6 +63,7 @@ type Config struct {
 	PushCA       []byte // PEM
 
 	SignupLimit    int
+	EmbedOrigins   []string // that may show our sign-up on their pages
 	TrustedProxies []netip.Prefix
 	Roles          []string
 
@@ -120,6 +122,7 @@ func Load(getenv func(string) string) (Config, error) {
 		Caps:         r.caps(),
 		Hold:         r.duration("DATELINE_HOLD", 10*time.Second),
 		Canary:       r.onOff("DATELINE_CANARY", true),
+		Tracking:     r.onOff("DATELINE_TRACKING", true),
 		MaxStoryAge:  r.storyAge(),
 		StoryHosts:   r.list("DATELINE_STORY_HOSTS"),
 		VAPIDKey:     r.secret("DATELINE_VAPID_KEY"),
@@ -129,6 +132,7 @@ func Load(getenv func(string) string) (Config, error) {
 		PushOrigins:  r.list("DATELINE_PUSH_ORIGINS"),
 		PushCA:       r.file("DATELINE_PUSH_CA"),
 		SignupLimit:  r.count("DATELINE_SIGNUP_LIMIT", 1000),
+		EmbedOrigins: r.list("DATELINE_EMBED_ORIGINS"),
 		Roles:        r.roles(),
 		DKIMKey:      r.secret("DATELINE_DKIM_KEY"),
 		DKIMSelector: r.text("DATELINE_DKIM_SELECTOR", "dateline"),

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"dateline/internal/audience"
 	"dateline/internal/news"
@@ -34,14 +35,18 @@ func (e explainer) Explain(ctx context.Context, alert news.Alert, device news.De
 		got = got || row.Reached().Contains(device.Number)
 	}
 	if got {
-		return site.Explanation{Got: true, Reason: string(audience.Matched), Words: audience.Words(audience.Matched)}, nil
+		why := audience.Matched
+		if alert.Final && slices.Contains(device.Wishes.OverStories, alert.StoryURI) {
+			why = audience.StoryOver
+		}
+		return site.Explanation{Got: true, Reason: string(why), Words: audience.Words(why)}, nil
 	}
 	expr, err := region.Parse(alert.Audience)
 	if err != nil {
 		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alert.ID, err)
 	}
 	q := audience.Query{StoryURI: alert.StoryURI, Level: alert.Level, Expr: expr, Sections: alert.Sections,
-		Language: alert.Language, Now: alert.ReleasedAt}
+		Language: alert.Language, Now: alert.ReleasedAt, Final: alert.Final}
 	for l := range alert.Texts {
 		q.Languages = append(q.Languages, l)
 	}

@@ -123,8 +123,10 @@ func (j *judge) of(w news.Wishes, r news.Release, sentToday int) verdict {
 		match = j.matches(w.Preference, r)
 		j.matched[key] = match
 	}
+	over := slices.Contains(w.OverStories, r.StoryURI)
 	switch {
-	case !match,
+	case !match && !(over && r.Final),
+		over && !r.Final,
 		w.OnlyLanguage && !slices.ContainsFunc(textLanguages(r), func(l string) bool { return news.SameLanguage(w.Language, l) }),
 		slices.Contains(w.MutedStories, r.StoryURI),
 		w.PausedUntil.After(r.ReleasedAt):

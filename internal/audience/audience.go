@@ -23,6 +23,11 @@
 // then it is held and counted like any other alert. A held device is planned:
 // it is judged again when its quiet hours end.
 //
+// "Only when it's over" is a wish about one story. It keeps back every alert of
+// the story but the one that the desk marked as its last, and brings that one
+// whatever she follows and whatever she was sent before: she asked for it by
+// name. A pause, quiet hours and the cap hold for it as for any other.
+//
 // A repair goes to whoever was sent the original, whatever she follows by now;
 // only devices that are gone, have left or are in quarantine get none.
 package audience
@@ -80,4 +85,5 @@ type Query struct {
 	Language  string      // the story's own: the text of last resort
 	Now       time.Time
 	Repair    bool // a correction or kill of something already sent
+	Final     bool // the last alert of a running story
 }

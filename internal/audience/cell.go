@@ -27,6 +27,7 @@ type Cell struct {
 	// What few devices have is kept aside, by number.
 	paused map[uint32]time.Time // until
 	muted  map[uint32][]string  // stories
+	over   map[uint32][]string  // stories of which only the end is wanted
 }
 
 // state is a device's state as a column holds it; the zero state is "no device".
@@ -62,7 +63,8 @@ func newCell(number int, in *interned) *Cell {
 
 func (c *Cell) reset() {
 	c.change, c.order, c.count = 0, nil, [5]int{}
-	c.pages, c.paused, c.muted = map[uint32]*page{}, map[uint32]time.Time{}, map[uint32][]string{}
+	c.pages, c.paused = map[uint32]*page{}, map[uint32]time.Time{}
+	c.muted, c.over = map[uint32][]string{}, map[uint32][]string{}
 }
 
 // Reset forgets every device and the change counter: for a cell whose lease
@@ -136,6 +138,10 @@ func (c *Cell) putAside(d news.Device) {
 	delete(c.muted, d.Number)
 	if len(d.Wishes.MutedStories) > 0 {
 		c.muted[d.Number] = slices.Clone(d.Wishes.MutedStories)
+	}
+	delete(c.over, d.Number)
+	if len(d.Wishes.OverStories) > 0 {
+		c.over[d.Number] = slices.Clone(d.Wishes.OverStories)
 	}
 }
 
@@ -258,9 +264,10 @@ func (c *Cell) Asleep(number uint32, now time.Time) (until time.Time, quiet bool
 
 // Stopped is the last look before a planned send: the reason for which a
 // device that was planned may not be sent this story any more, "" if it may.
-// Pausing and muting the story stop alerts but not their repairs; what she
-// follows and when she sleeps were settled in the plan. It allocates nothing.
-func (c *Cell) Stopped(number uint32, storyURI string, now time.Time, repair bool) Reason {
+// Pausing and muting the story stop alerts but not their repairs, and "only when
+// it's over" not the story's last; what she follows and when she sleeps were
+// settled in the plan. It allocates nothing.
+func (c *Cell) Stopped(number uint32, q *Query, now time.Time, repair bool) Reason {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	p, i, ok := c.at(number)
@@ -273,8 +280,10 @@ func (c *Cell) Stopped(number uint32, storyURI string, now time.Time, repair boo
 		return stateCode(p.states[i]).reason()
 	case repair:
 		return ""
-	case slices.Contains(c.muted[number], storyURI):
+	case slices.Contains(c.muted[number], q.StoryURI):
 		return MutedStory
+	case !q.Final && slices.Contains(c.over[number], q.StoryURI):
+		return OverStory
 	case c.paused[number].After(now):
 		return Paused
 	}
@@ -286,7 +295,7 @@ func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
 	return news.Wishes{
 		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(p.languages[i]),
 		OnlyLanguage: p.only[i], Timezone: clock.zone, Quiet: clock.quiet.unpack(), Cap: int(p.caps[i]),
-		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]),
+		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]), OverStories: slices.Clone(c.over[number]),
 	}
 }
 

@@ -155,24 +155,29 @@ func TestStopped(t *testing.T) {
 	for _, tt := range []struct {
 		change        func(d *news.Device)
 		alert, repair audience.Reason
+		final         bool
 	}{
-		{func(*news.Device) {}, "", ""},
-		{func(d *news.Device) { d.Wishes.PausedUntil = now.Add(time.Second) }, audience.Paused, ""},
-		{func(d *news.Device) { d.Wishes.PausedUntil = now }, "", ""},
-		{func(d *news.Device) { d.Wishes.MutedStories = []string{story} }, audience.MutedStory, ""},
-		{func(d *news.Device) { d.State = news.DeviceLeft }, audience.Left, audience.Left},
-		{func(d *news.Device) { d.State = news.DeviceGone }, audience.Gone, audience.Gone},
-		{func(d *news.Device) { d.State = news.DeviceQuarantined }, audience.Quarantined, audience.Quarantined},
+		{func(*news.Device) {}, "", "", false},
+		{func(d *news.Device) { d.Wishes.PausedUntil = now.Add(time.Second) }, audience.Paused, "", false},
+		{func(d *news.Device) { d.Wishes.PausedUntil = now }, "", "", false},
+		{func(d *news.Device) { d.Wishes.MutedStories = []string{story} }, audience.MutedStory, "", true},
+		{func(d *news.Device) { d.Wishes.OverStories = []string{story} }, audience.OverStory, "", false},
+		{func(d *news.Device) { d.Wishes.OverStories = []string{story} }, "", "", true},
+		{func(d *news.Device) { d.Wishes.OverStories = []string{story + "?other"} }, "", "", false},
+		{func(d *news.Device) { d.State = news.DeviceLeft }, audience.Left, audience.Left, true},
+		{func(d *news.Device) { d.State = news.DeviceGone }, audience.Gone, audience.Gone, false},
+		{func(d *news.Device) { d.State = news.DeviceQuarantined }, audience.Quarantined, audience.Quarantined, false},
 	} {
 		d := follower(4, "JP")
 		tt.change(&d)
 		c.Put(d)
-		alert, repair := c.Stopped(4, story, now, false), c.Stopped(4, story, now, true)
+		q := audience.Query{StoryURI: story, Final: tt.final}
+		alert, repair := c.Stopped(4, &q, now, false), c.Stopped(4, &q, now, true)
 		if alert != tt.alert || repair != tt.repair {
 			t.Errorf("%s %+v: alert %q, repair %q; want %q, %q", d.State, d.Wishes, alert, repair, tt.alert, tt.repair)
 		}
 	}
-	if got := c.Stopped(5, story, now, true); got != audience.Gone {
+	if got := c.Stopped(5, &audience.Query{StoryURI: story}, now, true); got != audience.Gone {
 		t.Errorf("a number without a device: %q", got)
 	}
 }

@@ -15,6 +15,7 @@ import (
 type person struct {
 	unreadable  bool // onlyLanguage, and no text on hand is in it
 	mutedStory  bool
+	overStory   bool
 	pausedUntil time.Time
 	quarantined bool
 	flashHeld   bool      // flash:false
@@ -37,6 +38,8 @@ func decide(q *Query, p *person, sentToday func() int) code {
 		return codeLanguage
 	case p.mutedStory:
 		return codeMutedStory
+	case p.overStory && !q.Final:
+		return codeOverStory
 	case p.pausedUntil.After(q.Now):
 		return codePaused
 	case p.quarantined:
@@ -45,6 +48,8 @@ func decide(q *Query, p *person, sentToday func() int) code {
 		return codeHeldQuiet
 	case !passes && p.cap > 0 && sentToday() >= p.cap:
 		return codeCapped
+	case p.overStory:
+		return codeStoryOver
 	}
 	return codeMatched
 }
@@ -104,9 +109,10 @@ func judge(q Query, a *aim, d news.Device, sentToday int, zone func(string) *tim
 		v.Reason = c.reason()
 		return v
 	}
+	over := slices.Contains(w.OverStories, q.StoryURI)
 	t := newTaste(w.Preference)
 	r := rowOf(t)
-	if c := verdictOn(&r, t, &q, a); !q.Repair && c != codeMatched {
+	if c := verdictOn(&r, t, &q, a); !q.Repair && !(over && q.Final) && c != codeMatched {
 		v.Reason = c.reason()
 		return v
 	}
@@ -115,7 +121,7 @@ func judge(q Query, a *aim, d news.Device, sentToday int, zone func(string) *tim
 		until, _ = quietUntil(*w.Quiet, zone(w.Timezone), q.Now)
 	}
 	c := decide(&q, &person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages),
-		mutedStory: slices.Contains(w.MutedStories, q.StoryURI), pausedUntil: w.PausedUntil,
+		mutedStory: slices.Contains(w.MutedStories, q.StoryURI), overStory: over, pausedUntil: w.PausedUntil,
 		quarantined: d.State == news.DeviceQuarantined, flashHeld: w.Quiet != nil && !w.Quiet.Flash, quietUntil: until, cap: w.Cap},
 		func() int { return sentToday })
 	v.Reason = c.reason()
@@ -216,8 +222,8 @@ func (s *scan) page(p *page, first uint32) {
 			who := s.person(p, i, first+i)
 			verdict = decide(&s.m.query, &who, func() int { return s.sent(p, i, first+i) })
 			s.add(verdict, first+i)
-			if s.census != nil && (verdict == codeMatched || verdict == codeHeldQuiet) {
-				s.census.count(p, i, verdict == codeMatched && !who.quietUntil.IsZero())
+			if s.census != nil && verdict.planned() {
+				s.census.count(p, i, verdict.goes() && !who.quietUntil.IsZero())
 			}
 		}
 		s.counts[verdict]++
@@ -228,7 +234,7 @@ func (s *scan) add(verdict code, number uint32) {
 	if verdict == codeHeldQuiet {
 		s.held = append(s.held, number)
 	}
-	if verdict == codeHeldQuiet || verdict == codeMatched {
+	if verdict.planned() {
 		s.planned = append(s.planned, number)
 	}
 }
@@ -237,6 +243,9 @@ func (s *scan) add(verdict code, number uint32) {
 func (s *scan) glance(p *page, i, number uint32) code {
 	if c := stateCode(p.states[i]); c != codeNone {
 		return c
+	}
+	if s.m.query.Final && !s.m.query.Repair && len(s.cell.over) > 0 && slices.Contains(s.cell.over[number], s.m.query.StoryURI) {
+		return codeMatched
 	}
 	if s.exclude != nil && s.exclude.Contains(number) {
 		return codeAlreadySent
@@ -275,6 +284,9 @@ func (s *scan) person(p *page, i, number uint32) person {
 	who.flashHeld, who.quietUntil = sleep.flashHeld, sleep.until
 	if len(s.cell.paused) > 0 {
 		who.pausedUntil = s.cell.paused[number]
+	}
+	if len(s.cell.over) > 0 {
+		who.overStory = slices.Contains(s.cell.over[number], s.m.query.StoryURI)
 	}
 	if len(s.cell.muted) > 0 {
 		who.mutedStory = slices.Contains(s.cell.muted[number], s.m.query.StoryURI)

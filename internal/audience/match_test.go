@@ -72,6 +72,9 @@ func genWishes(now time.Time) *rapid.Generator[news.Wishes] {
 		if rapid.IntRange(0, 4).Draw(t, "muted?") == 0 {
 			w.MutedStories = []string{"https://news.example/0", story}
 		}
+		if rapid.IntRange(0, 3).Draw(t, "over?") == 0 {
+			w.OverStories = []string{"https://news.example/0", story}
+		}
 		return w
 	})
 }
@@ -112,7 +115,7 @@ func genQuery(now time.Time) *rapid.Generator[audience.Query] {
 		return audience.Query{StoryURI: story, Level: genLevel().Draw(t, "alert level"), Expr: expr,
 			Sections: genSections().Draw(t, "alert sections"), Language: "en",
 			Languages: rapid.SliceOfNDistinct(rapid.SampledFrom(tongues), 1, 3, rapid.ID).Draw(t, "texts"),
-			Now:       now, Repair: rapid.IntRange(0, 9).Draw(t, "repair?") == 0}
+			Now:       now, Repair: rapid.IntRange(0, 9).Draw(t, "repair?") == 0, Final: rapid.IntRange(0, 2).Draw(t, "final?") == 0}
 	})
 }
 
@@ -147,12 +150,12 @@ func compare(t *rapid.T, a *audience.Audience, c *audience.Cell, q audience.Quer
 		case audience.HeldQuiet:
 			planned.Add(n)
 			held.Add(n)
-		case audience.Matched:
+		case audience.Matched, audience.StoryOver:
 			planned.Add(n)
 		case audience.Quarantined:
 			quarantined++
 		}
-		if exclude.Contains(n) {
+		if exclude.Contains(n) && want == audience.AlreadySent {
 			continue
 		}
 		if v := m.Judge(d, sent[d.SubscriberID]); v.Reason != want || !v.HeldUntil.Equal(until) {

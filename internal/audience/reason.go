@@ -15,21 +15,26 @@ const (
 	Level       Reason = "level"        // not loud enough for her
 	Language    Reason = "language"     // onlyLanguage, and no text in it
 	MutedStory  Reason = "muted-story"
+	OverStory   Reason = "over-story" // only when it's over, and it is not
 	Paused      Reason = "paused"
 	Quarantined Reason = "quarantined" // the audience-loss breaker took the device out
 	HeldQuiet   Reason = "held-quiet"  // planned, and judged again when her quiet hours end
 	Capped      Reason = "capped"      // as many today as she wants
+	StoryOver   Reason = "story-over"  // only when it's over, and it is
 	Matched     Reason = "matched"
 )
 
 // Reasons lists every reason, in the order they are looked for.
 func Reasons() []Reason {
 	return []Reason{Gone, Left, AlreadySent, NotFollowed, MutedPlace, Section, Level, Language,
-		MutedStory, Paused, Quarantined, HeldQuiet, Capped, Matched}
+		MutedStory, OverStory, Paused, Quarantined, HeldQuiet, Capped, StoryOver, Matched}
 }
 
 // Planned reports whether a device with this reason is in the plan.
-func (r Reason) Planned() bool { return r == Matched || r == HeldQuiet }
+func (r Reason) Planned() bool { return r.Goes() || r == HeldQuiet }
+
+// Goes reports whether a device with this reason is sent to now.
+func (r Reason) Goes() bool { return r == Matched || r == StoryOver }
 
 // Words is the reason as a sentence to the reader.
 func Words(r Reason) string {
@@ -52,6 +57,8 @@ func Words(r Reason) string {
 		return "You asked for alerts in your language only, and there is no text in it."
 	case MutedStory:
 		return "You have muted this story."
+	case OverStory:
+		return "You asked to hear of this story again only when it is over."
 	case Paused:
 		return "You have paused alerts."
 	case Quarantined:
@@ -60,6 +67,8 @@ func Words(r Reason) string {
 		return "These are your quiet hours; it waits until they end."
 	case Capped:
 		return "You have had as many alerts today as you asked for."
+	case StoryOver:
+		return "You asked to be told when this story is over."
 	case Matched:
 		return "You follow a place that this alert is about, and it is urgent enough for you."
 	}
@@ -81,13 +90,19 @@ const (
 	codeLevel
 	codeLanguage
 	codeMutedStory
+	codeOverStory
 	codePaused
 	codeQuarantined
 	codeHeldQuiet
 	codeCapped
+	codeStoryOver
 	codeMatched
 	codes
 )
+
+// goes and planned are Reason.Goes and Reason.Planned.
+func (c code) goes() bool    { return c == codeMatched || c == codeStoryOver }
+func (c code) planned() bool { return c.goes() || c == codeHeldQuiet }
 
 func (c code) reason() Reason {
 	if c == codeNone || c >= codes {

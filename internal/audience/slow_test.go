@@ -158,29 +158,33 @@ func slowJudge(q audience.Query, expr string, d news.Device, sentToday int, alre
 	quietUntil, quiet := slowQuiet(w, q.Now)
 	flashPasses := q.Level == news.LevelFlash && (w.Quiet == nil || w.Quiet.Flash)
 	understood := slices.ContainsFunc(q.Languages, func(l string) bool { return news.SameLanguage(w.Language, l) })
+	over := slices.Contains(w.OverStories, q.StoryURI)
+	asked := over && q.Final && !q.Repair
 	switch {
 	case d.State == news.DeviceGone:
 		return audience.Gone, time.Time{}
 	case d.State == news.DeviceLeft:
 		return audience.Left, time.Time{}
-	case alreadySent:
+	case alreadySent && !asked:
 		return audience.AlreadySent, time.Time{}
 	case q.Repair && d.State == news.DeviceQuarantined:
 		return audience.Quarantined, time.Time{}
 	case q.Repair:
 		return audience.Matched, time.Time{}
-	case !slowPlace(q.Level, parts, follows):
+	case !asked && !slowPlace(q.Level, parts, follows):
 		return audience.NotFollowed, time.Time{}
-	case !slowPlace(q.Level, parts, reader):
+	case !asked && !slowPlace(q.Level, parts, reader):
 		return audience.MutedPlace, time.Time{}
-	case !news.SectionsOverlap(w.Preference.Sections, q.Sections):
+	case !asked && !news.SectionsOverlap(w.Preference.Sections, q.Sections):
 		return audience.Section, time.Time{}
-	case q.Level < slowLevel(q.Level, parts, reader, w.Preference):
+	case !asked && q.Level < slowLevel(q.Level, parts, reader, w.Preference):
 		return audience.Level, time.Time{}
 	case w.OnlyLanguage && !understood:
 		return audience.Language, time.Time{}
 	case slices.Contains(w.MutedStories, q.StoryURI):
 		return audience.MutedStory, time.Time{}
+	case over && !asked:
+		return audience.OverStory, time.Time{}
 	case w.PausedUntil.After(q.Now):
 		return audience.Paused, time.Time{}
 	case d.State == news.DeviceQuarantined:
@@ -189,6 +193,8 @@ func slowJudge(q audience.Query, expr string, d news.Device, sentToday int, alre
 		return audience.HeldQuiet, quietUntil
 	case w.Cap > 0 && sentToday >= w.Cap && !flashPasses:
 		return audience.Capped, time.Time{}
+	case asked:
+		return audience.StoryOver, time.Time{}
 	}
 	return audience.Matched, time.Time{}
 }

@@ -111,7 +111,7 @@ func plainly(a *audience.Audience, q audience.Query, devices []news.Device, s au
 			continue
 		case audience.HeldQuiet:
 			want.Held++
-		case audience.Matched:
+		case audience.Matched, audience.StoryOver:
 			zone, _ := time.LoadLocation(d.Wishes.Timezone)
 			if hour := q.Now.In(zone).Hour(); d.Wishes.Quiet != nil && 8 <= hour && hour < 13 {
 				want.Woken++

@@ -82,7 +82,7 @@ func chartOf(v View, here *Progress) *chartView {
 	if v.First == nil {
 		return nil
 	}
-	c := &chartView{Cells: news.Cells, Denominators: denominators(v.First.Figures.Counts)}
+	c := &chartView{Cells: news.Cells, Denominators: denominators(v.First.Figures.Counts, v.Unmeasured)}
 	c.curve(&v.First.Release, v.First.Figures)
 	if here != nil {
 		c.Counted, c.Here, c.Elsewhere = true, here.Cells, news.Cells-here.Cells
@@ -173,7 +173,7 @@ func since(d time.Duration) string {
 }
 
 // denominators spell out what the counts are shares of.
-func denominators(c news.Counts) []string {
+func denominators(c news.Counts, unmeasured bool) []string {
 	share := func(n, of int) string {
 		if of == 0 {
 			return "0 %"
@@ -183,6 +183,9 @@ func denominators(c news.Counts) []string {
 	out := []string{
 		fmt.Sprintf("Intended: %d devices matched. Accepted by their push services: %d, %s of these.", c.Intended, c.Accepted, share(c.Accepted, c.Intended)),
 		fmt.Sprintf("Reachable: %d of them, without %d in quarantine. Accepted: %s of these.", c.Reachable, c.Intended-c.Reachable, share(c.Accepted, c.Reachable)),
+	}
+	if unmeasured {
+		return append(out, "Reported: not measured; this site asks no device whether it showed anything.")
 	}
 	asked := c.Accepted
 	about := ""

@@ -109,9 +109,11 @@ type Config struct {
 	Hold time.Duration
 	// Canary says that the first few of an alert go first.
 	Canary bool
-	Logger *slog.Logger
-	Now    func() time.Time
-	NewID  func() string
+	// Unmeasured says that no device is asked whether it showed anything.
+	Unmeasured bool
+	Logger     *slog.Logger
+	Now        func() time.Time
+	NewID      func() string
 }
 
 // Service is the desk's mechanism. It has no state of its own.
@@ -124,15 +126,17 @@ type Service struct {
 	navigate func(*news.Alert, *news.Story) string
 	hold     time.Duration
 	canary   bool
-	log      *slog.Logger
-	now      func() time.Time
-	newID    func() string
+	// unmeasured: see Config
+	unmeasured bool
+	log        *slog.Logger
+	now        func() time.Time
+	newID      func() string
 }
 
 // New makes a Service.
 func New(c Config) *Service {
 	d := &Service{store: c.Store, waker: c.Waker, notify: c.Notifier, floor: c.Floor, baseURL: c.BaseURL, navigate: Navigate(c.BaseURL, c.StoryHosts),
-		hold: c.Hold, canary: c.Canary, log: c.Logger, now: c.Now, newID: c.NewID}
+		hold: c.Hold, canary: c.Canary, unmeasured: c.Unmeasured, log: c.Logger, now: c.Now, newID: c.NewID}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

@@ -96,13 +96,14 @@ func (d *Service) postAlert(w http.ResponseWriter, r *http.Request) error {
 		Texts    map[string]textJSON `json:"texts"`
 		Audience string              `json:"audience"`
 		Sections []string            `json:"sections"`
+		Final    bool                `json:"final"`
 		Deadline string              `json:"deadline"`
 	}
 	if err := web.ReadJSON(w, r, &body, bodyLimit); err != nil {
 		return err
 	}
 	writing := Writing{StoryURI: body.Story, Level: body.Level, Texts: textsFrom(body.Texts),
-		Audience: body.Audience, Sections: body.Sections}
+		Audience: body.Audience, Sections: body.Sections, Final: &body.Final}
 	if body.Deadline != "" {
 		deadline, err := time.Parse(time.RFC3339, body.Deadline)
 		if err != nil {

@@ -11,7 +11,8 @@ import (
 //
 //   - counts and times are those of the alert's first release; repairs
 //     (kind correction or kill, oldest first) carry their own. All counts are
-//     devices, and zero before the release. shown is an estimate.
+//     devices, and zero before the release. shown is an estimate,
+//     and null where nothing is measured (DATELINE_TRACKING=off).
 //   - times.released is when the first release was handed to the senders;
 //     before that, when the countdown began. p50, p90 and p99 are seconds from
 //     times.released (three decimals, to 5 %) within which that share of the
@@ -23,6 +24,8 @@ import (
 //     from the first release on the one that holds.
 //   - state: draft, submitted, approved, holding, sending, sent, held,
 //     cancelled, killed. Of a repair: sending, held, stopped, sent.
+//   - final: the last alert of a running story, which also goes to those who
+//     asked for no more of it than that.
 //   - changedSince: the story has a newer version than the alert's text.
 type alertJSON struct {
 	ID           string              `json:"id"`
@@ -34,6 +37,7 @@ type alertJSON struct {
 	Texts        map[string]textJSON `json:"texts"`
 	Audience     string              `json:"audience"`
 	Sections     []string            `json:"sections"`
+	Final        bool                `json:"final"`
 	Deadline     *time.Time          `json:"deadline"`
 	HoldUntil    *time.Time          `json:"holdUntil"`
 	Hash         string              `json:"hash"`
@@ -64,17 +68,26 @@ type repairJSON struct {
 }
 
 type countsJSON struct {
-	Intended  int `json:"intended"`
-	Reachable int `json:"reachable"`
-	Held      int `json:"held"`
-	Accepted  int `json:"accepted"`
-	Gone      int `json:"gone"`
-	Failed    int `json:"failed"`
-	Ambiguous int `json:"ambiguous"`
-	Pending   int `json:"pending"`
-	Cancelled int `json:"cancelled"`
-	Expired   int `json:"expired"`
-	Shown     int `json:"shown"`
+	Intended  int  `json:"intended"`
+	Reachable int  `json:"reachable"`
+	Held      int  `json:"held"`
+	Accepted  int  `json:"accepted"`
+	Gone      int  `json:"gone"`
+	Failed    int  `json:"failed"`
+	Ambiguous int  `json:"ambiguous"`
+	Pending   int  `json:"pending"`
+	Cancelled int  `json:"cancelled"`
+	Expired   int  `json:"expired"`
+	Shown     *int `json:"shown"` // null: not measured
+}
+
+func countsOf(c news.Counts, unmeasured bool) countsJSON {
+	j := countsJSON{Intended: c.Intended, Reachable: c.Reachable, Held: c.Held, Accepted: c.Accepted, Gone: c.Gone, Failed: c.Failed,
+		Ambiguous: c.Ambiguous, Pending: c.Pending, Cancelled: c.Cancelled, Expired: c.Expired}
+	if !unmeasured {
+		j.Shown = &c.Shown
+	}
+	return j
 }
 
 type timesJSON struct {
@@ -91,22 +104,22 @@ func alertFrom(v View) alertJSON {
 	a := v.Alert
 	j := alertJSON{ID: a.ID, Story: a.StoryURI, Revision: a.Revision, State: string(a.State), Level: a.Level.String(),
 		Language: a.Language, Texts: textsTo(a.Texts), Audience: a.Audience, Sections: append([]string{}, a.Sections...),
-		Deadline: timeOrNil(a.Deadline), Hash: a.Hash(), Author: a.Author,
+		Final: a.Final, Deadline: timeOrNil(a.Deadline), Hash: a.Hash(), Author: a.Author,
 		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: a.Reason,
-		ChangedSince: v.ChangedSince, Repairs: []repairJSON{},
+		ChangedSince: v.ChangedSince, Counts: countsOf(news.Counts{}, v.Unmeasured), Repairs: []repairJSON{},
 		Times: timesJSON{Created: timeOrNil(a.CreatedAt), Released: timeOrNil(a.ReleasedAt)}}
 	if a.State == news.AlertHolding { // one that is held keeps the time, and waits for nothing
 		j.HoldUntil = timeOrNil(a.HoldUntil)
 	}
 	if v.First != nil {
-		j.Counts = countsJSON(v.First.Figures.Counts)
+		j.Counts = countsOf(v.First.Figures.Counts, v.Unmeasured)
 		j.Times = timesOf(a.CreatedAt, v.First)
 		j.Deadline = timeOrNil(v.First.Release.Deadline)
 	}
 	for i := range v.Repairs {
 		r := &v.Repairs[i]
 		j.Repairs = append(j.Repairs, repairJSON{ID: r.Release.ID, Kind: string(r.Release.Kind), Revision: r.Release.Revision,
-			State: string(r.Release.State), Texts: textsTo(r.Release.Texts), Counts: countsJSON(r.Figures.Counts),
+			State: string(r.Release.State), Texts: textsTo(r.Release.Texts), Counts: countsOf(r.Figures.Counts, v.Unmeasured),
 			Times: timesOf(r.Release.ReleasedAt, r)})
 	}
 	return j

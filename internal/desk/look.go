@@ -20,6 +20,8 @@ type View struct {
 	// ChangedSince says that the story has a newer version than the one the
 	// alert's text is from.
 	ChangedSince bool
+	// Unmeasured says that no device is asked whether it showed anything.
+	Unmeasured bool
 }
 
 // Sent is one release and how it went, up to now.
@@ -97,7 +99,7 @@ func (d *Service) views(ctx context.Context, alerts []news.Alert) ([]View, error
 
 // view adds to an alert what was sent of it.
 func (d *Service) view(ctx context.Context, a news.Alert, storyVersion int64) (View, error) {
-	v := View{Alert: a, ChangedSince: storyVersion > a.StoryVersion}
+	v := View{Alert: a, ChangedSince: storyVersion > a.StoryVersion, Unmeasured: d.unmeasured}
 	releases, err := d.store.ReleasesOfAlert(ctx, a.ID)
 	if err != nil {
 		return View{}, fmt.Errorf("desk: releases of alert %s: %w", a.ID, err)

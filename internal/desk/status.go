@@ -21,8 +21,9 @@ type statusView struct {
 	Texts                  []textView
 	Words                  string // the audience
 	Counts                 news.Counts
-	Released               bool
-	Done                   int // per cent of the intended that need nothing any more
+	Released, Unmeasured   bool
+	Final                  bool // the last of its story
+	Done                   int  // per cent of the intended that need nothing any more
 	P50, P90, P99          string
 	Repairs                []repairView
 	ChangedSince           bool
@@ -143,7 +144,7 @@ func statusOf(v View, story *news.Story) statusView {
 	a := &v.Alert
 	s := statusView{ID: a.ID, State: string(a.State), Level: a.Level.String(), Hash: a.Hash(), Says: stateWords(a), Author: a.Author,
 		Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser, Reason: reasonOf(a), Stopped: stopOf(a), Texts: textsOf(a),
-		Words: region.Words(a.Audience, "en"), ChangedSince: v.ChangedSince,
+		Words: region.Words(a.Audience, "en"), ChangedSince: v.ChangedSince, Unmeasured: v.Unmeasured, Final: a.Final,
 		Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en")}
 	if a.State == news.AlertHolding {
 		s.Until = a.HoldUntil.UTC().Format(time.RFC3339)

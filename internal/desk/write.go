@@ -24,6 +24,7 @@ type Writing struct {
 	Texts    map[string]news.Text // of the languages the editor wrote
 	Audience string               // region expression
 	Sections []string             // not nil and empty: all
+	Final    *bool                // the last alert of a running story
 	Deadline time.Time
 	// Of an edit: NoDeadline takes the deadline off, Only the languages that are
 	// not in Texts.
@@ -144,6 +145,9 @@ func write(a *news.Alert, w Writing, room roomFor, now time.Time) error {
 		sections, wrong := cleanSections(w.Sections)
 		faults = append(faults, wrong...)
 		a.Sections = sections
+	}
+	if w.Final != nil {
+		a.Final = *w.Final
 	}
 	if w.NoDeadline {
 		a.Deadline = time.Time{}

@@ -39,6 +39,7 @@ type writeView struct {
 	Languages []languageView // that could be added
 	Sections  []sectionView
 	Narrowed  bool // to some sections
+	Final     bool // the last of a running story
 	Deadline  string
 	Late      string // what is wrong with the deadline
 	Until     string // the deadline in words
@@ -120,7 +121,7 @@ func (p *Pages) typed(a *news.Alert, s *news.Story, form url.Values) *formed {
 	} else {
 		f.alert.Audience = ""
 	}
-	f.alert.Sections, f.alert.Deadline = checked.Sections, checked.Deadline
+	f.alert.Sections, f.alert.Deadline, f.alert.Final = checked.Sections, checked.Deadline, checked.Final
 	for _, q := range faults {
 		switch before := f.faults[q.Path]; {
 		case f.fresh(q.Path, form):
@@ -218,7 +219,7 @@ func (f *formed) storyText(l string) news.Text {
 // writeOf is the form as it is shown.
 func (p *Pages) writeOf(f *formed, unsaved bool) *writeView {
 	a := &f.alert
-	v := &writeView{Audience: f.audience, Own: languageName(a.Language), Narrowed: len(a.Sections) > 0, Deadline: f.deadline,
+	v := &writeView{Audience: f.audience, Own: languageName(a.Language), Narrowed: len(a.Sections) > 0, Final: a.Final, Deadline: f.deadline,
 		Words: audienceWords(f), Fault: f.faults["audience"], Map: mapOf(a.Audience), Late: f.faults["deadline"],
 		Until: deadlineWords(a, f.now, f.story.Regions), Embargo: embargoWords(f.story, f.now), Unsaved: unsaved}
 	for _, l := range levelWords() {
@@ -312,7 +313,8 @@ func writingOf(form url.Values, now time.Time) (Writing, news.Problems) {
 	if sections == nil {
 		sections = []string{}
 	}
-	w := Writing{Level: form.Get("level"), Audience: form.Get("audience"), Sections: sections, Texts: textsOfForm(form),
+	final := form.Has("final")
+	w := Writing{Final: &final, Level: form.Get("level"), Audience: form.Get("audience"), Sections: sections, Texts: textsOfForm(form),
 		Only: form.Has("languages"), Hash: form.Get("hash")}
 	if form.Has("audience") && strings.TrimSpace(w.Audience) == "" {
 		faults.Add("audience", "names no place")

@@ -89,6 +89,28 @@ func TestFormButtonsSaveNothing(t *testing.T) {
 	}
 }
 
+// The tick "the last of this story" is part of what an approval is bound to,
+// stays on the form, and comes off again.
+func TestTheLastOfAStory(t *testing.T) {
+	l := newLobby(t)
+	to, form := raised(t, l)
+	before := l.alertAt(t, to)
+	if before.Final || strings.Contains(l.read(t, ann, to), `id="final" checked`) {
+		t.Error("an alert is its story's last before anybody said so")
+	}
+	if status, _ := l.press(t, ann, to+"/edit", with(form, "final", "on")); status != http.StatusSeeOther {
+		t.Fatalf("edit: %d", status)
+	}
+	page := l.read(t, ann, to)
+	if a := l.alertAt(t, to); !a.Final || a.Hash() == before.Hash() || !strings.Contains(page, `id="final" checked`) {
+		t.Errorf("final %v, the same hash: %v", a.Final, a.Hash() == before.Hash())
+	}
+	form.Set("hash", hashOn(t, page))
+	if status, _ := l.press(t, ann, to+"/edit", form); status != http.StatusSeeOther || l.alertAt(t, to).Final {
+		t.Errorf("the tick does not come off: %d", status)
+	}
+}
+
 // A story's translation is offered for an added language, nothing else is.
 func TestAnAddedLanguageHasTheStorysTextOrNone(t *testing.T) {
 	l := newLobby(t)

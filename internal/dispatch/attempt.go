@@ -45,7 +45,7 @@ func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
 		return cancelled
 	case !c.deadline(n).After(now):
 		return expired
-	case b.audience.Cell(c.row.Cell).Stopped(n, r.release.StoryURI, now, b.repairs(c, n)) != "":
+	case b.audience.Cell(c.row.Cell).Stopped(n, &r.query, now, b.repairs(c, n)) != "":
 		return cancelled
 	case overtaking:
 		return waits

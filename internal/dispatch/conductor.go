@@ -100,7 +100,7 @@ func (s *Service) openStory(ctx context.Context, uri string) error {
 		}
 		raised := r.Raised || loudest > 0 && r.Level > loudest
 		words := newPayloads(&r, s.cfg.BaseURL, raised)
-		words.mark = s.cfg.Mark
+		words.mark, words.unasked = s.cfg.Mark, s.cfg.NoReceipts
 		s.book.open(r, all, words, s.query(r))
 	}
 	return nil

@@ -96,6 +96,8 @@ type Config struct {
 	// Mark is put before every title: the word that tells a drill's messages
 	// from real ones. "" : nothing.
 	Mark string
+	// NoReceipts: no message asks its device to say that it was shown.
+	NoReceipts bool
 	// Terms gives the terms under which a countdown ends: Navigate and
 	// NewID. Now is filled in here.
 	Terms news.ReleaseTerms

@@ -12,8 +12,8 @@ import (
 	"dateline/internal/push"
 )
 
-func decode(payload []byte) notification {
-	var n notification
+func decode(payload []byte) push.Payload {
+	var n push.Payload
 	if err := json.Unmarshal(payload, &n); err != nil {
 		panic(err)
 	}
@@ -22,7 +22,7 @@ func decode(payload []byte) notification {
 
 // sent is one message that reached a fake push service.
 type sent struct {
-	payload notification
+	payload push.Payload
 	at      time.Time
 }
 

@@ -1,7 +1,6 @@
 package dispatch
 
 import (
-	"encoding/json"
 	"hash/fnv"
 	"maps"
 	"math"
@@ -21,7 +20,7 @@ import (
 
 // Bounds of a push message (DESIGN 9).
 const (
-	maxPlaintext   = 1_500  // bytes of JSON
+	maxPlaintext   = push.MaxPlaintext
 	receiptSamples = 20_000 // messages of an alert that carry a receipt token
 )
 
@@ -31,39 +30,6 @@ type payloadLinks interface {
 	Receipt(r link.Receipt, expires time.Time) string
 }
 
-// notification is DESIGN 9's payload, which is also a Declarative Web Push
-// message (WebKit: "web_push": 8030 marks it).
-type notification struct {
-	WebPush      int   `json:"web_push"`
-	Mutable      bool  `json:"mutable"`
-	Notification shown `json:"notification"`
-}
-
-type shown struct {
-	Title              string    `json:"title"`
-	Body               string    `json:"body"`
-	Navigate           string    `json:"navigate"`
-	Lang               string    `json:"lang"`
-	Dir                string    `json:"dir"`
-	Tag                string    `json:"tag"`
-	Icon               string    `json:"icon"`
-	Image              string    `json:"image,omitempty"`
-	Timestamp          int64     `json:"timestamp"` // ms since 1970 (Notifications API)
-	Silent             bool      `json:"silent"`
-	Renotify           bool      `json:"renotify"`
-	RequireInteraction bool      `json:"requireInteraction"`
-	Mutable            bool      `json:"mutable"`
-	Data               shownData `json:"data"`
-}
-
-type shownData struct {
-	Alert    string   `json:"alert"`
-	Revision int      `json:"revision"`
-	Level    string   `json:"level"`
-	Regions  []string `json:"regions"`
-	Receipt  string   `json:"receipt,omitempty"`
-}
-
 // payloads makes the messages of one release. What does not differ between
 // devices is made once per text.
 type payloads struct {
@@ -71,16 +37,17 @@ type payloads struct {
 	baseURL string
 	mark    string        // before every title
 	raised  bool          // a higher level of a story already alerted
+	unasked bool          // nobody is asked for a receipt (no tracking)
 	sample  atomic.Uint32 // of 2^32: the share of devices whose message carries a receipt token
 
 	mu     sync.Mutex
 	picked map[string]string       // the text's language by the reader's
-	made   map[string]notification // by the text's language
+	made   map[string]push.Payload // by the text's language
 }
 
 func newPayloads(r *news.Release, baseURL string, raised bool) *payloads {
 	p := &payloads{release: r, baseURL: strings.TrimSuffix(baseURL, "/"), raised: raised,
-		picked: map[string]string{}, made: map[string]notification{}}
+		picked: map[string]string{}, made: map[string]push.Payload{}}
 	p.sample.Store(math.MaxUint32)
 	return p
 }
@@ -106,7 +73,7 @@ func (p *payloads) message(o order, links payloadLinks) push.Message {
 	}
 	// A repeat of what she may have seen must not sound again.
 	n.Notification.Renotify = n.Notification.Renotify && !o.repeat
-	if p.sampled(to) {
+	if !p.unasked && p.sampled(to) {
 		n.Notification.Data.Receipt = links.Receipt(link.Receipt{AlertID: p.release.AlertID,
 			Revision: p.release.Revision, Cell: to.Cell, Number: to.Number}, p.release.ReleasedAt.Add(link.ReceiptFor))
 	}
@@ -129,7 +96,7 @@ func (p *payloads) sampled(to news.DeviceRef) bool {
 // strangers' words.
 const mostLanguages = 1_000
 
-func (p *payloads) in(language string, links payloadLinks) notification {
+func (p *payloads) in(language string, links payloadLinks) push.Payload {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lang, known := p.picked[language]
@@ -158,18 +125,18 @@ func (p *payloads) pick(language string) string {
 	return lang
 }
 
-func (p *payloads) build(lang string, links payloadLinks) notification {
+func (p *payloads) build(lang string, links payloadLinks) push.Payload {
 	r := p.release
 	text := r.Texts[lang]
-	return notification{WebPush: 8030, Mutable: true, Notification: shown{
+	return push.Payload{WebPush: push.Declarative, Mutable: true, Notification: push.Notification{
 		Title: p.mark + text.Title, Body: text.Body, Navigate: r.Navigate, Lang: lang, Dir: news.Direction(lang),
 		Tag: links.Tag(r.StoryURI), Icon: p.baseURL + "/icons/192.png", Image: r.Image,
 		Timestamp: r.ReleasedAt.UnixMilli(), Silent: false,
 		Renotify:           r.Repair() || p.raised,
 		RequireInteraction: r.Level == news.LevelFlash || r.Kind == news.ReleaseKill,
 		Mutable:            true,
-		Data: shownData{Alert: r.AlertID, Revision: r.Revision, Level: r.Level.String(),
-			Regions: append([]string{}, r.Regions...)},
+		Data: push.Data{Alert: r.AlertID, Revision: r.Revision, Level: r.Level.String(),
+			Final: r.Final, Regions: append([]string{}, r.Regions...)},
 	}}
 }
 
@@ -183,12 +150,12 @@ const (
 // goes first, then the list of regions, then a long link for the one to our own
 // page, then the end of the body, cut between graphemes, then that of the
 // title. more is said at the end of the body, and stays.
-func (p *payloads) fit(n notification, more string) []byte {
+func (p *payloads) fit(n push.Payload, more string) []byte {
 	shown := &n.Notification
 	body := shown.Body
 	render := func() []byte {
 		shown.Body = strings.TrimSpace(body + " " + more)
-		return marshal(n)
+		return n.JSON()
 	}
 	raw := render()
 	for _, give := range []func(){
@@ -212,18 +179,6 @@ func (p *payloads) fit(n notification, more string) []byte {
 		}
 	}
 	return raw
-}
-
-// marshal never escapes <, > and &: the text is plain and each escape costs
-// five bytes of 1,500.
-func marshal(n notification) []byte {
-	var b strings.Builder
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(n); err != nil { // strings and numbers only: cannot fail
-		return nil
-	}
-	return []byte(strings.TrimSuffix(b.String(), "\n"))
 }
 
 // shorten cuts at least `over` bytes off the end, between graphemes, and marks

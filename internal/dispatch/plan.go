@@ -197,5 +197,5 @@ func (s *Service) query(r news.Release) audience.Query {
 		languages = append(languages, l)
 	}
 	return audience.Query{StoryURI: r.StoryURI, Level: r.Level, Expr: expr, Sections: r.Sections,
-		Languages: languages, Language: r.Language, Now: r.ReleasedAt}
+		Languages: languages, Language: r.Language, Now: r.ReleasedAt, Final: r.Final}
 }

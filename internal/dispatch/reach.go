@@ -56,7 +56,7 @@ func (s *Service) Reach(ctx context.Context, a *news.Alert) Reach {
 		survey.Sent, survey.First = sets, hour
 	}
 	q := s.query(news.Release{StoryURI: a.StoryURI, Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience,
-		Sections: a.Sections, ReleasedAt: now})
+		Sections: a.Sections, Final: a.Final, ReleasedAt: now})
 	r.Tally = s.audience.Reach(q, survey)
 	r.SentDay, r.SentHour = r.InAny, r.InFirst
 	for i := range r.Overlaps {

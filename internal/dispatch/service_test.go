@@ -31,6 +31,7 @@ type desk struct {
 	policy news.Policy
 	canary bool
 	paused atomic.Int64 // told of so many alerts
+	final  bool         // the alerts made here are their story's last
 }
 
 func newDesk(t *testing.T) *desk {
@@ -95,7 +96,7 @@ func (d *desk) alert(uri string, level news.Level, audience string) *news.Alert 
 	story := news.Story{URI: uri, Version: 1, Status: news.Usable, Headline: "Headline of " + uri, Regions: []string{"JP"}, Language: "en"}
 	d.store.stories[uri] = story
 	a := &news.Alert{ID: fmt.Sprintf("00000000-0000-7000-8000-%012d", d.ids.Add(1)), StoryURI: uri, State: news.AlertDraft, Level: level, Audience: audience,
-		Language: "en", Texts: map[string]news.Text{"en": {Title: "First " + uri, Body: "Body"}}, CreatedAt: time.Now()}
+		Language: "en", Texts: map[string]news.Text{"en": {Title: "First " + uri, Body: "Body"}}, CreatedAt: time.Now(), Final: d.final}
 	if d.lasts > 0 {
 		a.Deadline = time.Now().Add(d.lasts)
 	}
@@ -398,6 +399,55 @@ func TestASecondAlertOfTheSameLevelGoesToNobodyTwice(t *testing.T) {
 			if len(got) != 2 || got[1].payload.Notification.Data.Level != "flash" || !got[1].payload.Notification.Renotify {
 				t.Fatalf("device %s got %d messages", dev.ID, len(got))
 			}
+		}
+	})
+}
+
+// Who asked for a story's end alone gets no other alert of it, whatever its
+// level, but the corrections of what she had, and its last alert: once, though
+// she was sent the story before.
+func TestOnlyWhenItIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		devices := d.devices(20, wishes("JP"))
+		elsewhere := d.devices(1, wishes("KR"))[0]
+		ask := func(dev news.Device) {
+			d.store.changeDevice(news.DeviceRef{Cell: dev.Cell, Number: dev.Number}, func(x *news.Device) { x.Wishes.OverStories = []string{"story-1"} })
+		}
+		_, stop := d.dispatcher("one")
+		first := d.alert("story-1", news.LevelBulletin, "JP")
+		d.until("sent", time.Minute, func() bool { return d.state(first.ID) == news.AlertSent })
+		for i, dev := range devices {
+			if i%2 == 0 {
+				ask(dev)
+			}
+		}
+		ask(elsewhere)
+		flash := d.alert("story-1", news.LevelFlash, "JP")
+		d.until("the flash", time.Minute, func() bool { return d.state(flash.ID) == news.AlertSent })
+		d.correct(first.ID, "Corrected")
+		d.until("the correction", time.Minute, func() bool { return d.service.total() >= 50 })
+		d.final = true
+		last := d.alert("story-1", news.LevelNotice, "JP")
+		d.until("the last", time.Minute, func() bool { return d.state(last.ID) == news.AlertSent })
+		stop()
+		levels := func(dev news.Device) (out string) {
+			for _, got := range d.service.to(dev.Push.Endpoint) {
+				out += fmt.Sprintf(" %s %d %v;", got.payload.Notification.Data.Level, got.payload.Notification.Data.Revision, got.payload.Notification.Data.Final)
+			}
+			return out
+		}
+		for i, dev := range devices {
+			want := " bulletin 1 false; flash 2 false;"
+			if i%2 == 0 {
+				want = " bulletin 1 false; bulletin 3 false; notice 4 true;"
+			}
+			if got := levels(dev); got != want {
+				t.Errorf("device %d: %s, want %s", i, got, want)
+			}
+		}
+		if got := levels(elsewhere); got != " notice 4 true;" {
+			t.Errorf("who follows another place and asked for the end: %s", got)
 		}
 	})
 }

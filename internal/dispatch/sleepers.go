@@ -131,7 +131,7 @@ func (s *Service) stillWanted(r *run, d news.Device, m morning) bool {
 		q.Now = m.now
 		m.matchers[r] = s.audience.NewMatcher(q)
 	}
-	return m.matchers[r].Judge(d, s.caps.today(d.SubscriberID, r.release.ID, m.now)).Reason == audience.Matched
+	return m.matchers[r].Judge(d, s.caps.today(d.SubscriberID, r.release.ID, m.now)).Reason.Goes()
 }
 
 // sleepingCells is the cells in which somebody may have to be woken.

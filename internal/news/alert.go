@@ -46,6 +46,7 @@ type Alert struct {
 	Language     string          // the story's own language: the text of last resort
 	Audience     string          // region expression; never empty
 	Sections     []string        // empty: all
+	Final        bool            // the last of a running story: for those who asked for no more than that, too
 	Deadline     time.Time       // zero: the level's default, counted from release
 	Revision     int             // the newest revision released of this alert; 0 before
 	Author       string          // who wrote the text last; "system" for drafts made by the intake
@@ -64,7 +65,7 @@ type Alert struct {
 }
 
 // Hash names the content an approval is bound to: texts, languages, audience,
-// sections and level (DESIGN 9). Hex SHA-256.
+// sections, level and whether it is the story's last (DESIGN 9). Hex SHA-256.
 func (a *Alert) Hash() string {
 	type pair struct{ Language, Title, Body string }
 	content := struct {
@@ -73,7 +74,8 @@ func (a *Alert) Hash() string {
 		Audience string
 		Sections []string
 		Texts    []pair
-	}{Story: a.StoryURI, Level: a.Level.String(), Audience: a.Audience, Sections: slices.Sorted(slices.Values(a.Sections))}
+		Final    bool `json:",omitempty"` // left out: alerts that were approved before there was a last one keep their hash
+	}{Story: a.StoryURI, Level: a.Level.String(), Audience: a.Audience, Sections: slices.Sorted(slices.Values(a.Sections)), Final: a.Final}
 	languages := make([]string, 0, len(a.Texts))
 	for l := range a.Texts {
 		languages = append(languages, l)
@@ -135,6 +137,7 @@ type Release struct {
 	Language   string // text of last resort
 	Audience   string
 	Sections   []string
+	Final      bool     // Alert.Final
 	Regions    []string // the story's, for the payload
 	Navigate   string   // absolute https URL a press opens
 	Image      string   // absolute https URL or ""

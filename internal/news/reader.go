@@ -30,6 +30,7 @@ type Wishes struct {
 	Cap          int    // alerts per local day that are not flashes; 0: no cap
 	PausedUntil  time.Time
 	MutedStories []string // story URIs
+	OverStories  []string // story URIs: only repairs and the final alert of these
 }
 
 // Quiet are a reader's quiet hours in her own time zone, as minutes of the

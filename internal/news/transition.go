@@ -193,7 +193,7 @@ func NewRelease(a *Alert, s *Story, kind ReleaseKind, terms ReleaseTerms) *Relea
 		deadline = a.Deadline
 	}
 	r := &Release{ID: terms.NewID(), AlertID: a.ID, StoryURI: a.StoryURI, Kind: kind, State: ReleaseSending,
-		Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience, Sections: a.Sections,
+		Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience, Sections: a.Sections, Final: a.Final,
 		Regions: s.Regions, Navigate: terms.Navigate(a, s), Deadline: deadline, ReleasedAt: terms.Now, Phase: PhaseAll}
 	if terms.Canary && kind == ReleaseAlert && terms.Policy != PolicyAuto {
 		r.Phase = PhaseCanary

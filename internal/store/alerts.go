@@ -11,11 +11,11 @@ import (
 	"dateline/internal/news"
 )
 
-const alertColumns = "id, story_uri, story_version, state, held_from, level, texts, language, audience, sections, " +
+const alertColumns = "id, story_uri, story_version, state, held_from, level, texts, language, audience, sections, final, " +
 	"deadline, revision, author, submitter, approver, releaser, approved_hash, reason, stopped_by, stopped_at, hold_until, created_at, released_at"
 
 // alertMutable is what ChangeAlert may change.
-const alertMutable = "story_version, state, held_from, level, texts, language, audience, sections, " +
+const alertMutable = "story_version, state, held_from, level, texts, language, audience, sections, final, " +
 	"deadline, revision, author, submitter, approver, releaser, approved_hash, reason, stopped_by, stopped_at, hold_until, released_at"
 
 type alertRow struct {
@@ -29,6 +29,7 @@ type alertRow struct {
 	Language     string                        `db:"language"`
 	Audience     string                        `db:"audience"`
 	Sections     document[[]string]            `db:"sections"`
+	Final        bool                          `db:"final"`
 	Deadline     stamp                         `db:"deadline"`
 	Revision     int                           `db:"revision"`
 	Author       string                        `db:"author"`
@@ -60,7 +61,7 @@ func textsOf(d document[map[string]textJSON]) map[string]news.Text {
 func alertRowOf(a news.Alert) alertRow {
 	return alertRow{ID: a.ID, StoryURI: a.StoryURI, StoryVersion: a.StoryVersion, State: string(a.State),
 		HeldFrom: string(a.HeldFrom), Level: int(a.Level), Texts: textsDoc(a.Texts), Language: a.Language,
-		Audience: a.Audience, Sections: doc(a.Sections), Deadline: at(a.Deadline), Revision: a.Revision,
+		Audience: a.Audience, Sections: doc(a.Sections), Final: a.Final, Deadline: at(a.Deadline), Revision: a.Revision,
 		Author: a.Author, Submitter: a.Submitter, Approver: a.Approver, Releaser: a.Releaser,
 		ApprovedHash: a.ApprovedHash, Reason: plain(a.Reason), HoldUntil: at(a.HoldUntil),
 		StoppedBy: a.StoppedBy, StoppedAt: at(a.StoppedAt),
@@ -70,7 +71,7 @@ func alertRowOf(a news.Alert) alertRow {
 func (r alertRow) alert() news.Alert {
 	return news.Alert{ID: r.ID, StoryURI: r.StoryURI, StoryVersion: r.StoryVersion, State: news.AlertState(r.State),
 		HeldFrom: news.AlertState(r.HeldFrom), Level: news.Level(r.Level), Texts: textsOf(r.Texts),
-		Language: r.Language, Audience: r.Audience, Sections: r.Sections.V, Deadline: r.Deadline.Time,
+		Language: r.Language, Audience: r.Audience, Sections: r.Sections.V, Final: r.Final, Deadline: r.Deadline.Time,
 		Revision: r.Revision, Author: r.Author, Submitter: r.Submitter, Approver: r.Approver,
 		Releaser: r.Releaser, ApprovedHash: r.ApprovedHash, Reason: r.Reason, HoldUntil: r.HoldUntil.Time,
 		StoppedBy: r.StoppedBy, StoppedAt: r.StoppedAt.Time,

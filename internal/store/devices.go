@@ -47,7 +47,7 @@ func (s *Store) device(r deviceRow, w news.Wishes, preferenceID string) (news.De
 // streamColumns: what CellDevices reads of a device and of its subscriber.
 const streamColumns = "d.cell, d.number, d.id, d.state, d.change, d.key_id, d.secret, d.created_at, d.updated_at, " +
 	"s.id, s.preference_id, s.language, s.only_language, s.timezone, s.quiet_from, s.quiet_to, s.quiet_flash, s.cap, " +
-	"s.paused_until, s.muted_stories"
+	"s.paused_until, s.muted_stories, s.over_stories"
 
 // streamChunk devices are in memory at once, and read in one statement: no
 // connection and no read transaction is held while fn works.
@@ -132,7 +132,7 @@ func scanStream(scan func(...any) error) (streamRow, error) {
 	var limit *int
 	err := scan(&r.Cell, &r.Number, &r.ID, &r.State, &r.Change, &r.KeyID, &r.Secret, &r.CreatedAt, &r.UpdatedAt,
 		&r.SubscriberID, &preferenceID, &language, &only, &timezone, &r.QuietFrom, &r.QuietTo, &r.QuietFlash, &limit,
-		&r.PausedUntil, &r.MutedStories)
+		&r.PausedUntil, &r.MutedStories, &r.OverStories)
 	if err == nil && r.SubscriberID != nil {
 		r.PreferenceID, r.Language, r.Timezone, r.OnlyLanguage, r.Cap = *preferenceID, *language, *timezone, *only, *limit
 	}

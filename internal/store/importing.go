@@ -110,14 +110,14 @@ func (s *Store) addDevices(ctx context.Context, c conn, list []news.NewDevice, m
 	}
 	subscribers := make(map[int]string, len(which))
 	for _, chunk := range chunks(which, 100) {
-		args := make([]any, 0, len(chunk)*13)
+		args := make([]any, 0, len(chunk)*14)
 		for _, i := range chunk {
 			subscribers[i] = newID()
 			w := wishesRowOf(list[i].Wishes, forms[i].id)
 			args = append(args, subscribers[i], w.PreferenceID, w.Language, w.OnlyLanguage, w.Timezone, w.QuietFrom,
-				w.QuietTo, w.QuietFlash, w.Cap, w.PausedUntil, w.MutedStories, now, now)
+				w.QuietTo, w.QuietFlash, w.Cap, w.PausedUntil, w.MutedStories, w.OverStories, now, now)
 		}
-		if err := c.exec(ctx, "INSERT INTO subscribers ("+subscriberColumns+") VALUES "+marks(len(chunk), 13), args...); err != nil {
+		if err := c.exec(ctx, "INSERT INTO subscribers ("+subscriberColumns+") VALUES "+marks(len(chunk), 14), args...); err != nil {
 			return err
 		}
 	}

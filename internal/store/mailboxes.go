@@ -189,7 +189,7 @@ func (s *Store) wipeMailboxes(ctx context.Context, c conn, subscriberID string) 
 			}
 		}
 		if err := c.exec(ctx, `UPDATE mailboxes SET state = 'left', subscriber_id = NULL, address_mac = NULL, address = ?,
-			consent_client_hash = '', muted_stories = 'null', updated_at = ? WHERE id = ?`, []byte{}, s.now(), r.ID); err != nil {
+			consent_client_hash = '', muted_stories = 'null', over_stories = 'null', updated_at = ? WHERE id = ?`, []byte{}, s.now(), r.ID); err != nil {
 			return err
 		}
 		if err := c.exec(ctx, "DELETE FROM digest_signups WHERE address_mac = ?", r.AddressMAC); err != nil {

@@ -10,7 +10,7 @@ import (
 	"dateline/internal/news"
 )
 
-const releaseColumns = "id, alert_id, story_uri, revision, kind, state, level, texts, language, audience, sections, " +
+const releaseColumns = "id, alert_id, story_uri, revision, kind, state, level, texts, language, audience, sections, final, " +
 	"regions, navigate, image, deadline, released_at, raised, supersedes, changes, phase"
 
 type releaseRow struct {
@@ -26,6 +26,7 @@ type releaseRow struct {
 	Language   string                        `db:"language"`
 	Audience   string                        `db:"audience"`
 	Sections   document[[]string]            `db:"sections"`
+	Final      bool                          `db:"final"`
 	Regions    document[[]string]            `db:"regions"`
 	Navigate   string                        `db:"navigate"`
 	Image      string                        `db:"image"`
@@ -40,7 +41,7 @@ type releaseRow struct {
 func releaseRowOf(r news.Release) releaseRow {
 	return releaseRow{ID: r.ID, AlertID: r.AlertID, StoryURI: r.StoryURI, Revision: r.Revision, Kind: string(r.Kind),
 		State: string(r.State), Level: int(r.Level), Texts: textsDoc(r.Texts), Language: r.Language,
-		Audience: r.Audience, Sections: doc(r.Sections), Regions: doc(r.Regions), Navigate: r.Navigate,
+		Audience: r.Audience, Sections: doc(r.Sections), Final: r.Final, Regions: doc(r.Regions), Navigate: r.Navigate,
 		Image: r.Image, Deadline: at(r.Deadline), ReleasedAt: at(r.ReleasedAt), Raised: r.Raised,
 		Supersedes: r.Supersedes, Changes: doc(r.Changes), Phase: string(cmp.Or(r.Phase, news.PhaseAll))}
 }
@@ -48,7 +49,7 @@ func releaseRowOf(r news.Release) releaseRow {
 func (r releaseRow) release() news.Release {
 	return news.Release{ID: r.ID, AlertID: r.AlertID, StoryURI: r.StoryURI, Revision: r.Revision,
 		Kind: news.ReleaseKind(r.Kind), State: news.ReleaseState(r.State), Level: news.Level(r.Level),
-		Texts: textsOf(r.Texts), Language: r.Language, Audience: r.Audience, Sections: r.Sections.V,
+		Texts: textsOf(r.Texts), Language: r.Language, Audience: r.Audience, Sections: r.Sections.V, Final: r.Final,
 		Regions: r.Regions.V, Navigate: r.Navigate, Image: r.Image, Deadline: r.Deadline.Time,
 		ReleasedAt: r.ReleasedAt.Time, Raised: r.Raised, Supersedes: r.Supersedes,
 		Changes: r.Changes.V, Phase: news.Phase(r.Phase)}

@@ -11,6 +11,10 @@ import (
 	"dateline/internal/news"
 )
 
+// errWiped: there is nothing to find any more, and whoever asks is to know that
+// it was not us who lost it.
+var errWiped = fmt.Errorf("%w: %w: it was wiped", sql.ErrNoRows, news.ErrGone)
+
 const subscriberColumns = "id, " + wishesColumns + ", created_at, updated_at"
 
 type subscriberRow struct {
@@ -103,7 +107,7 @@ func (s *Store) renewDevice(ctx context.Context, c conn, r deviceRow, push news.
 }
 
 // Subscription is one device with its wishes, in any state; news.ErrNotFound
-// once it was wiped.
+// once it was wiped, and then news.ErrGone too.
 func (s *Store) Subscription(ctx context.Context, id string) (news.Device, error) {
 	_, d, err := s.loadDevice(ctx, s.read(), id, false)
 	return d, s.fail(err, "Subscription", id)
@@ -116,7 +120,7 @@ func (s *Store) loadDevice(ctx context.Context, c conn, id string, lock bool) (d
 		return deviceRow{}, news.Device{}, err
 	}
 	if owner == nil {
-		return deviceRow{}, news.Device{}, sql.ErrNoRows
+		return deviceRow{}, news.Device{}, errWiped
 	}
 	query := "SELECT " + subscriberColumns + " FROM subscribers WHERE id = ?"
 	if lock {

@@ -14,7 +14,7 @@ import (
 )
 
 const wishesColumns = "preference_id, language, only_language, timezone, quiet_from, quiet_to, quiet_flash, cap, " +
-	"paused_until, muted_stories"
+	"paused_until, muted_stories, over_stories"
 
 // wishesRow is the part that subscribers and mailboxes share.
 type wishesRow struct {
@@ -28,11 +28,13 @@ type wishesRow struct {
 	Cap          int                `db:"cap"`
 	PausedUntil  stamp              `db:"paused_until"`
 	MutedStories document[[]string] `db:"muted_stories"`
+	OverStories  document[[]string] `db:"over_stories"`
 }
 
 func wishesRowOf(w news.Wishes, preferenceID string) wishesRow {
 	r := wishesRow{PreferenceID: preferenceID, Language: w.Language, OnlyLanguage: w.OnlyLanguage,
-		Timezone: w.Timezone, Cap: w.Cap, PausedUntil: at(w.PausedUntil), MutedStories: doc(w.MutedStories)}
+		Timezone: w.Timezone, Cap: w.Cap, PausedUntil: at(w.PausedUntil), MutedStories: doc(w.MutedStories),
+		OverStories: doc(w.OverStories)}
 	if w.Quiet != nil {
 		r.QuietFrom = sql.NullInt64{Int64: int64(w.Quiet.From), Valid: true}
 		r.QuietTo = sql.NullInt64{Int64: int64(w.Quiet.To), Valid: true}
@@ -43,7 +45,7 @@ func wishesRowOf(w news.Wishes, preferenceID string) wishesRow {
 
 func (r wishesRow) wishes(p news.Preference) news.Wishes {
 	w := news.Wishes{Preference: p, Language: r.Language, OnlyLanguage: r.OnlyLanguage, Timezone: r.Timezone,
-		Cap: r.Cap, PausedUntil: r.PausedUntil.Time, MutedStories: r.MutedStories.V}
+		Cap: r.Cap, PausedUntil: r.PausedUntil.Time, MutedStories: r.MutedStories.V, OverStories: r.OverStories.V}
 	if r.QuietFrom.Valid {
 		w.Quiet = &news.Quiet{From: int(r.QuietFrom.Int64), To: int(r.QuietTo.Int64), Flash: r.QuietFlash.Bool}
 	}
