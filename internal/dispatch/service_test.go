@@ -438,7 +438,7 @@ func TestOnlyWhenItIsOver(t *testing.T) {
 			return out
 		}
 		for i, dev := range devices {
-			want := " bulletin 1 false; flash 2 false;"
+			want := " bulletin 1 false; flash 2 false; bulletin 3 false;"
 			if i%2 == 0 {
 				want = " bulletin 1 false; bulletin 3 false; notice 4 true;"
 			}

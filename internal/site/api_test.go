@@ -374,7 +374,7 @@ func TestLeaveByAPI(t *testing.T) {
 		t.Errorf("woken: %q", got)
 	}
 	for _, method := range []string{"GET", "PATCH"} {
-		if w := h.do(method, "/api/v1/subscriptions/"+c.ID, "{}", "Authorization", "Bearer "+c.Token); w.Code != 404 {
+		if w := h.do(method, "/api/v1/subscriptions/"+c.ID, "{}", "Authorization", "Bearer "+c.Token); w.Code != 410 {
 			t.Errorf("%s after leaving: %d", method, w.Code)
 		}
 	}

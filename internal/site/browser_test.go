@@ -116,6 +116,10 @@ func TestReaderFollowsInFirefox(t *testing.T) {
 	b.Click("#region-JP")
 	b.Click("#follow")
 	b.Until(`document.body.dataset.state === "subscribed" && document.body.dataset.id !== ""`)
+	b.Until(`document.body.dataset.trial === "shown"`) // the test notification, sent and shown
+	if shown := s.waitTitle("This is how an alert looks"); shown.Tag != trialTag {
+		t.Errorf("%+v", shown)
+	}
 	if d := s.device(); d.Wishes.Preference.Regions[0] != "JP" || d.ID != b.Eval(`document.body.dataset.id`) {
 		t.Errorf("%+v", d)
 	}
@@ -160,7 +164,7 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 	follow()
 	s.breakStore(news.ErrUnavailable)
 	b.Navigate(s.url + "/subscribe") // our outage is no reason to forget whom we know
-	b.Until(`performance.getEntriesByType("resource").some(e => e.name.includes("/api/v1/subscriptions/") && e.responseEnd > 0)`)
+	b.Until(`document.body.dataset.known === "trouble"`)
 	s.breakStore(nil)
 	b.Navigate(s.url + "/subscribe")
 	b.Until(`!document.getElementById("already").hidden`)

@@ -21,6 +21,7 @@ type manageView struct {
 	Saved   bool
 	Paused  time.Time // zero: not paused
 	Ended   bool      // the device is not reachable any more
+	Stories []storyLine
 }
 
 // managed is what a manage link opens: one of the two.
@@ -61,6 +62,11 @@ func (s *Site) managePage(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := s.manageView(s.view(w, r), m, nil)
 	v.Saved = r.URL.Query().Has("saved")
+	if !m.isBox {
+		if v.Stories, err = s.stories(r.Context(), m.device.Wishes, v.Lang); err != nil {
+			return err
+		}
+	}
 	return s.Floor.Render(w, http.StatusOK, "site/manage", v)
 }
 
@@ -157,8 +163,10 @@ func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error)
 		return pause(values, s.Now())
 	case "resume":
 		return func(w *news.Wishes) error { w.PausedUntil = time.Time{}; return nil }, nil
+	case "story": // back to what holds for all
+		return func(w *news.Wishes) error { return wish(w, values.Get("story"), wantAll) }, nil
 	}
-	return nil, news.Invalid("action", "must be save, pause, resume or leave")
+	return nil, news.Invalid("action", "must be save, pause, resume, story or leave")
 }
 
 func (s *Site) manageChange(r *http.Request, m managed, values url.Values, change func(*news.Wishes) error) error {

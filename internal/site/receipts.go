@@ -20,6 +20,9 @@ func (s *Site) receipt(w http.ResponseWriter, r *http.Request) error {
 	if err := web.ReadJSON(w, r, &body, 4<<10); err != nil {
 		return nil
 	}
+	if s.NoReceipts || r.Header.Get("Sec-GPC") == "1" || r.Header.Get("DNT") == "1" {
+		return nil // we do not measure, or this reader asked not to be
+	}
 	if !slices.Contains([]string{"shown", "clicked", "closed"}, body.Kind) {
 		return nil
 	}

@@ -19,6 +19,7 @@ import (
 
 	"dateline/internal/link"
 	"dateline/internal/news"
+	"dateline/internal/push"
 	"dateline/internal/web"
 )
 
@@ -60,10 +61,12 @@ type Store interface {
 	Archive
 }
 
-// Push says which subscriptions we would send to.
+// Push says which subscriptions we would send to, and sends.
 type Push interface {
 	CheckSubscription(sub news.PushSubscription) error
 	PublicKey() string
+	// Send sends a test notification.
+	Send(ctx context.Context, t push.Target, m push.Message) news.Receipt
 }
 
 // Waker tells the other processes that something changed.
@@ -115,6 +118,11 @@ type Config struct {
 	// SignupLimit is how many new subscriptions (and how many digest sign-ups)
 	// one client address may make in an hour; 0: any number.
 	SignupLimit int
+	// NoReceipts: what devices say of notifications is thrown away.
+	NoReceipts bool
+	// EmbedOrigins are the publisher's own origins whose pages may sign readers
+	// up; none: only our own.
+	EmbedOrigins []string
 	// DigestPause is the time every answer of the digest's door takes, so that
 	// it does not tell whether an address is known. 0: 250 ms.
 	DigestPause time.Duration
@@ -132,6 +140,7 @@ type Site struct {
 	atlas   *atlas
 	devices *web.Limiter
 	digests *web.Limiter
+	trials  *web.Limiter
 	icons   icons
 
 	previews *web.Limiter
@@ -161,6 +170,9 @@ func New(c Config) (*Site, error) {
 		return nil, fmt.Errorf("site.New: story hosts: %w", err)
 	}
 	c.StoryHosts = hosts // as browsers spell them, for the worker
+	if err := c.checkEmbed(); err != nil {
+		return nil, err
+	}
 	words, err := loadWords()
 	if err != nil {
 		return nil, fmt.Errorf("site.New: %w", err)
@@ -168,7 +180,7 @@ func New(c Config) (*Site, error) {
 	s := &Site{Config: c, parser: NewParser(c.Push), words: words, atlas: newAtlas(),
 		devices:  web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
 		digests:  web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now),
-		previews: web.NewLimiter("previews", previewLimit, time.Minute, c.Now)}
+		previews: web.NewLimiter("previews", previewLimit, time.Minute, c.Now), trials: newTrials(c.Now)}
 	if c.Floor != nil {
 		c.Floor.SpeakErrors(s.errorView)
 	}
@@ -190,7 +202,7 @@ func (s *Site) Routes(mux *http.ServeMux) {
 
 func (s *Site) routes() []route {
 	page, api := s.Floor.Page, func(h web.Handler) http.Handler { return s.Floor.API("", h) }
-	return []route{
+	return s.embedded([]route{
 		{"GET /{$}", page(s.front)},
 		{"GET /subscribe", page(s.subscribePage)},
 		{"POST /subscribe", page(s.subscribeForm)},
@@ -207,6 +219,7 @@ func (s *Site) routes() []route {
 		{"POST /manage/{token}", page(s.tokenPage(s.manage))},
 
 		{"GET /sw.js", s.serviceWorker()},
+		{"GET /embed.js", s.embedScript()},
 		{"GET /manifest.webmanifest", page(s.manifest)},
 		{"GET /icons/{name}", page(s.icon)},
 		{"GET /favicon.ico", page(s.favicon)},
@@ -220,9 +233,11 @@ func (s *Site) routes() []route {
 		{"GET /api/v1/subscriptions/{id}", api(s.showSubscription)},
 		{"PATCH /api/v1/subscriptions/{id}", api(s.changeSubscription)},
 		{"DELETE /api/v1/subscriptions/{id}", api(s.deleteSubscription)},
+		{"POST /api/v1/subscriptions/{id}/test", api(s.testNotification)},
+		{"POST /api/v1/subscriptions/{id}/stories", api(s.wishForStory)},
 		{"POST /api/v1/receipts", api(s.receipt)},
 		{"POST /api/v1/digests", api(s.createDigest)},
-	}
+	})
 }
 
 // wake tells the other processes. A lost wake-up costs a second, no truth: the

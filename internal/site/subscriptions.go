@@ -26,6 +26,7 @@ type wishesView struct {
 	Cap          *int           `json:"cap"`
 	PausedUntil  *time.Time     `json:"pausedUntil"`
 	MutedStories []string       `json:"mutedStories"`
+	OverStories  []string       `json:"overStories"`
 }
 
 type overrideView struct {
@@ -42,7 +43,7 @@ type quietView struct {
 func viewWishes(w news.Wishes) wishesView {
 	v := wishesView{Regions: list(w.Preference.Regions), MutedRegions: list(w.Preference.Muted), Sections: list(w.Preference.Sections),
 		Level: w.Preference.Level.String(), Overrides: []overrideView{}, Language: w.Language, OnlyLanguage: w.OnlyLanguage,
-		Timezone: w.Timezone, MutedStories: list(w.MutedStories)}
+		Timezone: w.Timezone, MutedStories: list(w.MutedStories), OverStories: list(w.OverStories)}
 	for _, o := range w.Preference.Overrides {
 		v.Overrides = append(v.Overrides, overrideView{list(o.Regions), o.Level.String()})
 	}
@@ -158,14 +159,19 @@ func (s *Site) showSubscription(w http.ResponseWriter, r *http.Request) error {
 	return web.WriteJSON(w, http.StatusOK, s.viewSubscription(d))
 }
 
+// errEnded is for whom the reader has left or wiped: 410, where what we never
+// knew is 404. A browser that finds itself forgotten signs up anew by itself; it
+// must not when its reader has left.
+var errEnded = fmt.Errorf("%w: this subscription has ended", news.ErrGone)
+
 // device is a device that has not been left.
 func (s *Site) device(r *http.Request, id string) (news.Device, error) {
 	d, err := s.Store.Subscription(r.Context(), id)
-	if err != nil {
+	switch {
+	case errors.Is(err, news.ErrGone), err == nil && d.State == news.DeviceLeft:
+		return news.Device{}, errEnded
+	case err != nil:
 		return news.Device{}, fmt.Errorf("site.device: %w", err)
-	}
-	if d.State == news.DeviceLeft {
-		return news.Device{}, fmt.Errorf("%w: this subscription has ended", news.ErrNotFound)
 	}
 	return d, nil
 }
@@ -181,10 +187,13 @@ func (s *Site) changeSubscription(w http.ResponseWriter, r *http.Request) error 
 	}
 	d, err := s.Store.ChangeSubscription(r.Context(), id, func(d *news.Device) error {
 		if d.State == news.DeviceLeft {
-			return fmt.Errorf("%w: this subscription has ended", news.ErrNotFound)
+			return errEnded
 		}
 		return s.parser.change(body, d)
 	})
+	if errors.Is(err, news.ErrGone) {
+		return errEnded
+	}
 	if err != nil {
 		return fmt.Errorf("site.changeSubscription: %w", err)
 	}

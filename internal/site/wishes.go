@@ -62,6 +62,7 @@ func (p *Parser) wishes(f fields, w *news.Wishes) {
 	p.hours(f, w)
 	f.instant("pausedUntil", &w.PausedUntil)
 	f.stories("mutedStories", &w.MutedStories)
+	f.stories("overStories", &w.OverStories)
 }
 
 // stories reads the uris of stories, in the spelling that the intake keeps

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+
+	"dateline/internal/news"
 )
 
 // openAPIDocument describes every door of the API; a test holds it against
@@ -14,19 +16,37 @@ import (
 //go:embed openapi.yaml
 var openAPIDocument []byte
 
-// hostsMark is where the worker's source takes the hosts a notification may
-// open.
-const hostsMark = "/*STORY_HOSTS*/ []"
+// Where the worker's source takes the hosts a notification may open, and what it
+// says itself.
+const (
+	hostsMark = "/*STORY_HOSTS*/ []"
+	wordsMark = "/*WORDS*/ {}"
+)
+
+// workerWords are what notifications say besides an alert's own text, by
+// language and by the worker's names for them. They are here and not in each
+// message: push.Payload says why.
+func (s *Site) workerWords() map[string]map[string]string {
+	all := map[string]map[string]string{}
+	for _, lang := range languages() {
+		all[lang] = map[string]string{}
+		for _, name := range []string{"read", "mute", "over", "undo", "muted", "waits", "later", "alert"} {
+			all[lang][name], _ = s.words.say(lang, "worker."+name) // a test asks for every one
+		}
+	}
+	return all
+}
 
 // serviceWorker serves the worker with the list of story hosts in it. It is
 // looked up anew each time: a worker that is wrong must not live on in caches.
 func (s *Site) serviceWorker() http.Handler {
-	raw, err := json.Marshal(list(s.StoryHosts))
-	if err != nil { // a list of strings
-		raw = []byte("[]")
-	}
 	h, err := s.Floor.Asset("site/sw.js", func(source []byte) []byte {
-		return bytes.Replace(source, []byte(hostsMark), raw, 1)
+		for mark, value := range map[string]any{hostsMark: list(s.StoryHosts), wordsMark: s.workerWords()} {
+			if raw, err := json.Marshal(value); err == nil { // strings only
+				source = bytes.Replace(source, []byte(mark), raw, 1)
+			}
+		}
+		return source
 	})
 	if err != nil { // a floor without our templates, in others' tests
 		return http.NotFoundHandler()
@@ -36,27 +56,46 @@ func (s *Site) serviceWorker() http.Handler {
 
 // manifest makes the site an app that can be put on a home screen, which iOS
 // asks for before it lets a site notify.
-func (s *Site) manifest(w http.ResponseWriter, _ *http.Request) error {
+func (s *Site) manifest(w http.ResponseWriter, r *http.Request) error {
 	type icon struct {
 		Src     string `json:"src"`
 		Sizes   string `json:"sizes"`
 		Type    string `json:"type"`
-		Purpose string `json:"purpose"`
+		Purpose string `json:"purpose,omitempty"`
+	}
+	type shortcut struct {
+		Name  string `json:"name"`
+		URL   string `json:"url"`
+		Icons []icon `json:"icons"`
 	}
 	icons := []icon{}
 	for _, size := range []string{"192", "512"} {
 		icons = append(icons, icon{"/icons/" + size + ".png", size + "x" + size, "image/png", "any"},
 			icon{"/icons/maskable-" + size + ".png", size + "x" + size, "image/png", "maskable"})
 	}
+	v := view{words: s.words, Lang: languageOf(r)} // no cookie: browsers ask for it beside a page
+	name, err := v.T("manifest.name", s.Publisher.Name)
+	if err != nil {
+		return fmt.Errorf("site.manifest: %w", err)
+	}
+	shortcuts := []shortcut{}
+	for _, to := range [][2]string{{"nav.alerts", "/alerts"}, {"nav.follow", "/subscribe"}} {
+		words, err := v.T(to[0])
+		if err != nil {
+			return fmt.Errorf("site.manifest: %w", err)
+		}
+		shortcuts = append(shortcuts, shortcut{words, to[1], []icon{{Src: "/icons/192.png", Sizes: "192x192", Type: "image/png"}}})
+	}
 	raw, err := json.MarshalIndent(map[string]any{
-		"id": "/", "name": s.Publisher.Name + " Alerts", "short_name": s.Publisher.Name, "start_url": "/", "scope": "/",
-		"display": "standalone", "background_color": "#fbfaf7", "theme_color": "#fbfaf7", "icons": icons,
+		"id": "/", "name": name, "short_name": s.Publisher.Name, "start_url": "/", "scope": "/", "lang": v.Lang, "dir": news.Direction(v.Lang),
+		"display": "standalone", "background_color": "#fbfaf7", "theme_color": "#fbfaf7", "icons": icons, "shortcuts": shortcuts,
 	}, "", " ")
 	if err != nil {
 		return fmt.Errorf("site.manifest: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/manifest+json")
 	w.Header().Set("Cache-Control", "public, max-age=3600")
+	w.Header().Add("Vary", "Accept-Language, Cookie")
 	_, _ = w.Write(raw)
 	return nil
 }

@@ -2,7 +2,16 @@
 // if the message asks for that. One notification per story is on screen, and
 // it is the newest revision, in whatever order they arrive. A push never ends
 // without something shown: browsers take the permission from who does that.
+//
+// A publisher's own worker imports it, saying where we are (docs/embedding.md):
+//   self.DATELINE = { origin: "https://alerts.example" };
+//   importScripts("https://alerts.example/sw.js");
 "use strict";
+
+// Where we are: our own origin, unless another's worker imports this.
+const HOME = (self.DATELINE && new URL(self.DATELINE.origin).origin) || self.location.origin;
+// What the worker says itself, by language. Set by the server.
+const WORDS = /*WORDS*/ {};
 
 // The hosts a notification may open; none: any https host. Set by the server.
 const HOSTS = /*STORY_HOSTS*/ [];
@@ -11,7 +20,8 @@ const KEEP = 7 * 24 * 3600 * 1000; // how long a shown revision is remembered
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", event => event.waitUntil(self.clients.claim()));
 
-// ---- memory: the newest revision per story, and this browser's token
+// ---- memory: the newest revision per story, and this browser's token, wishes,
+// and what could not be said yet
 
 const open = () => new Promise((resolve, reject) => {
   const request = indexedDB.open("dateline", 1);
@@ -37,6 +47,20 @@ async function run(store, mode, work) {
     db.close();
   }
 }
+
+const recall = key => run("own", "readonly", (store, give) => {
+  store.get(key).onsuccess = event => give(event.target.result);
+}).catch(() => undefined);
+const keep = (key, value) => run("own", "readwrite", store => {
+  if (value === undefined) store.delete(key);
+  else store.put(value, key);
+}).catch(() => undefined);
+
+const call = (method, path, body, token) => fetch(HOME + path, {
+  method, keepalive: true, credentials: "omit",
+  headers: { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) },
+  body: body && JSON.stringify(body),
+});
 
 const revision = n => Number(n && n.data && n.data.revision) || 0;
 
@@ -68,6 +92,16 @@ const plain = n => ({
   title: n.title, body: n.body, lang: n.lang, dir: n.dir, tag: n.tag, icon: n.icon, image: n.image, data: n.data,
 });
 
+// ---- words
+
+// say is a phrase in the language of a notification, or a related one.
+function say(lang, key) {
+  const tag = String(lang || "");
+  const chinese = /^zh\b/i.test(tag) && (/hant|-(tw|hk|mo)\b/i.test(tag) ? "zh-Hant" : "zh-Hans");
+  const words = WORDS[tag] || WORDS[chinese] || WORDS[tag.split("-")[0]] || WORDS.en || {};
+  return words[key] || "";
+}
+
 // ---- showing
 
 // read takes the message apart; a declarative one comes already read.
@@ -77,7 +111,21 @@ function read(event) {
     if (message && message.notification && message.notification.title) return message.notification;
   } catch { /* not ours, or broken: something is shown all the same */ }
   if (event.notification && event.notification.title) return { ...plain(event.notification), navigate: event.notification.navigate };
-  return { title: "News alert", body: "", navigate: "/alerts", tag: "", data: {} };
+  const lang = (self.navigator.languages || [])[0] || "en";
+  return { title: say(lang, "alert") || "News alert", body: "", lang, navigate: `${HOME}/alerts`, tag: "", data: {} };
+}
+
+// actions are what can be pressed on an alert. Browsers show two or three, or
+// none. Where there is room for two the first goes: a press beside them reads.
+// The story's last alert has nothing left to mute.
+function actions(n) {
+  const { alert, final, wish } = n.data || {};
+  if (!alert) return [];
+  const read = { action: "read", title: say(n.lang, "read") };
+  if (wish) return [{ action: "all", title: say(n.lang, "undo") }];
+  if (final) return [read];
+  const all = [read, { action: "none", title: say(n.lang, "mute") }, { action: "over", title: say(n.lang, "over") }];
+  return (Notification.maxActions || 3) < all.length ? all.slice(1) : all;
 }
 
 async function show(n, silent) {
@@ -87,13 +135,14 @@ async function show(n, silent) {
     lang: n.lang || "",
     dir: n.dir || "auto",
     tag: n.tag || "",
-    icon: n.icon || "/icons/192.png",
-    badge: "/icons/badge-96.png",
+    icon: n.icon || `${HOME}/icons/192.png`,
+    badge: `${HOME}/icons/badge-96.png`,
     image: n.image || undefined,
     timestamp: n.timestamp || undefined,
     silent: silent || Boolean(n.silent),
     renotify: Boolean(n.tag) && !silent && Boolean(n.renotify),
     requireInteraction: Boolean(n.requireInteraction),
+    actions: actions(n),
     data,
   });
   // Where the browser does not honour tags (Safari), both are on screen now and
@@ -116,7 +165,15 @@ async function pushed(event) {
   } catch {
     await self.registration.showNotification(n.title, { body: n.body || "", tag: n.tag || "", data: { navigate: first } });
   }
+  if (n.data && n.data.test) await tellPages(n.data.test, true);
+  else for (const other of await self.registration.getNotifications()) if (other.data && other.data.test) other.close(); // it has served
   if (best === n) await tell(n.data, "shown");
+  await sayLater();
+}
+
+// tellPages tells the page that waits for a test notification what became of it.
+async function tellPages(test, shown) {
+  for (const page of await self.clients.matchAll({ type: "window", includeUncontrolled: true })) page.postMessage({ dateline: "test", test, shown });
 }
 
 // One after the other: two revisions at once must not overtake each other
@@ -132,11 +189,11 @@ self.addEventListener("push", event => {
 // target is where a press leads: an https page on a host of the list, or a
 // page of our own. Anything else leads to the alert's page here.
 function target(data) {
-  const own = new URL(data && /^[\w-]{1,64}$/.test(data.alert || "") ? `/alerts/${data.alert}` : "/alerts", self.location.origin);
+  const own = new URL(data && /^[\w-]{1,64}$/.test(data.alert || "") ? `/alerts/${data.alert}` : "/alerts", HOME);
   if (!data || typeof data.navigate !== "string" || data.navigate === "") return own;
   try {
-    const url = new URL(data.navigate, self.location.origin);
-    if (url.origin === self.location.origin) return url;
+    const url = new URL(data.navigate, HOME);
+    if (url.origin === HOME || url.origin === self.location.origin) return url;
     const listed = HOSTS.length === 0 || HOSTS.includes(url.host);
     if (url.protocol === "https:" && !url.username && !url.password && listed) return url;
   } catch { /* not a URL */ }
@@ -152,9 +209,52 @@ async function pressed(notification) {
 }
 
 self.addEventListener("notificationclick", event => {
-  event.notification.close();
-  event.waitUntil(Promise.allSettled([pressed(event.notification), tell(event.notification.data, "clicked")]));
+  const { action, notification } = event;
+  notification.close();
+  if (["none", "over", "all"].includes(action)) event.waitUntil(wished(notification, action));
+  else event.waitUntil(Promise.allSettled([pressed(notification), tell(notification.data, "clicked")]));
 });
+
+// ---- what a reader wants of one story
+
+// wished keeps the wish here first, so that it is not lost where there is no
+// network, says it to the server, and shows in the notification's place, without
+// a sound, what holds from now on, with the way back.
+async function wished(notification, want) {
+  const n = plain(notification);
+  const data = n.data || {};
+  const kept = await wish(data.alert, want);
+  if (want === "all" && kept) return;
+  const done = { none: "muted", over: "waits" }[want] || "later";
+  await self.registration.showNotification(say(n.lang, kept ? done : "later"), {
+    body: n.title, lang: n.lang, dir: n.dir, tag: n.tag, icon: n.icon, badge: `${HOME}/icons/badge-96.png`, silent: true,
+    actions: want === "all" ? [] : actions({ lang: n.lang, data: { alert: data.alert, wish: want } }),
+    data: { alert: data.alert, revision: data.revision, navigate: data.navigate, wish: want },
+  });
+}
+
+// wish reports whether the server has it.
+async function wish(alert, want) {
+  const later = (await recall("later")) || {};
+  await keep("later", { ...later, [alert]: want });
+  await sayLater();
+  return !((await recall("later")) || {})[alert];
+}
+
+// sayLater says what could not be said before. What the server refuses is
+// dropped: it would be refused again.
+async function sayLater() {
+  const [own, later] = [await recall("subscription"), await recall("later")];
+  if (!own || !later) return;
+  const left = { ...later };
+  for (const [alert, want] of Object.entries(later)) {
+    try {
+      const answer = await call("POST", `/api/v1/subscriptions/${encodeURIComponent(own.id)}/stories`, { alert, want }, own.token);
+      if (answer.status < 500 && answer.status !== 429) delete left[alert];
+    } catch { /* still no network */ }
+  }
+  await keep("later", Object.keys(left).length ? left : undefined);
+}
 
 // closed is a reader's doing only when nothing newer took the place: Firefox
 // reports a replaced notification as closed too.
@@ -168,36 +268,96 @@ self.addEventListener("notificationclose", event => event.waitUntil(closed(event
 
 // tell sends the receipt that the message carries; most carry none.
 async function tell(data, kind) {
-  if (!data || !data.receipt) return;
+  if (!data || !data.receipt || self.navigator.globalPrivacyControl || self.navigator.doNotTrack === "1") return;
   try {
-    await fetch("/api/v1/receipts", {
-      method: "POST", keepalive: true, credentials: "omit",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ receipt: data.receipt, kind }),
-    });
+    await call("POST", "/api/v1/receipts", { receipt: data.receipt, kind });
   } catch { /* it was a courtesy */ }
 }
 
-// ---- the browser has changed its endpoint
+// ---- healing
 
 const bytes = text => Uint8Array.from(atob(text.replaceAll("-", "+").replaceAll("_", "/")), c => c.charCodeAt(0));
+const same = (a, b) => {
+  const [x, y] = [new Uint8Array(a), new Uint8Array(b)];
+  return x.length === y.length && x.every((v, i) => v === y[i]);
+};
 
-async function changed(event) {
-  const own = await run("own", "readonly", (store, give) => {
-    store.get("subscription").onsuccess = e => give(e.target.result);
-  });
-  if (!own) return;
-  let sub = event.newSubscription || await self.registration.pushManager.getSubscription();
-  if (!sub) {
-    const answer = await fetch("/api/v1/push/key");
-    const applicationServerKey = bytes((await answer.json()).publicKey);
-    sub = await self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+const WISHES = ["regions", "mutedRegions", "sections", "level", "overrides", "language", "onlyLanguage", "timezone", "quiet", "cap",
+  "pausedUntil", "mutedStories", "overStories"];
+
+// current is this browser's subscription under the key that is ours today. One
+// under another key is of no use any more: nothing we send would arrive.
+async function current(fresh) {
+  const answer = await call("GET", "/api/v1/push/key");
+  if (!answer.ok) throw new Error("no key");
+  const applicationServerKey = bytes((await answer.json()).publicKey);
+  const known = fresh || await self.registration.pushManager.getSubscription();
+  if (known) {
+    const key = known.options && known.options.applicationServerKey;
+    if (!key || same(key, applicationServerKey)) return known;
+    await known.unsubscribe();
   }
-  await fetch(`/api/v1/subscriptions/${encodeURIComponent(own.id)}`, {
-    method: "PATCH",
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${own.token}` },
-    body: JSON.stringify({ subscription: sub.toJSON() }),
-  });
+  return self.registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
 }
 
-self.addEventListener("pushsubscriptionchange", event => event.waitUntil(changed(event)));
+// heal holds what this browser has against what the server knows, and mends the
+// difference: a new endpoint, a new key of ours, a device that we have lost (404
+// or a token from before a change of keys), signed up anew with the wishes it
+// had. 410 means that its reader has left: then the browser forgets too.
+async function heal(fresh) {
+  const own = await recall("subscription");
+  if (!own) return { status: "none" };
+  if (Notification.permission !== "granted") return { status: "denied" };
+  const path = `/api/v1/subscriptions/${encodeURIComponent(own.id)}`;
+  const answer = await call("GET", path, undefined, own.token);
+  if (answer.status === 410) return forget();
+  if (answer.status === 401 || answer.status === 404) return anew(fresh);
+  if (!answer.ok) return { status: "trouble" };
+  const known = await answer.json();
+  await keep("wishes", Object.fromEntries(WISHES.map(name => [name, known[name]])));
+  await sayLater();
+  const sub = await current(fresh);
+  if (sub.endpoint !== own.endpoint || known.state === "gone") {
+    const moved = await call("PATCH", path, { subscription: sub.toJSON() }, own.token);
+    if (moved.status === 410) return forget();
+    if (!moved.ok) return { status: "trouble" };
+    await keep("subscription", { ...own, endpoint: sub.endpoint });
+  }
+  return { status: "follows", manage: known.manage };
+}
+
+async function anew(fresh) {
+  const wishes = await recall("wishes");
+  if (!wishes) return { status: "trouble" };
+  const sub = await current(fresh);
+  const answer = await call("POST", "/api/v1/subscriptions", { ...wishes, subscription: sub.toJSON() });
+  if (!answer.ok) return { status: "trouble" };
+  const own = { ...await answer.json(), endpoint: sub.endpoint };
+  await keep("subscription", own);
+  const known = await call("GET", `/api/v1/subscriptions/${encodeURIComponent(own.id)}`, undefined, own.token);
+  return { status: "anew", manage: known.ok ? (await known.json()).manage : undefined };
+}
+
+async function forget() {
+  const sub = await self.registration.pushManager.getSubscription();
+  for (const key of ["subscription", "wishes", "later"]) await keep(key, undefined);
+  if (sub) await sub.unsubscribe();
+  return { status: "left" };
+}
+
+// One healing at a time: two at once would each subscribe.
+let healing = Promise.resolve();
+function healed(fresh) {
+  const result = healing.then(() => heal(fresh)).catch(() => ({ status: "trouble" }));
+  healing = result;
+  return result;
+}
+
+self.addEventListener("pushsubscriptionchange", event => event.waitUntil(healed(event.newSubscription)));
+
+self.addEventListener("message", event => {
+  const message = event.data;
+  if (!message || !event.ports[0]) return;
+  if (message.dateline === "heal") event.waitUntil(healed().then(result => event.ports[0].postMessage(result)));
+  if (message.dateline === "story") event.waitUntil(wish(message.alert, message.want).then(kept => event.ports[0].postMessage({ kept })));
+});
