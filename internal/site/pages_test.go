@@ -21,6 +21,7 @@ import (
 
 const (
 	sentAlert   = "0192f0c1-7f3a-7b11-8f10-3a5de5a0c001"
+	sentURI     = "https://news.example/" + sentAlert
 	killedAlert = "0192f0c1-7f3a-7b11-8f10-3a5de5a0c002"
 	draftAlert  = "0192f0c1-7f3a-7b11-8f10-3a5de5a0c003"
 )
@@ -33,7 +34,7 @@ func (h *house) fill() {
 			Regions: []string{region}, Navigate: navigate, ReleasedAt: testNow.Add(time.Duration(revision) * time.Minute)}
 	}
 	h.store.alerts = []news.Alert{
-		{ID: sentAlert, State: news.AlertSent, Audience: "ASEAN + TW", Revision: 2},
+		{ID: sentAlert, StoryURI: sentURI, State: news.AlertSent, Audience: "ASEAN + TW", Revision: 2, Language: "en", Texts: map[string]news.Text{"en": {Title: "Strong quake off Luzon"}}},
 		{ID: killedAlert, State: news.AlertKilled, Audience: "JP", Revision: 2},
 		{ID: draftAlert, State: news.AlertCancelled, Audience: "JP"},
 	}

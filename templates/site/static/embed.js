@@ -13,7 +13,7 @@
   const worker = script.dataset.worker || "/sw.js";
   // Where the browser's own push service is blocked (Chrome in mainland China)
   // subscribe() may answer nothing at all. Elsewhere it takes 1 to 3 s.
-  const PATIENCE = Number(script.dataset.patience) || 15000;
+  const PATIENCE = 15000; // ms
 
   class Trouble extends Error {
     constructor(code, errors = []) {
@@ -121,6 +121,7 @@
     if (can() === "denied") throw new Trouble("denied");
     if (can() !== "yes") throw new Trouble("unable");
     if (await Notification.requestPermission() !== "granted") throw new Trouble("denied");
+    await known; // a healing that finds its reader gone must not forget this one
     let sub = await subscription();
     const post = () => call("POST", "/api/v1/subscriptions", { ...wishes, subscription: sub.toJSON() });
     let answer = await post();

@@ -233,24 +233,30 @@ async function wished(notification, want) {
   });
 }
 
+// One wish after the other, the newest last: what could not be said must not
+// overtake what is said now.
+let wishing = Promise.resolve();
+const inTurn = work => (wishing = wishing.then(work, work));
+
 // wish reports whether the server has it.
-async function wish(alert, want) {
+const wish = (alert, want) => inTurn(async () => {
   const later = (await recall("later")) || {};
   await keep("later", { ...later, [alert]: want });
-  await sayLater();
+  await sayAll();
   return !((await recall("later")) || {})[alert];
-}
+});
+const sayLater = () => inTurn(sayAll);
 
-// sayLater says what could not be said before. What the server refuses is
-// dropped: it would be refused again.
-async function sayLater() {
+// sayAll says what could not be said before. What the server refuses is dropped:
+// it would be refused again.
+async function sayAll() {
   const [own, later] = [await recall("subscription"), await recall("later")];
   if (!own || !later) return;
   const left = { ...later };
   for (const [alert, want] of Object.entries(later)) {
     try {
       const answer = await call("POST", `/api/v1/subscriptions/${encodeURIComponent(own.id)}/stories`, { alert, want }, own.token);
-      if (answer.status < 500 && answer.status !== 429) delete left[alert];
+      if (answer.status < 500 && answer.status !== 429 && answer.status !== 401) delete left[alert];
     } catch { /* still no network */ }
   }
   await keep("later", Object.keys(left).length ? left : undefined);
