@@ -21,6 +21,7 @@ import (
 	"dateline/internal/intake"
 	"dateline/internal/news"
 	"dateline/internal/push"
+	"dateline/internal/site"
 )
 
 // Roles a process may have.
@@ -317,6 +318,9 @@ func (r *reader) together(c *Config) {
 	for _, origin := range c.PushOrigins {
 		_, err := push.ParseOrigin(origin)
 		r.problems.Take("DATELINE_PUSH_ORIGINS", err)
+	}
+	for _, origin := range c.EmbedOrigins {
+		r.problems.Take("DATELINE_EMBED_ORIGINS", site.CheckEmbedOrigins([]string{origin}))
 	}
 	_, err := certificates(c.PushCA)
 	r.problems.Take("", err)

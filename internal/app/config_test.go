@@ -33,7 +33,8 @@ func settings(list ...string) func(string) string {
 func TestLoadReads(t *testing.T) {
 	c, err := Load(settings("DATELINE_LISTEN=127.0.0.1:0", "DATELINE_BASE_URL=https://alerts.example.org/", "DATELINE_HOLD=0",
 		"DATELINE_STORY_HOSTS= news.example , www.news.example:8443 ,", "DATELINE_TRUSTED_PROXIES=10.1.2.3/8, 192.0.2.7",
-		"DATELINE_PUBLISHER_ADDRESS=Na okraji 381/41 | 162 00 Praha 6|", "NATS_URL=nats://a:4222, tls://b:4222", "DATELINE_CANARY=off",
+		"DATELINE_PUBLISHER_ADDRESS=Na okraji 381/41 | 162 00 Praha 6|", "NATS_URL=nats://a:4222, tls://b:4222", "DATELINE_CANARY=off", "DATELINE_TRACKING=off",
+		"DATELINE_EMBED_ORIGINS=https://www.news.example, https://m.news.example:8443",
 		"DATELINE_SIGNUP_LIMIT=0", "DATELINE_LOG=debug"))
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +48,7 @@ func TestLoadReads(t *testing.T) {
 	if diff := cmp.Diff([]string{"Na okraji 381/41", "162 00 Praha 6"}, c.Publisher.Address); diff != "" {
 		t.Errorf("address (-want +got):\n%s", diff)
 	}
-	if len(c.StoryHosts) != 2 || c.Hold != 0 || c.MaxStoryAge != 6*time.Hour || c.Canary || c.SignupLimit != 0 || len(c.Roles) != 5 || !c.embedded() {
+	if len(c.StoryHosts) != 2 || c.Hold != 0 || c.MaxStoryAge != 6*time.Hour || c.Canary || c.Tracking || len(c.EmbedOrigins) != 2 || c.SignupLimit != 0 || len(c.Roles) != 5 || !c.embedded() {
 		t.Errorf("%+v", c)
 	}
 }
@@ -93,6 +94,8 @@ func TestLoadRefuses(t *testing.T) {
 		"policy":                     {"DATELINE_POLICY", []string{"DATELINE_POLICY=flash=three"}},
 		"policy of no level":         {"DATELINE_POLICY", []string{"DATELINE_POLICY=urgent=one"}},
 		"hold":                       {"DATELINE_HOLD", []string{"DATELINE_HOLD=-1s"}},
+		"tracking":                   {"DATELINE_TRACKING", []string{"DATELINE_TRACKING=some"}},
+		"embed origin":               {"DATELINE_EMBED_ORIGINS", []string{"DATELINE_EMBED_ORIGINS=https://*.news.example"}},
 		"canary":                     {"DATELINE_CANARY", []string{"DATELINE_CANARY=maybe"}},
 		"age without a unit":         {"DATELINE_MAX_STORY_AGE", []string{"DATELINE_MAX_STORY_AGE=6"}},
 		"age of nothing":             {"DATELINE_MAX_STORY_AGE", []string{"DATELINE_MAX_STORY_AGE=0"}},

@@ -50,6 +50,9 @@ func TestTheChartOfTime(t *testing.T) {
 	if c.Counted || chartOf(View{}, nil) != nil {
 		t.Error("what nobody counted is shown")
 	}
+	if off := denominators(news.Counts{Intended: 10, Reachable: 10, Accepted: 9}, true); !strings.Contains(off[2], "not measured") {
+		t.Errorf("without tracking the desk says %q", off[2])
+	}
 	many := denominators(news.Counts{Intended: 1_000_000, Reachable: 1_000_000, Accepted: 500_000, Shown: 5_000}, false)
 	if !strings.Contains(many[2], "of about 10000 that were asked: 50.0 %") {
 		t.Errorf("a sample: %s", many[2])

@@ -206,6 +206,9 @@ func TestAlertJSON(t *testing.T) {
 			t.Errorf("lacks %s", key)
 		}
 	}
+	if a["final"] != false || d.want(t, 201, "Ann", "POST", "/api/v1/alerts", `{"story":"`+storyURI+`","final":true}`)["final"] != true {
+		t.Error("an alert can't be drafted as its story's last, or is by itself")
+	}
 	zero := map[string]any{}
 	for _, key := range []string{"intended", "reachable", "held", "accepted", "gone", "failed", "ambiguous", "pending", "cancelled", "expired", "shown"} {
 		zero[key] = 0.0

@@ -60,6 +60,20 @@ func TestPayload(t *testing.T) {
 	}
 }
 
+// Without tracking no message asks its device for anything.
+func TestPayloadWithoutTracking(t *testing.T) {
+	p := newPayloads(testRelease(), "https://alerts.example/", false)
+	p.unasked = true
+	if m := p.message(orderFor("en"), testLinks); strings.Contains(string(m.Payload), "receipt") {
+		t.Errorf("%s", m.Payload)
+	}
+	r := testRelease()
+	r.Final = true
+	if n := decode(newPayloads(r, "", false).message(orderFor("en"), testLinks).Payload); !n.Notification.Data.Final {
+		t.Error("the worker is not told that this is the story's last")
+	}
+}
+
 func TestPayloadOfEachKind(t *testing.T) {
 	for name, c := range map[string]struct {
 		change              func(*news.Release)
