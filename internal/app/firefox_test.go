@@ -75,6 +75,41 @@ func TestFirefoxShowsWhatTheProgramSends(t *testing.T) {
 	ff.WaitNotifications("the correction in its place", func(n []browsertest.Notification) bool {
 		return len(n) == 1 && n[0].Title == "Correction: moderate quake off Honshu" && n[0].Tag == shown[0].Tag
 	})
+
+	// "Only when it's over", as the worker says it for a press on the notification:
+	// a louder alert of the story does not come, the one that is its last does.
+	if got := ff.Eval(fmt.Sprintf(`(async () => String((await Dateline.story(%q, "over")).kept))()`, a.ID)); got != "true" {
+		t.Fatalf("the wish was not kept: %s", got)
+	}
+	further := func(title, level string, final bool) {
+		t.Helper()
+		var drafted struct{ ID, Hash string }
+		if code := p.call("POST", "/api/v1/alerts", map[string]any{"story": uri, "level": level, "final": final,
+			"texts": map[string]any{"en": map[string]string{"title": title, "body": "More."}}}, &drafted); code != http.StatusCreated {
+			t.Fatalf("draft: %d", code)
+		}
+		if code := p.call("POST", "/api/v1/alerts/"+drafted.ID+"/release", map[string]any{"hash": drafted.Hash}, nil); code != http.StatusOK {
+			t.Fatalf("release: %d", code)
+		}
+		var got alertAnswer
+		for end := time.Now().Add(time.Minute); got.State != "sent"; time.Sleep(20 * time.Millisecond) { // of asking another process
+			if p.call("GET", "/api/v1/alerts/"+drafted.ID, nil, &got); time.Now().After(end) {
+				t.Fatalf("%s: %+v", title, got)
+			}
+		}
+		want := 0
+		if final {
+			want = 1
+		}
+		if got.Counts.Intended != want {
+			t.Errorf("%s went to %d devices, want %d", title, got.Counts.Intended, want)
+		}
+	}
+	further("Quake: a second wave", "flash", false)
+	further("Quake: the warning is lifted", "notice", true)
+	ff.WaitNotifications("the story's last alert in the place of the others", func(n []browsertest.Notification) bool {
+		return len(n) == 1 && n[0].Title == "Quake: the warning is lifted" && n[0].Tag == shown[0].Tag
+	})
 }
 
 // subscribeByHand registers the worker and subscribes as the page would, and
