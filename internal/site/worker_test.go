@@ -107,6 +107,33 @@ func TestSubscriptionHealsInFirefox(t *testing.T) {
 	}
 }
 
+// TestStoryIsMutedOnItsPage: where a notification has no buttons, the page that
+// it may lead to has them, for a browser that follows.
+func TestStoryIsMutedOnItsPage(t *testing.T) {
+	s := newStage(t)
+	s.fill()
+	b := s.browser
+	page := s.url + "/alerts/" + sentAlert
+	b.Navigate(page)
+	if b.Eval(`(async () => (await Dateline.known).status)()`) != "none" || b.Eval(`String(document.getElementById("wish").checkVisibility())`) != "false" {
+		t.Error("who does not follow is offered to mute")
+	}
+	s.follow()
+	b.Navigate(page)
+	b.Until(`document.getElementById("wish").checkVisibility()`)
+	b.Click(`[data-want="over"]`)
+	b.Until(`document.getElementById("wish").dataset.kept === "over"`)
+	if w := s.device().Wishes; len(w.OverStories) != 1 || w.OverStories[0] != sentURI {
+		t.Errorf("%+v", w)
+	}
+	b.Accessible("an alert's page with its story muted")
+	b.Click(`[data-want="all"]`)
+	b.Until(`document.getElementById("wish").dataset.kept === "all"`)
+	if w := s.device().Wishes; len(w.OverStories) != 0 {
+		t.Errorf("taken back: %+v", w)
+	}
+}
+
 // TestEndpointChangesInFirefox: the push service gives the browser a new
 // address at its restart, and the worker tells us with no page open.
 func TestEndpointChangesInFirefox(t *testing.T) {
@@ -289,10 +316,7 @@ func TestPublishersOwnPageInFirefox(t *testing.T) {
 	s.breakStore(nil)
 	s.send("quake", 3, "third", "") // what comes next brings the wish along
 	s.waitTitle("third")
-	b.Until(`(async () => !(await Dateline.recall("later")))()`)
-	if w := s.device().Wishes; len(w.OverStories) != 1 || w.OverStories[0] != uri {
-		t.Errorf("said later: %+v", w)
-	}
+	s.until("it is said later", func() bool { w := s.device().Wishes; return len(w.OverStories) == 1 && w.OverStories[0] == uri })
 	b.Navigate(site + "/another")
 	b.Until(`document.getElementById("said").textContent === "You follow."`)
 	if b.Eval(`(async () => String(await Dateline.leave()))()`) != "true" || s.states() != "left" {
