@@ -380,6 +380,24 @@ func TestLeaveByAPI(t *testing.T) {
 	}
 }
 
+// A browser signs up anew by itself when we have lost it (404), and must not when
+// its reader has wiped what we knew (410).
+func TestWipedIsNotLost(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	get := func() int {
+		return h.do("GET", "/api/v1/subscriptions/"+c.ID, "", "Authorization", "Bearer "+c.Token).Code
+	}
+	delete(h.store.devices, c.ID)
+	if got := get(); got != 404 {
+		t.Errorf("lost: %d", got)
+	}
+	h.store.wiped = map[string]bool{c.ID: true}
+	if got := get(); got != 410 {
+		t.Errorf("wiped: %d", got)
+	}
+}
+
 func TestNothingIsSaidToHaveHappenedThatHasNot(t *testing.T) {
 	h := newHouse(t, nil)
 	c := h.subscribe()

@@ -35,7 +35,8 @@ type memory struct {
 	mails    map[string]int // by address: confirmations queued
 	writes   int            // every write that changed something
 	looked   int            // queries for releases
-	broken   error          // answered by every call
+	wiped    map[string]bool
+	broken   error // answered by every call
 	delay    func(address string) time.Duration
 }
 
@@ -72,7 +73,10 @@ func (m *memory) CreateSubscription(_ context.Context, sub news.PushSubscription
 func (m *memory) Subscription(_ context.Context, id string) (news.Device, error) {
 	defer m.lock()()
 	d, ok := m.devices[id]
-	if !ok {
+	switch {
+	case m.wiped[id]:
+		return d, fmt.Errorf("store.Subscription(%s): %w: %w", id, news.ErrNotFound, news.ErrGone)
+	case !ok:
 		return d, fmt.Errorf("store.Subscription(%s): %w", id, cmp.Or(m.broken, news.ErrNotFound))
 	}
 	return d, m.broken

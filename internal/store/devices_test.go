@@ -429,8 +429,8 @@ func TestWipeSubscriber(t *testing.T) {
 		must(t, s.WipeSubscriber(ctx, d.ID))
 		must(t, s.WipeSubscriber(ctx, d.ID))
 		must(t, s.Leave(ctx, d.ID))
-		if _, err := s.Subscription(ctx, d.ID); !errors.Is(err, news.ErrNotFound) {
-			t.Errorf("the device: %v", err)
+		if _, err := s.Subscription(ctx, d.ID); !errors.Is(err, news.ErrNotFound) || !errors.Is(err, news.ErrGone) {
+			t.Errorf("the device: %v; its browser must not take us for having lost it", err)
 		}
 		if _, err := s.Mailbox(ctx, m.ID); !errors.Is(err, news.ErrNotFound) {
 			t.Errorf("the mailbox: %v", err)

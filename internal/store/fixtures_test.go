@@ -92,13 +92,13 @@ func storeStory(t testing.TB, s *store.Store, uri string) news.Story {
 func alert(uri string) news.Alert {
 	return news.Alert{ID: id(), StoryURI: uri, StoryVersion: 1, State: news.AlertDraft, Level: news.LevelBulletin,
 		Texts:    map[string]news.Text{"en": {Title: "Quake", Body: "Strong shaking"}, "ja": {Title: "地震", Body: "強い揺れ"}},
-		Language: "en", Audience: "JP + 035", Sections: []string{"society"}, Deadline: begin.Add(time.Hour),
+		Language: "en", Audience: "JP + 035", Sections: []string{"society"}, Final: true, Deadline: begin.Add(time.Hour),
 		Author: "mira", Reason: "", CreatedAt: begin}
 }
 
 func release(a news.Alert, kind news.ReleaseKind) *news.Release {
 	return &news.Release{ID: id(), AlertID: a.ID, StoryURI: a.StoryURI, Kind: kind, State: news.ReleaseSending,
-		Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience, Sections: a.Sections,
+		Level: a.Level, Texts: a.Texts, Language: a.Language, Audience: a.Audience, Sections: a.Sections, Final: a.Final,
 		Regions: []string{"JP", "035"}, Navigate: a.StoryURI, Image: "https://img.example/a.jpg",
 		Deadline: begin.Add(time.Hour), ReleasedAt: begin}
 }
@@ -142,7 +142,7 @@ func wishes(regions ...string) news.Wishes {
 	return news.Wishes{Preference: news.Preference{Regions: regions, Muted: []string{"JP-13"}, Sections: []string{"politics", "society"},
 		Level: news.LevelBulletin, Overrides: []news.Override{{Regions: []string{"JP"}, Level: news.LevelNotice}}},
 		Language: "ja", OnlyLanguage: true, Timezone: "Asia/Tokyo", Quiet: &news.Quiet{From: 22 * 60, To: 7 * 60, Flash: true},
-		Cap: 5, PausedUntil: begin.Add(time.Hour), MutedStories: []string{"https://news.example/old"}}
+		Cap: 5, PausedUntil: begin.Add(time.Hour), MutedStories: []string{"https://news.example/old"}, OverStories: []string{"https://news.example/running"}}
 }
 
 // subscribe adds a device.

@@ -13,7 +13,7 @@ import (
 
 // errWiped: there is nothing to find any more, and whoever asks is to know that
 // it was not us who lost it.
-var errWiped = fmt.Errorf("%w: %w: it was wiped", sql.ErrNoRows, news.ErrGone)
+var errWiped = fmt.Errorf("it was wiped: %w", sql.ErrNoRows)
 
 const subscriberColumns = "id, " + wishesColumns + ", created_at, updated_at"
 

@@ -206,6 +206,8 @@ func (s *Store) fail(err error, method, key string) error {
 		return nil
 	case errors.As(err, &own):
 		return own.error
+	case errors.Is(err, errWiped):
+		err = fmt.Errorf("%w: %w: it was wiped", news.ErrNotFound, news.ErrGone)
 	case errors.Is(err, sql.ErrNoRows):
 		err = news.ErrNotFound
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

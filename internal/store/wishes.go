@@ -208,6 +208,7 @@ type wishesJSON struct {
 	Timezone     string         `json:"timezone"`
 	PausedUntil  stamp          `json:"pausedUntil"`
 	MutedStories []string       `json:"mutedStories,omitempty"`
+	OverStories  []string       `json:"overStories,omitempty"`
 }
 
 func wishesJSONOf(w news.Wishes) wishesJSON {
@@ -215,7 +216,7 @@ func wishesJSONOf(w news.Wishes) wishesJSON {
 	return wishesJSON{Preference: preferenceJSON{Regions: p.Regions, Muted: p.Muted, Sections: p.Sections,
 		Level: p.Level, Overrides: convert(p.Overrides, func(o news.Override) overrideJSON { return overrideJSON(o) })},
 		Language: w.Language, OnlyLanguage: w.OnlyLanguage, Timezone: w.Timezone,
-		PausedUntil: at(w.PausedUntil), MutedStories: w.MutedStories}
+		PausedUntil: at(w.PausedUntil), MutedStories: w.MutedStories, OverStories: w.OverStories}
 }
 
 func (j wishesJSON) wishes() news.Wishes {
@@ -225,5 +226,5 @@ func (j wishesJSON) wishes() news.Wishes {
 		p.Overrides = append(p.Overrides, news.Override(o))
 	}
 	return news.Wishes{Preference: p, Language: j.Language, OnlyLanguage: j.OnlyLanguage, Timezone: j.Timezone,
-		PausedUntil: j.PausedUntil.Time, MutedStories: j.MutedStories}
+		PausedUntil: j.PausedUntil.Time, MutedStories: j.MutedStories, OverStories: j.OverStories}
 }

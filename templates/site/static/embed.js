@@ -10,7 +10,8 @@
 (() => {
   const script = document.currentScript;
   const home = new URL(script.src, location.href).origin;
-  const worker = script.dataset.worker || "/sw.js";
+  // Another origin's page must name a worker of its own.
+  const worker = script.dataset.worker || (home === location.origin ? "/sw.js" : "");
   // Where the browser's own push service is blocked (Chrome in mainland China)
   // subscribe() may answer nothing at all. Elsewhere it takes 1 to 3 s.
   const PATIENCE = 15000; // ms
@@ -29,7 +30,7 @@
   // must be put on the Home Screen first, "ios-old" is below 16.4.
   function can() {
     const apple = /iPhone|iPad|iPod/.test(navigator.userAgent) || /Macintosh/.test(navigator.userAgent) && navigator.maxTouchPoints > 1;
-    const able = "serviceWorker" in navigator && "PushManager" in window && "Notification" in window && isSecureContext;
+    const able = "serviceWorker" in navigator && "PushManager" in window && "Notification" in window && isSecureContext && worker !== "";
     if (able) return Notification.permission === "denied" ? "denied" : "yes";
     if (!apple) return "no";
     const version = /(?:OS|Version\/)[ ]?(\d+)[_.](\d+)/.exec(navigator.userAgent);
@@ -189,7 +190,7 @@
   // known is who this browser is to us after healing: {status, manage}. status is
   // "none", "follows", "anew" (we had lost it), "left" or "trouble".
   async function heal() {
-    if (!("serviceWorker" in navigator) || !await recall("subscription")) return { status: "none" };
+    if (!("serviceWorker" in navigator) || !worker || !await recall("subscription")) return { status: "none" };
     return tell({ dateline: "heal" });
   }
   const known = heal().catch(() => ({ status: "trouble" }));
