@@ -35,7 +35,7 @@ func TestFirstLoadIsSmall(t *testing.T) {
 }
 
 var (
-	named    = regexp.MustCompile(`(?:href|src)="(/(?:static|icons)/[^"]+|/manifest.webmanifest)"`)
+	named    = regexp.MustCompile(`(?:href|src)="(/(?:static|icons)/[^"]+|/manifest.webmanifest[^"]*)"`)
 	imported = regexp.MustCompile(`(?m)^import .*"\./([a-z]+\.js)"`)
 )
 
