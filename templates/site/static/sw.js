@@ -167,9 +167,11 @@ async function pushed(event) {
   }
   if (n.data && n.data.test) await tellPages(n.data.test, true);
   else for (const other of await self.registration.getNotifications()) if (other.data && other.data.test) other.close(); // it has served
-  if (best === n) await tell(n.data, "shown");
-  await sayLater();
+  return { n, shown: best === n };
 }
+
+// afterwards is what nobody who waits for a notification has to wait for.
+const afterwards = ({ n, shown }) => Promise.allSettled([shown ? tell(n.data, "shown") : undefined, sayLater()]);
 
 // tellPages tells the page that waits for a test notification what became of it.
 async function tellPages(test, shown) {
@@ -180,8 +182,9 @@ async function tellPages(test, shown) {
 // between looking and showing.
 let last = Promise.resolve();
 self.addEventListener("push", event => {
-  last = last.then(() => pushed(event), () => pushed(event));
-  event.waitUntil(last);
+  const shown = last.then(() => pushed(event), () => pushed(event));
+  last = shown;
+  event.waitUntil(shown.then(afterwards));
 });
 
 // ---- pressing
