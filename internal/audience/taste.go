@@ -17,8 +17,9 @@ type taste struct {
 }
 
 type override struct {
-	places region.Set
-	level  news.Level
+	regions []string // as she wrote them
+	places  region.Set
+	level   news.Level
 }
 
 // newTaste ignores codes that are not known: the site refuses them, so they
@@ -32,7 +33,7 @@ func newTaste(p news.Preference) *taste {
 		all, _ := region.SetOf(o.Regions, nil)
 		t.rest = t.rest.Minus(all)
 		if here := t.places.Minus(t.places.Minus(all)); !here.Empty() {
-			t.overrides = append(t.overrides, override{here, o.Level})
+			t.overrides = append(t.overrides, override{o.Regions, here, o.Level})
 		}
 	}
 	return t
