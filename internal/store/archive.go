@@ -1,0 +1,133 @@
+package store
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"dateline/internal/news"
+)
+
+// publicColumns are what readers see of a release.
+const publicColumns = "r.id, r.alert_id, r.story_uri, r.revision, r.kind, r.state, r.level, r.texts, r.language, r.audience, " +
+	"r.sections, r.regions, r.navigate, r.released_at"
+
+// wentOut is true of a release r of which a send was begun, or will be. Held and
+// stopped first alerts are looked up, and repairs: who took an alert back before
+// its first send has told nobody, and the archive must not tell it either.
+func wentOut(r string) string {
+	return strings.ReplaceAll(`(r.kind = 'alert' AND r.state NOT IN ('held', 'stopped') OR EXISTS (SELECT 1 FROM ledger l
+		WHERE l.release_id = r.id AND (l.n_accepted > 0 OR l.n_ambiguous > 0 OR LENGTH(l.opened) > 0)))`, "r.", r+".")
+}
+
+// PublicAlerts lists the alerts that readers were sent, with all that went out
+// about each: the newest first, those that came before the mark.
+func (s *Store) PublicAlerts(ctx context.Context, before news.ArchiveMark, limit int) ([]news.PublicAlert, error) {
+	condition, args := "", []any{}
+	if !before.At.IsZero() {
+		condition, args = " AND (r.released_at < ? OR (r.released_at = ? AND r.alert_id < ?))", []any{micro(before.At), micro(before.At), before.AlertID}
+	}
+	var ids []string
+	// The first of an alert that went out is the alert's place in the list.
+	err := s.read().sel(ctx, &ids, "SELECT r.alert_id FROM releases r WHERE "+wentOut("r")+condition+`
+		AND NOT EXISTS (SELECT 1 FROM releases e WHERE e.alert_id = r.alert_id AND e.revision < r.revision AND `+wentOut("e")+`)
+		ORDER BY r.released_at DESC, r.alert_id DESC LIMIT ?`, append(args, limit)...)
+	if err != nil || len(ids) == 0 {
+		return nil, s.fail(err, "PublicAlerts", before.AlertID)
+	}
+	byAlert, err := s.publicReleases(ctx, ids)
+	if err != nil {
+		return nil, s.fail(err, "PublicAlerts", before.AlertID)
+	}
+	out := make([]news.PublicAlert, 0, len(ids))
+	for _, id := range ids {
+		if len(byAlert[id]) > 0 {
+			out = append(out, news.PublicAlert{ID: id, Releases: byAlert[id]})
+		}
+	}
+	return out, nil
+}
+
+// PublicAlert is one of them; news.ErrNotFound when nobody was sent it.
+func (s *Store) PublicAlert(ctx context.Context, id string) (news.PublicAlert, error) {
+	byAlert, err := s.publicReleases(ctx, []string{id})
+	if err == nil && len(byAlert[id]) == 0 {
+		err = news.ErrNotFound
+	}
+	return news.PublicAlert{ID: id, Releases: byAlert[id]}, s.fail(err, "PublicAlert", id)
+}
+
+// publicReleases are what went out of each alert, oldest first. A repair is
+// told if what it repairs was.
+func (s *Store) publicReleases(ctx context.Context, alertIDs []string) (map[string][]news.Release, error) {
+	var rows []struct {
+		releaseRow
+		WentOut bool `db:"went_out"`
+	}
+	out := map[string][]news.Release{}
+	err := s.read().selIn(ctx, &rows, "SELECT "+publicColumns+", "+wentOut("r")+" AS went_out FROM releases r WHERE r.alert_id IN (?) ORDER BY r.alert_id, r.revision", alertIDs)
+	for _, r := range rows {
+		if r.WentOut || len(out[r.AlertID]) > 0 {
+			out[r.AlertID] = append(out[r.AlertID], r.release())
+		}
+	}
+	return out, err
+}
+
+const (
+	sentPage  = 200 // releases looked at in one go
+	sentPages = 50  // and no more: 30 days of 300 alerts each
+)
+
+// SentTo lists what a subscriber's devices were sent since then, or may have
+// been, the newest first: the same devices that a repair would go to.
+func (s *Store) SentTo(ctx context.Context, subscriberID string, since time.Time, limit int) ([]news.Release, error) {
+	places, err := s.placesOf(ctx, []string{subscriberID})
+	if err != nil || len(places) == 0 {
+		return nil, s.fail(err, "SentTo", "")
+	}
+	cells := sortedKeys(places)
+	var out []news.Release
+	condition, args := "", []any{}
+	for range sentPages {
+		var rows []releaseRow
+		err := s.read().selIn(ctx, &rows, "SELECT "+publicColumns+` FROM releases r WHERE r.released_at >= ?
+			AND EXISTS (SELECT 1 FROM ledger l WHERE l.release_id = r.id AND l.cell IN (?) AND l.n_planned > 0)`+condition+
+			" ORDER BY r.released_at DESC, r.id DESC LIMIT ?", slices.Concat([]any{micro(since), cells}, args, []any{sentPage})...)
+		if err != nil {
+			return nil, s.fail(err, "SentTo", "")
+		}
+		if out, err = s.appendReached(ctx, out, rows, places); err != nil {
+			return nil, s.fail(err, "SentTo", "")
+		}
+		if len(out) >= limit || len(rows) < sentPage {
+			break
+		}
+		last := rows[len(rows)-1]
+		condition, args = " AND (r.released_at < ? OR (r.released_at = ? AND r.id < ?))", []any{last.ReleasedAt.Time, last.ReleasedAt.Time, last.ID}
+	}
+	return out[:min(limit, len(out))], nil
+}
+
+// appendReached adds those of the releases that reached one of the devices.
+func (s *Store) appendReached(ctx context.Context, out []news.Release, rows []releaseRow, places map[int][]devicePlace) ([]news.Release, error) {
+	if len(rows) == 0 {
+		return out, nil
+	}
+	ledger, err := s.ledgerWhere(ctx, "release_id IN (?) AND cell IN (?) AND n_planned > 0", convert(rows, func(r releaseRow) string { return r.ID }), sortedKeys(places))
+	if err != nil {
+		return out, err
+	}
+	reached := map[string]bool{}
+	for _, row := range ledger {
+		numbers := row.Reached()
+		reached[row.ReleaseID] = reached[row.ReleaseID] || slices.ContainsFunc(places[row.Cell], func(p devicePlace) bool { return numbers.Contains(uint32(p.Number)) })
+	}
+	for _, r := range rows {
+		if reached[r.ID] {
+			out = append(out, r.release())
+		}
+	}
+	return out, nil
+}
