@@ -204,3 +204,9 @@ type DeviceReceipt struct {
 	Device   DeviceRef
 	Kind     string // shown, clicked, closed
 }
+
+// StoredReceipt is a receipt with the time it came.
+type StoredReceipt struct {
+	DeviceReceipt
+	At time.Time
+}

@@ -113,9 +113,22 @@ type Consent struct {
 	ClientHash  string // HMAC of the client address, never the address
 }
 
-// DigestSignup is a digest sign-up that waits for its confirmation.
+// SignupKind tells what a mail with a link is for.
+type SignupKind string
+
+// The kinds.
+const (
+	SignupDigest SignupKind = "signup" // shall a digest go to this address?
+	SignupLink   SignupKind = "link"   // takes the owner of a mailbox a fresh link
+	SignupMove   SignupKind = "move"   // shall the mailbox's digest go to this address?
+)
+
+// DigestSignup is a digest sign-up that waits for its confirmation, or another
+// request that is answered by a mail.
 type DigestSignup struct {
 	ID           string
+	Kind         SignupKind // "": SignupDigest
+	MailboxID    string     // of a link or a move; of a sign-up the one it became
 	Address      string
 	Wishes       Wishes
 	Hour         int
@@ -133,4 +146,19 @@ type DigestSignup struct {
 type NewDevice struct {
 	Push   PushSubscription
 	Wishes Wishes
+}
+
+// DeviceRecord is everything that is kept of a device.
+type DeviceRecord struct {
+	Device   Device
+	Sent     []Release // newest first
+	Receipts []StoredReceipt
+}
+
+// MailboxRecord is everything that is kept of a mailbox.
+type MailboxRecord struct {
+	Mailbox Mailbox
+	Signups []DigestSignup
+	Mails   []DigestMail // newest first
+	Devices []DeviceRecord
 }

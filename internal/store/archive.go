@@ -75,39 +75,44 @@ func (s *Store) publicReleases(ctx context.Context, alertIDs []string) (map[stri
 	return out, err
 }
 
-const (
-	sentPage  = 200 // releases looked at in one go
-	sentPages = 50  // and no more: 30 days of 300 alerts each
-)
+// sentPage is how many releases are looked at in one go.
+const sentPage = 200
 
 // SentTo lists what a subscriber's devices were sent since then, or may have
-// been, the newest first: the same devices that a repair would go to.
+// been, the newest first: to the same devices a repair would go.
 func (s *Store) SentTo(ctx context.Context, subscriberID string, since time.Time, limit int) ([]news.Release, error) {
 	places, err := s.placesOf(ctx, []string{subscriberID})
 	if err != nil || len(places) == 0 {
 		return nil, s.fail(err, "SentTo", "")
 	}
-	cells := sortedKeys(places)
+	out, err := s.sentTo(ctx, places, since, limit)
+	return out, s.fail(err, "SentTo", "")
+}
+
+// sentTo goes from the newest release back; limit 0: all.
+func (s *Store) sentTo(ctx context.Context, places map[int][]devicePlace, since time.Time, limit int) ([]news.Release, error) {
 	var out []news.Release
 	condition, args := "", []any{}
-	for range sentPages {
+	for {
 		var rows []releaseRow
 		err := s.read().selIn(ctx, &rows, "SELECT "+publicColumns+` FROM releases r WHERE r.released_at >= ?
 			AND EXISTS (SELECT 1 FROM ledger l WHERE l.release_id = r.id AND l.cell IN (?) AND l.n_planned > 0)`+condition+
-			" ORDER BY r.released_at DESC, r.id DESC LIMIT ?", slices.Concat([]any{micro(since), cells}, args, []any{sentPage})...)
+			" ORDER BY r.released_at DESC, r.id DESC LIMIT ?", slices.Concat([]any{micro(since), sortedKeys(places)}, args, []any{sentPage})...)
 		if err != nil {
-			return nil, s.fail(err, "SentTo", "")
+			return nil, err
 		}
 		if out, err = s.appendReached(ctx, out, rows, places); err != nil {
-			return nil, s.fail(err, "SentTo", "")
+			return nil, err
 		}
-		if len(out) >= limit || len(rows) < sentPage {
-			break
+		if limit > 0 && len(out) >= limit {
+			return out[:limit], nil
+		}
+		if len(rows) < sentPage {
+			return out, nil
 		}
 		last := rows[len(rows)-1]
 		condition, args = " AND (r.released_at < ? OR (r.released_at = ? AND r.id < ?))", []any{last.ReleasedAt.Time, last.ReleasedAt.Time, last.ID}
 	}
-	return out[:min(limit, len(out))], nil
 }
 
 // appendReached adds those of the releases that reached one of the devices.

@@ -421,13 +421,14 @@ func TestImportsUnderLoad(t *testing.T) {
 	})
 }
 
-func TestWipeSubscriber(t *testing.T) {
+func TestWipeMailbox(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
 		ctx := context.Background()
 		d := subscribe(t, s, wishes("JP"))
 		m := confirmed(t, s, "reader@example.org", d.SubscriberID)
-		must(t, s.WipeSubscriber(ctx, d.ID))
-		must(t, s.WipeSubscriber(ctx, d.ID))
+		must(t, s.WipeMailbox(ctx, m.ID))
+		must(t, s.WipeMailbox(ctx, m.ID))
+		must(t, s.WipeDevice(ctx, d.ID))
 		must(t, s.Leave(ctx, d.ID))
 		if _, err := s.Subscription(ctx, d.ID); !errors.Is(err, news.ErrNotFound) || !errors.Is(err, news.ErrGone) {
 			t.Errorf("the device: %v; its browser must not take us for having lost it", err)

@@ -175,30 +175,6 @@ func (s *Store) LeaveMailbox(ctx context.Context, id string) error {
 	return err
 }
 
-// wipeMailboxes forgets the addresses joined to a subscriber.
-func (s *Store) wipeMailboxes(ctx context.Context, c conn, subscriberID string) error {
-	var rows []mailboxRow
-	if err := c.sel(ctx, &rows, "SELECT "+mailboxColumns+" FROM mailboxes WHERE subscriber_id = ? ORDER BY id"+c.d.forUpdate,
-		subscriberID); err != nil {
-		return err
-	}
-	for _, r := range rows {
-		if r.AddressMAC != nil {
-			if err := s.suppress(ctx, c, r.AddressMAC, string(news.MailboxLeft)); err != nil {
-				return err
-			}
-		}
-		if err := c.exec(ctx, `UPDATE mailboxes SET state = 'left', subscriber_id = NULL, address_mac = NULL, address = ?,
-			consent_client_hash = '', muted_stories = 'null', over_stories = 'null', updated_at = ? WHERE id = ?`, []byte{}, s.now(), r.ID); err != nil {
-			return err
-		}
-		if err := c.exec(ctx, "DELETE FROM digest_signups WHERE address_mac = ?", r.AddressMAC); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // errSuppressed is what an import says of somebody who left.
 var errSuppressed = fmt.Errorf("%w: this address has left or bounced; it must confirm anew", news.ErrConflict)
 

@@ -17,7 +17,7 @@ import (
 func signup(address, subscriber string) news.DigestSignup {
 	w := wishes("035", "JP")
 	w.Quiet, w.Cap, w.OnlyLanguage = nil, 0, false
-	return news.DigestSignup{ID: id(), Address: address, Wishes: w, Hour: 7, Days: []int{1, 2, 3, 4, 5}, SubscriberID: subscriber,
+	return news.DigestSignup{ID: id(), Kind: news.SignupDigest, Address: address, Wishes: w, Hour: 7, Days: []int{1, 2, 3, 4, 5}, SubscriberID: subscriber,
 		DeviceLabel: "Firefox on Linux", Consent: news.Consent{TextVersion: "2026-11", Source: "site", RequestedAt: begin, ClientHash: "abc"},
 		CreatedAt: begin, ExpiresAt: begin.Add(10000 * time.Hour)}
 }

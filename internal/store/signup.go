@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -24,7 +25,7 @@ const (
 const signupPause = 24 * time.Hour
 
 const signupColumns = "id, address_mac, key_id, address, wishes, hour, days, weekly, subscriber_id, device_label, " +
-	consentColumns + ", created_at, expires_at, used_at, mailbox_id, mail_state, mail_next_at, mail_owner, mail_lease_until"
+	consentColumns + ", created_at, expires_at, used_at, mailbox_id, mail_state, mail_next_at, mail_owner, mail_lease_until, kind"
 
 type signupRow struct {
 	ID           string               `db:"id"`
@@ -41,37 +42,27 @@ type signupRow struct {
 	CreatedAt      stamp  `db:"created_at"`
 	ExpiresAt      stamp  `db:"expires_at"`
 	UsedAt         stamp  `db:"used_at"`
-	MailboxID      string `db:"mailbox_id"` // once used
+	MailboxID      string `db:"mailbox_id"`
 	MailState      string `db:"mail_state"`
 	MailNextAt     stamp  `db:"mail_next_at"`
 	MailOwner      string `db:"mail_owner"`
 	MailLeaseUntil stamp  `db:"mail_lease_until"`
+	Kind           string `db:"kind"`
 }
 
 func (s *Store) signup(r signupRow) (news.DigestSignup, error) {
 	address, err := s.seal.open(r.KeyID, "digest_signups", r.ID, r.Address)
-	return news.DigestSignup{ID: r.ID, Address: string(address), Wishes: r.Wishes.V.wishes(), Hour: r.Hour,
+	return news.DigestSignup{ID: r.ID, Kind: news.SignupKind(r.Kind), MailboxID: r.MailboxID, Address: string(address), Wishes: r.Wishes.V.wishes(), Hour: r.Hour,
 		Days: r.Days.V, Weekly: r.Weekly, SubscriberID: r.SubscriberID, DeviceLabel: r.DeviceLabel,
 		Consent: r.consent(), CreatedAt: r.CreatedAt.Time, ExpiresAt: r.ExpiresAt.Time, UsedAt: r.UsedAt.Time}, err
 }
 
-// CreateDigestSignup stores a sign-up and queues its confirmation mail, unless
-// one was queued for the address within the last 24 hours. It does the same
-// work for every address and never looks whether a mailbox exists. An empty
-// ID or CreatedAt is filled.
+// CreateDigestSignup stores a sign-up, or a move to a new address, and queues its
+// confirmation mail, unless one was queued for the address within the last 24
+// hours. It does the same work for every address and never looks whether a
+// mailbox exists. An empty ID or CreatedAt is filled.
 func (s *Store) CreateDigestSignup(ctx context.Context, d news.DigestSignup) error {
-	if d.ID == "" {
-		d.ID = newID()
-	}
-	if d.CreatedAt.IsZero() {
-		d.CreatedAt = s.now()
-	}
-	address := foldAddress(d.Address)
-	r := signupRow{ID: d.ID, AddressMAC: s.seal.addressMAC(address), KeyID: s.seal.id,
-		Address: s.seal.seal("digest_signups", d.ID, []byte(address)), Wishes: doc(wishesJSONOf(d.Wishes)),
-		Hour: d.Hour, Days: doc(d.Days), Weekly: d.Weekly, SubscriberID: d.SubscriberID,
-		DeviceLabel: plain(d.DeviceLabel), consentRow: consentRowOf(d.Consent), CreatedAt: at(d.CreatedAt),
-		ExpiresAt: at(d.ExpiresAt), UsedAt: at(d.UsedAt)}
+	r := s.signupRowOf(&d)
 	err := s.inTx(ctx, func(c conn) error {
 		now := s.now()
 		n, err := c.count(ctx, `INSERT INTO signup_addresses (address_mac, queued_at) VALUES (?, ?)
@@ -87,6 +78,51 @@ func (s *Store) CreateDigestSignup(ctx context.Context, d news.DigestSignup) err
 		return c.insert(ctx, "digest_signups", signupColumns, r, "")
 	})
 	return s.fail(err, "CreateDigestSignup", d.ID)
+}
+
+func (s *Store) signupRowOf(d *news.DigestSignup) signupRow {
+	d.ID = cmp.Or(d.ID, newID())
+	if d.CreatedAt.IsZero() {
+		d.CreatedAt = s.now()
+	}
+	address := foldAddress(d.Address)
+	return signupRow{ID: d.ID, AddressMAC: s.seal.addressMAC(address), KeyID: s.seal.id,
+		Address: s.seal.seal("digest_signups", d.ID, []byte(address)), Wishes: doc(wishesJSONOf(d.Wishes)),
+		Hour: d.Hour, Days: doc(d.Days), Weekly: d.Weekly, SubscriberID: d.SubscriberID,
+		DeviceLabel: plain(d.DeviceLabel), consentRow: consentRowOf(d.Consent), CreatedAt: at(d.CreatedAt),
+		ExpiresAt: at(d.ExpiresAt), UsedAt: at(d.UsedAt), MailboxID: d.MailboxID, Kind: string(cmp.Or(d.Kind, news.SignupDigest))}
+}
+
+// linksADay is how many fresh links a mailbox is sent in 24 h: who holds one of
+// its links can't fill it.
+const linksADay = 5
+
+// QueueMailboxLink queues the mail that takes a fresh link to the owner of a
+// mailbox, as long as that is active. More than linksADay in 24 hours are a
+// *news.LimitError.
+func (s *Store) QueueMailboxLink(ctx context.Context, d news.DigestSignup) error {
+	err := s.inTx(ctx, func(c conn) error {
+		m, _, err := s.loadMailbox(ctx, c, "id = ?", c.d.forUpdate, d.MailboxID)
+		if err != nil {
+			return err
+		}
+		if m.State != news.MailboxActive {
+			return verdictOf(fmt.Errorf("%w: no mail goes to this address any more", news.ErrConflict))
+		}
+		d.Kind, d.Address, d.Wishes, d.Hour, d.Days, d.Weekly = news.SignupLink, m.Address, m.Wishes, m.Hour, m.Days, m.Weekly
+		r := s.signupRowOf(&d)
+		var n int
+		if err := c.get(ctx, &n, "SELECT COUNT(*) FROM digest_signups WHERE address_mac = ? AND kind = ? AND created_at > ?",
+			r.AddressMAC, r.Kind, s.now().Add(-signupPause)); err != nil {
+			return err
+		}
+		if n >= linksADay {
+			return verdictOf(&news.LimitError{What: "links by mail", RetryAfter: signupPause})
+		}
+		r.MailState, r.MailNextAt = mailQueued, at(s.now())
+		return c.insert(ctx, "digest_signups", signupColumns, r, "")
+	})
+	return s.fail(err, "QueueMailboxLink", d.MailboxID)
 }
 
 // ClaimSignupMails takes confirmation mails that are due, for as long as the
@@ -166,6 +202,9 @@ func (s *Store) ConfirmDigest(ctx context.Context, id string, consent news.Conse
 		if err := c.get(ctx, &r, "SELECT "+signupColumns+" FROM digest_signups WHERE id = ?"+c.d.forUpdate, id); err != nil {
 			return err
 		}
+		if r.Kind == string(news.SignupLink) {
+			return sql.ErrNoRows // its link opens a page and confirms nothing
+		}
 		if !r.UsedAt.IsZero() {
 			var err error
 			out, _, err = s.loadMailbox(ctx, c, "id = ?", "", r.MailboxID)
@@ -179,7 +218,11 @@ func (s *Store) ConfirmDigest(ctx context.Context, id string, consent news.Conse
 		if err != nil {
 			return err
 		}
-		out, err = s.confirm(ctx, c, d, r.AddressMAC, mergeConsent(d.Consent, consent, now))
+		confirm := s.confirm
+		if d.Kind == news.SignupMove {
+			confirm = s.move
+		}
+		out, err = confirm(ctx, c, d, r.AddressMAC, mergeConsent(d.Consent, consent, now))
 		if err != nil {
 			return err
 		}
@@ -201,6 +244,35 @@ func (s *Store) confirm(ctx context.Context, c conn, d news.DigestSignup, mac []
 		}
 	}
 	return s.putMailbox(ctx, c, m, mac)
+}
+
+// move sends a mailbox's digest to another address, which has just agreed. The
+// old one is suppressed: it did not ask for anything else.
+func (s *Store) move(ctx context.Context, c conn, d news.DigestSignup, mac []byte, consent news.Consent) (news.Mailbox, error) {
+	m, before, err := s.loadMailbox(ctx, c, "id = ?", c.d.forUpdate, d.MailboxID)
+	switch {
+	case err != nil:
+		return m, err
+	case m.State != news.MailboxActive && m.State != news.MailboxBounced:
+		return m, nil // she has left since: an old link signs nobody up
+	}
+	// A digest that somebody left there long ago is no obstacle.
+	var left []mailboxRow
+	if err := c.sel(ctx, &left, "SELECT "+mailboxColumns+" FROM mailboxes WHERE address_mac = ? AND state = ? AND id <> ?",
+		mac, string(news.MailboxLeft), m.ID); err != nil {
+		return m, err
+	}
+	if err := s.blank(ctx, c, left); err != nil {
+		return m, err
+	}
+	if err := s.suppress(ctx, c, before.AddressMAC, string(news.MailboxLeft)); err != nil {
+		return m, err
+	}
+	if err := c.exec(ctx, "DELETE FROM suppressions WHERE address_mac = ?", mac); err != nil {
+		return m, err
+	}
+	m.Address, m.Consent, m.State = d.Address, consent, news.MailboxActive
+	return s.rewriteMailbox(ctx, c, m, before.PreferenceID)
 }
 
 // mergeConsent is the sign-up's record with what the confirmation adds.

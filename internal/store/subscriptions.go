@@ -273,32 +273,3 @@ func (s *Store) Leave(ctx context.Context, id string) error {
 	}
 	return s.fail(err, "Leave", id)
 }
-
-// WipeSubscriber forgets the person behind a device: wishes, endpoints, keys
-// and the joined mailbox's address. What stays are numbers (never given
-// again), ledger entries by number, and the suppression of the address. It
-// may be called again.
-func (s *Store) WipeSubscriber(ctx context.Context, deviceID string) error {
-	err := s.inTx(ctx, func(c conn) error {
-		r, d, err := s.loadDevice(ctx, c, deviceID, true)
-		if err != nil {
-			return err
-		}
-		if err := s.wipeMailboxes(ctx, c, d.SubscriberID); err != nil {
-			return err
-		}
-		if err := s.stampDevices(ctx, c, &r, true); err != nil {
-			return err
-		}
-		now := s.now()
-		if err := c.exec(ctx, `UPDATE devices SET state = 'left', subscriber_id = NULL, endpoint_mac = NULL, secret = ?,
-			vapid_key_id = '', gone_at = ?, updated_at = ? WHERE subscriber_id = ?`, []byte{}, now, now, d.SubscriberID); err != nil {
-			return err
-		}
-		return c.exec(ctx, "DELETE FROM subscribers WHERE id = ?", d.SubscriberID)
-	})
-	if errors.Is(err, sql.ErrNoRows) {
-		return nil
-	}
-	return s.fail(err, "WipeSubscriber", deviceID)
-}
