@@ -88,11 +88,15 @@ func (s *Service) markSignup(ctx context.Context, id string, done bool) error {
 }
 
 func (s *Service) confirmationMail(signup news.DigestSignup) ([]byte, error) {
-	token := s.Links.Sign(link.Confirm, signup.ID, signup.ExpiresAt)
+	purpose, id := link.Confirm, signup.ID
+	if signup.Kind == news.SignupLink {
+		purpose, id = link.FreshMailbox, signup.MailboxID
+	}
+	token := s.Links.Sign(purpose, id, signup.ExpiresAt)
 	p := signup.Wishes.Preference
 	places := region.Words(strings.Join(append([]string{strings.Join(p.Regions, " + ")}, p.Muted...), " - "), signup.Wishes.Language)
 	subject, text, html, err := s.confirm.Render(email.ConfirmationData{Signup: signup, Places: places,
-		URL: s.BaseURL + link.Path(link.Confirm, token)})
+		URL: s.BaseURL + link.Path(purpose, token)})
 	if err != nil {
 		return nil, err
 	}

@@ -50,8 +50,10 @@ func NewConfirmation(templates fs.FS, words *Words, publisher Publisher) (*Confi
 	c := &Confirmation{words: words, publisher: publisher, html: html, text: text}
 	// A template that fails is found now, not when a reader signs up.
 	for _, l := range words.Languages() {
-		if _, _, _, err := c.Render(ConfirmationData{Signup: news.DigestSignup{Wishes: news.Wishes{Language: l}}, URL: "https://news.example/"}); err != nil {
-			return nil, fmt.Errorf("email.NewConfirmation: %w", err)
+		for _, kind := range []news.SignupKind{news.SignupDigest, news.SignupLink, news.SignupMove} {
+			if _, _, _, err := c.Render(ConfirmationData{Signup: news.DigestSignup{Kind: kind, Wishes: news.Wishes{Language: l}}, URL: "https://news.example/"}); err != nil {
+				return nil, fmt.Errorf("email.NewConfirmation: %w", err)
+			}
 		}
 	}
 	return c, nil
@@ -60,6 +62,7 @@ func NewConfirmation(templates fs.FS, words *Words, publisher Publisher) (*Confi
 type confirmationView struct {
 	W         Vocabulary
 	Face      Face
+	Kind      string // begins the names of the words: "confirm", "link" or "move"
 	Subject   string
 	Publisher Publisher
 	URL       string
@@ -68,11 +71,21 @@ type confirmationView struct {
 	Valid     string
 }
 
+// Say is the word of this kind of mail.
+func (v confirmationView) Say(key string) string { return v.W.Term(v.Kind + "_" + key) }
+
 // Render writes the mail in the language of the sign-up.
 func (c *Confirmation) Render(d ConfirmationData) (subject, text, html string, err error) {
 	words := c.words.In(d.Signup.Wishes.Language)
-	view := confirmationView{W: words, Face: FaceOf(words.Language), Subject: words.Term("confirm_subject"), Publisher: c.publisher,
+	view := confirmationView{W: words, Kind: "confirm", Face: FaceOf(words.Language), Publisher: c.publisher,
 		URL: d.URL, Places: d.Places, Time: timeWords(words, d.Signup), Valid: validWords(words, d.Signup)}
+	switch d.Signup.Kind {
+	case news.SignupLink: // it says what it can do, and nothing of what is followed
+		view.Kind, view.Places, view.Time, view.Valid = "link", "", "", words.Term("link_valid")
+	case news.SignupMove:
+		view.Kind = "move"
+	}
+	view.Subject = view.Say("subject")
 	var h, t bytes.Buffer
 	if err := c.html.Execute(&h, view); err != nil {
 		return "", "", "", fmt.Errorf("email: confirm.html: %w", err)

@@ -32,6 +32,7 @@ const (
 	Confirm       Purpose = "confirm"        // id: digest sign-up; 48 h
 	ManageDevice  Purpose = "manage-device"  // id: device
 	ManageMailbox Purpose = "manage-mailbox" // id: mailbox; 30 days in mails
+	FreshMailbox  Purpose = "fresh-mailbox"  // id: mailbox; what was mailed a moment ago may export, wipe and move
 	Unsubscribe   Purpose = "unsubscribe"    // id: mailbox; never expires, can do nothing else
 	API           Purpose = "api"            // id: device; the bearer token of a subscription
 	Why           Purpose = "why"            // id: device
@@ -42,6 +43,7 @@ const (
 const (
 	ConfirmFor = 48 * time.Hour
 	ManageFor  = 30 * 24 * time.Hour
+	FreshFor   = time.Hour
 	ReceiptFor = 7 * 24 * time.Hour
 )
 
@@ -196,7 +198,7 @@ func Path(purpose Purpose, token string) string {
 		return "/confirm/" + token
 	case Unsubscribe:
 		return "/unsubscribe/" + token
-	case ManageDevice, ManageMailbox:
+	case ManageDevice, ManageMailbox, FreshMailbox:
 		return "/manage/" + token
 	}
 	return "/"
