@@ -2,8 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"slices"
+	"time"
 
 	"dateline/internal/audience"
 	"dateline/internal/news"
@@ -16,40 +17,145 @@ import (
 // that made the plan.
 type explainer struct{ store *store.Store }
 
-// Explain says whether the device was sent the alert and which rule decided.
-func (e explainer) Explain(ctx context.Context, alert news.Alert, device news.Device) (site.Explanation, error) {
-	releases, err := e.store.ReleasesOfAlert(ctx, alert.ID)
+// queryOf is a release as the rules look at it.
+func queryOf(r news.Release) (audience.Query, error) {
+	expr, err := region.Parse(r.Audience)
 	if err != nil {
-		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alert.ID, err)
+		return audience.Query{}, fmt.Errorf("audience of release %s: %w", r.ID, err)
 	}
+	q := audience.Query{StoryURI: r.StoryURI, Level: r.Level, Expr: expr, Sections: r.Sections, Language: r.Language, Now: r.ReleasedAt, Final: r.Final}
+	for l := range r.Texts {
+		q.Languages = append(q.Languages, l)
+	}
+	return q, nil
+}
+
+// fits reports whether somebody with these wishes would have been sent it.
+func fits(w news.Wishes, r news.Release) bool {
+	q, err := queryOf(r)
+	return err == nil && audience.Judge(q, news.Device{State: news.DeviceActive, Wishes: w}, 0).Reason.Planned()
+}
+
+// Explain says whether the device was sent the alert and which rule decided.
+// What the ledger knows goes first; the rules are asked with what the reader
+// wants now, and where they disagree with the ledger she has changed it since.
+func (e explainer) Explain(ctx context.Context, alertID string, device news.Device) (site.Explanation, error) {
+	releases, err := e.store.ReleasesOfAlert(ctx, alertID)
+	if err == nil && len(releases) == 0 {
+		err = news.ErrNotFound
+	}
+	if err != nil {
+		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alertID, err)
+	}
+	q, err := queryOf(releases[0])
+	if err != nil {
+		return site.Explanation{}, fmt.Errorf("explain: %w", err)
+	}
+	got, fate, err := e.fate(ctx, releases, device)
+	if err != nil {
+		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alertID, err)
+	}
+	if fate != "" {
+		return site.Explanation{Reason: fate}, nil
+	}
+	before, err := e.before(ctx, releases[0], device)
+	if err != nil {
+		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alertID, err)
+	}
+	if !got && before.story {
+		return site.Explanation{Reason: string(audience.AlreadySent)}, nil
+	}
+	cause := audience.Explain(q, device, before.today)
+	if planned := cause.Reason.Planned() || cause.Reason == audience.Capped; got {
+		if cause.Reason != audience.StoryOver {
+			cause.Reason = audience.Matched
+		}
+		if !planned {
+			return site.Explanation{Got: true, Reason: site.ReasonChanged}, nil
+		}
+	} else if cause.Reason.Planned() {
+		return site.Explanation{Reason: site.ReasonMissed}, nil
+	}
+	out := site.Explanation{Got: got, Reason: string(cause.Reason), Places: cause.Places, Sections: cause.Sections, Until: cause.Until}
+	for _, d := range cause.Demands {
+		out.Demands = append(out.Demands, site.Demand(d))
+	}
+	return out, nil
+}
+
+// fate is what the ledger says of the device: sent, or what kept a planned send
+// from it; "" when it was not planned.
+func (e explainer) fate(ctx context.Context, releases []news.Release, device news.Device) (got bool, fate string, err error) {
 	ids := make([]string, 0, len(releases))
 	for _, r := range releases {
 		ids = append(ids, r.ID)
 	}
 	rows, err := e.store.Ledger(ctx, ids, []int{device.Cell})
 	if err != nil {
-		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alert.ID, err)
+		return false, "", err
 	}
-	got := false
 	for _, row := range rows {
 		got = got || row.Reached().Contains(device.Number)
 	}
-	if got {
-		why := audience.Matched
-		if alert.Final && slices.Contains(device.Wishes.OverStories, alert.StoryURI) {
-			why = audience.StoryOver
+	for _, row := range rows {
+		if got || row.ReleaseID != releases[0].ID || !row.Planned.Contains(device.Number) {
+			continue
 		}
-		return site.Explanation{Got: true, Reason: string(why), Words: audience.Words(why)}, nil
+		switch n := device.Number; {
+		case row.Held.Contains(n):
+			fate = string(audience.HeldQuiet)
+		case row.Cancelled.Contains(n):
+			fate = site.ReasonStopped
+		case row.Expired.Contains(n):
+			fate = site.ReasonLate
+		case row.Failed.Contains(n), row.Gone.Contains(n):
+			fate = site.ReasonFailed
+		default:
+			fate = site.ReasonUnderWay
+		}
 	}
-	expr, err := region.Parse(alert.Audience)
+	return got, fate, nil
+}
+
+// earlier is what a subscriber had been sent before a release.
+type earlier struct {
+	story bool // the story, at this level or a higher one
+	today int  // alerts that count for her cap, on her local day
+}
+
+func (e explainer) before(ctx context.Context, r news.Release, device news.Device) (earlier, error) {
+	zone, err := time.LoadLocation(device.Wishes.Timezone)
 	if err != nil {
-		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alert.ID, err)
+		zone = time.UTC
 	}
-	q := audience.Query{StoryURI: alert.StoryURI, Level: alert.Level, Expr: expr, Sections: alert.Sections,
-		Language: alert.Language, Now: alert.ReleasedAt, Final: alert.Final}
-	for l := range alert.Texts {
-		q.Languages = append(q.Languages, l)
+	y, m, d := r.ReleasedAt.In(zone).Date()
+	midnight := time.Date(y, m, d, 0, 0, 0, 0, zone)
+	var out earlier
+	if device.Wishes.Cap > 0 {
+		sent, err := e.store.SentTo(ctx, device.SubscriberID, midnight, 0)
+		if err != nil {
+			return out, err
+		}
+		for _, s := range sent {
+			counts := s.Level < news.LevelFlash || device.Wishes.Quiet != nil && !device.Wishes.Quiet.Flash
+			if s.Kind == news.ReleaseAlert && s.ID != r.ID && counts && !s.ReleasedAt.After(r.ReleasedAt) {
+				out.today++
+			}
+		}
 	}
-	verdict := audience.New().NewMatcher(q).Judge(device, 0)
-	return site.Explanation{Reason: string(verdict.Reason), Words: audience.Words(verdict.Reason)}, nil
+	others, err := e.store.ReleasesOfStory(ctx, r.StoryURI)
+	if err != nil && !errors.Is(err, news.ErrNotFound) {
+		return out, err
+	}
+	for _, o := range others {
+		if o.Revision >= r.Revision || o.AlertID == r.AlertID || o.Kind == news.ReleaseKill || o.Level < r.Level {
+			continue
+		}
+		got, _, err := e.fate(ctx, []news.Release{o}, device)
+		if err != nil {
+			return out, err
+		}
+		out.story = out.story || got
+	}
+	return out, nil
 }

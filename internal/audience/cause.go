@@ -39,6 +39,10 @@ func Explain(q Query, d news.Device, sentToday int) Cause {
 	a := aimOf(q)
 	v := judge(q, a, d, sentToday, zoneOf)
 	c := Cause{Reason: v.Reason}
+	if q.Final && slices.Contains(d.Wishes.OverStories, q.StoryURI) {
+		c.Until = v.HeldUntil
+		return c // asked for by name: places, sections and levels were not looked at
+	}
 	p, t := d.Wishes.Preference, newTaste(d.Wishes.Preference)
 	switch v.Reason {
 	case NotFollowed:

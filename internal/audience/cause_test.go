@@ -25,7 +25,7 @@ func TestWhyNamesTheRuleThatDecided(t *testing.T) {
 			rt.Fatal(err)
 		}
 		q := audience.Query{StoryURI: story, Level: genLevel().Draw(rt, "level"), Expr: expr, Sections: genSections().Draw(rt, "filed under"),
-			Languages: []string{"en", "ja"}, Language: "en", Now: now}
+			Languages: []string{"en", "ja"}, Language: "en", Now: now, Final: rapid.Bool().Draw(rt, "final")}
 		sent := rapid.IntRange(0, 3).Draw(rt, "sent today")
 		why := audience.Explain(q, d, sent)
 		if got := audience.Judge(q, d, sent).Reason; got != why.Reason {
@@ -85,12 +85,17 @@ func turned(why audience.Cause, q audience.Query, d news.Device) map[string]news
 		change("language", func(_ *news.Device, w *news.Wishes, _ *news.Preference) { w.OnlyLanguage = false })
 	case audience.MutedStory:
 		change("muted story", func(_ *news.Device, w *news.Wishes, _ *news.Preference) { w.MutedStories = nil })
+	case audience.OverStory, audience.StoryOver:
+		change("story", func(_ *news.Device, w *news.Wishes, _ *news.Preference) { w.OverStories = nil })
 	case audience.Paused:
 		change("pause", func(_ *news.Device, w *news.Wishes, _ *news.Preference) { w.PausedUntil = time.Time{} })
 	case audience.HeldQuiet:
 		change("quiet hours", func(_ *news.Device, w *news.Wishes, _ *news.Preference) { w.Quiet = nil })
 	case audience.Capped:
 		change("cap", func(_ *news.Device, w *news.Wishes, _ *news.Preference) { w.Cap = 0 })
+	}
+	if q.Final && slices.Contains(d.Wishes.OverStories, q.StoryURI) {
+		return out
 	}
 	if why.Reason != audience.Matched && why.Reason != audience.HeldQuiet && why.Reason != audience.Capped {
 		return out

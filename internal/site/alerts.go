@@ -5,15 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
-	"dateline/internal/link"
 	"dateline/internal/news"
 	"dateline/internal/region"
 )
 
-// alertLine is one alert as readers see it: what was sent last about it.
+// alertLine is one thing that was sent, as readers see it.
 type alertLine struct {
 	ID       string
 	Dateline string
@@ -23,74 +25,12 @@ type alertLine struct {
 	Dir      string
 	Level    string
 	Mark     string // "correction" or "kill"; "" for an alert as first sent
+	Struck   bool   // the title is what was taken back, the body takes it back
 	Navigate string // "" when there is nothing to open
+	Why      string // path of the page that says why it came; "" elsewhere than in a reader's own list
 }
 
-// lines are the latest alerts that readers were sent.
-func (s *Site) lines(ctx context.Context, v view, limit int) ([]alertLine, error) {
-	alerts, err := s.sent(ctx, limit)
-	if err != nil {
-		return nil, err
-	}
-	latest, err := s.latest(ctx, alerts)
-	if err != nil {
-		return nil, err
-	}
-	var lines []alertLine
-	for _, a := range alerts {
-		if r, ok := latest[a.ID]; ok {
-			lines = append(lines, lineOf(v, r))
-		}
-	}
-	return lines, nil
-}
-
-// clockSlack is how far apart the clocks of two processes may be: one drafts
-// an alert, another releases it.
-const clockSlack = time.Hour
-
-// latest is what was sent last about each alert. It is asked for in one go: all
-// that was sent since the oldest of them was drafted is little more than
-// theirs, as they are the newest there are.
-func (s *Site) latest(ctx context.Context, alerts []news.Alert) (map[string]news.Release, error) {
-	if len(alerts) == 0 {
-		return nil, nil
-	}
-	oldest := slices.MinFunc(alerts, func(a, b news.Alert) int { return a.CreatedAt.Compare(b.CreatedAt) })
-	releases, err := s.Store.ReleasesSince(ctx, oldest.CreatedAt.Add(-clockSlack))
-	if err != nil {
-		return nil, fmt.Errorf("site.latest: %w", err)
-	}
-	latest := map[string]news.Release{}
-	for _, r := range releases {
-		if r.Revision > latest[r.AlertID].Revision {
-			latest[r.AlertID] = r
-		}
-	}
-	return latest, nil
-}
-
-// deepest is how many alerts are looked at for the ones that were sent.
-const deepest = 2000
-
-// sent are the newest alerts of which something was sent. The states do not
-// tell: a draft that was dropped is cancelled, too.
-func (s *Site) sent(ctx context.Context, limit int) ([]news.Alert, error) {
-	states := []news.AlertState{news.AlertSending, news.AlertSent, news.AlertHeld, news.AlertCancelled, news.AlertKilled}
-	for look := 4 * limit; ; look *= 4 {
-		look = min(look, deepest)
-		alerts, err := s.Store.Alerts(ctx, states, look)
-		if err != nil {
-			return nil, fmt.Errorf("site.sent: %w", err)
-		}
-		whole := len(alerts) < look || look == deepest
-		alerts = slices.DeleteFunc(alerts, func(a news.Alert) bool { return a.Revision == 0 })
-		if whole || len(alerts) >= limit {
-			return alerts[:min(len(alerts), limit)], nil
-		}
-	}
-}
-
+// lineOf is one release.
 func lineOf(v view, r news.Release) alertLine {
 	have := make([]string, 0, len(r.Texts))
 	for l := range r.Texts {
@@ -109,104 +49,211 @@ func lineOf(v view, r news.Release) alertLine {
 	return line
 }
 
+// marked is a line on its page, for the template of its mark.
+type marked struct {
+	Page view
+	Line alertLine
+}
+
+// Marked puts a line on the page.
+func (v view) Marked(line alertLine) marked { return marked{v, line} }
+
+// standing is how an alert stands now: what was sent last about it. One that was
+// retracted keeps the title it had, struck out, in the retraction's language.
+func standing(v view, a news.PublicAlert) alertLine {
+	line := lineOf(v, a.Newest())
+	if line.Mark != string(news.ReleaseKill) {
+		return line
+	}
+	for _, r := range slices.Backward(a.Releases) {
+		if r.Kind == news.ReleaseKill {
+			continue
+		}
+		if was := lineOf(view{Lang: line.Lang}, r); news.SameLanguage(was.Lang, line.Lang) {
+			line.Title, line.Struck = was.Title, true
+		}
+		break
+	}
+	return line
+}
+
+// lines are the latest alerts that readers were sent.
+func (s *Site) lines(ctx context.Context, v view, limit int) ([]alertLine, error) {
+	alerts, err := s.Store.PublicAlerts(ctx, news.ArchiveMark{}, limit)
+	if err != nil {
+		return nil, fmt.Errorf("site.lines: %w", err)
+	}
+	var lines []alertLine
+	for _, a := range alerts {
+		lines = append(lines, standing(v, a))
+	}
+	return lines, nil
+}
+
+const (
+	archivePage = 50
+	// archiveReach is how many alerts one look goes through for those that fit a
+	// filter; the next look goes on from there.
+	archiveReach = 1000
+)
+
+// archiveFilter is what of the archive is looked for. The zero filter is all.
+type archiveFilter struct{ Region, Section string }
+
+func filterOf(q url.Values) archiveFilter {
+	var f archiveFilter
+	if code, ok := region.Canonical(q.Get("region")); ok {
+		f.Region = code
+	}
+	if news.IsSection(q.Get("section")) {
+		f.Section = q.Get("section")
+	}
+	return f
+}
+
+// fits reports whether the alert, as it stands, is about the place and filed
+// under the section.
+func (f archiveFilter) fits(a news.PublicAlert) bool {
+	r := a.Newest()
+	if f.Section != "" && !slices.Contains(r.Sections, f.Section) {
+		return false
+	}
+	if f.Region == "" {
+		return true
+	}
+	here, err := region.SetOf([]string{f.Region}, nil)
+	about, fault := region.SetOf(r.Regions, nil)
+	return err == nil && fault == nil && here.Overlaps(about)
+}
+
+// query is the filter's part of a link.
+func (f archiveFilter) query(mark news.ArchiveMark) string {
+	q := url.Values{}
+	for name, value := range map[string]string{"region": f.Region, "section": f.Section} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if !mark.At.IsZero() {
+		q.Set("before", fmt.Sprintf("%d.%s", mark.At.UnixMicro(), mark.AlertID))
+	}
+	if len(q) == 0 {
+		return ""
+	}
+	return "?" + q.Encode()
+}
+
+func markOf(typed string) news.ArchiveMark {
+	micros, id, _ := strings.Cut(typed, ".")
+	n, err := strconv.ParseInt(micros, 10, 64)
+	if err != nil || len(id) > 64 {
+		return news.ArchiveMark{}
+	}
+	return news.ArchiveMark{At: time.UnixMicro(n).UTC(), AlertID: id}
+}
+
+// archive is one page of what fits, and the mark of the next; a zero mark: there
+// is no more.
+func (s *Site) archive(ctx context.Context, f archiveFilter, from news.ArchiveMark, limit int) (found []news.PublicAlert, next news.ArchiveMark, err error) {
+	for looked := 0; looked < archiveReach; {
+		page, err := s.Store.PublicAlerts(ctx, from, 2*archivePage)
+		if err != nil {
+			return nil, next, fmt.Errorf("site.archive: %w", err)
+		}
+		for i, a := range page {
+			from = a.Mark()
+			if f.fits(a) {
+				found = append(found, a)
+			}
+			if len(found) == limit && (i+1 < len(page) || len(page) == 2*archivePage) {
+				return found, from, nil
+			}
+		}
+		if len(page) < 2*archivePage {
+			return found, news.ArchiveMark{}, nil
+		}
+		looked += len(page)
+	}
+	return found, from, nil
+}
+
+// archiveView is a page of the archive.
+type archiveView struct {
+	view
+	Alerts   []alertLine
+	Filter   archiveFilter
+	Areas    []area
+	Sections []news.Section
+	Other    *place // the place looked for, when it is not on the list
+	Older    string // path; "" none
+	Newest   string // path of the first page; "" on it
+	Query    string // of the feeds
+}
+
 func (s *Site) alertsPage(w http.ResponseWriter, r *http.Request) error {
-	v := s.view(w, r)
-	lines, err := s.lines(r.Context(), v, 100)
+	v, f, from := s.view(w, r), filterOf(r.URL.Query()), markOf(r.URL.Query().Get("before"))
+	alerts, next, err := s.archive(r.Context(), f, from, archivePage)
 	if err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/alerts", struct {
-		view
-		Alerts []alertLine
-	}{v, lines})
-}
-
-// history is what was sent of an alert, newest first; an alert that nobody was
-// sent is not there.
-func (s *Site) history(ctx context.Context, v view, id string) (news.Alert, []alertLine, error) {
-	alert, err := s.Store.Alert(ctx, id)
-	if err != nil {
-		return news.Alert{}, nil, fmt.Errorf("site.history: %w", err)
+	a := archiveView{view: v, Filter: f, Areas: s.atlas.lists[v.Lang].Areas, Sections: news.Sections(), Query: f.query(news.ArchiveMark{})}
+	for _, alert := range alerts {
+		a.Alerts = append(a.Alerts, standing(v, alert))
 	}
-	releases, err := s.Store.ReleasesOfAlert(ctx, id)
-	if err != nil {
-		return news.Alert{}, nil, fmt.Errorf("site.history(%s): %w", id, err)
+	if !next.At.IsZero() {
+		a.Older = "/alerts" + f.query(next)
 	}
-	if len(releases) == 0 {
-		return news.Alert{}, nil, fmt.Errorf("%w: no such alert", news.ErrNotFound)
+	if !from.At.IsZero() {
+		a.Newest = "/alerts" + f.query(news.ArchiveMark{})
 	}
-	lines := make([]alertLine, 0, len(releases))
-	for i := len(releases) - 1; i >= 0; i-- {
-		lines = append(lines, lineOf(v, releases[i]))
+	if f.Region != "" && !slices.ContainsFunc(a.Areas, func(ar area) bool {
+		return ar.Code == f.Region || slices.ContainsFunc(ar.Places, func(p place) bool { return p.Code == f.Region })
+	}) {
+		other := placeIn(f.Region, v.Lang)
+		a.Other = &other
 	}
-	return alert, lines, nil
+	return s.Floor.Render(w, http.StatusOK, "site/alerts", a)
 }
 
 type alertView struct {
 	view
 	Now       alertLine
-	Earlier   []alertLine
+	History   []alertLine // all that was sent, newest first; nil when it is one thing
 	Retracted bool
 	Places    string
-	Why       *Explanation // nil: the rule in general
-	Asked     bool         // it is the page that says why
+	Why       []string // sentences; nil: the rule in general
+	Got       bool
+	Asked     bool // it is the page that says why
 	Manage    string
 }
 
 func (s *Site) alertPage(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.alertView(w, r, r.PathValue("id"))
+	v, _, err := s.alertView(r, s.view(w, r), r.PathValue("id"))
 	if err != nil {
 		return err
 	}
 	return s.Floor.Render(w, http.StatusOK, "site/alert", v)
 }
 
-func (s *Site) alertView(w http.ResponseWriter, r *http.Request, id string) (alertView, error) {
-	v := s.view(w, r)
-	alert, lines, err := s.history(r.Context(), v, id)
+func (s *Site) alertView(r *http.Request, v view, id string) (alertView, news.PublicAlert, error) {
+	alert, err := s.Store.PublicAlert(r.Context(), id)
 	if err != nil {
-		return alertView{}, err
+		if errors.Is(err, news.ErrNotFound) {
+			err = fmt.Errorf("%w: no such alert", news.ErrNotFound)
+		}
+		return alertView{}, alert, fmt.Errorf("site.alertView: %w", err)
 	}
-	a := alertView{view: v, Now: lines[0], Earlier: lines[1:], Retracted: alert.State == news.AlertKilled}
-	if alert.Audience != "" {
-		a.Places = region.Words(alert.Audience, v.Lang)
+	a := alertView{view: v, Now: standing(v, alert), Retracted: alert.Newest().Kind == news.ReleaseKill}
+	if len(alert.Releases) > 1 {
+		for _, r := range slices.Backward(alert.Releases) {
+			a.History = append(a.History, lineOf(v, r))
+		}
+	}
+	if audience := alert.Newest().Audience; audience != "" {
+		a.Places = region.Words(audience, v.Lang)
 	}
 	if a.Now.Navigate == s.Floor.BaseURL()+"/alerts/"+id {
 		a.Now.Navigate = "" // it is this page
 	}
-	return a, nil
-}
-
-// whyPage says why a device got an alert, or why not, in words.
-func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
-	token, now := r.PathValue("token"), s.Now()
-	id, err := s.Links.Verify(link.Why, token, now)
-	if errors.Is(err, link.ErrBad) {
-		id, err = s.Links.Verify(link.ManageDevice, token, now)
-	}
-	if err != nil {
-		return err
-	}
-	device, err := s.device(r, id)
-	if err != nil {
-		return err
-	}
-	v, err := s.alertView(w, r, r.PathValue("alert"))
-	if err != nil {
-		return err
-	}
-	v.Asked = true
-	v.Manage = link.Path(link.ManageDevice, s.Links.Sign(link.ManageDevice, id, now.Add(link.ManageFor)))
-	if s.Explainer != nil {
-		alert, err := s.Store.Alert(r.Context(), r.PathValue("alert"))
-		if err != nil {
-			return fmt.Errorf("site.whyPage: %w", err)
-		}
-		why, err := s.Explainer.Explain(r.Context(), alert, device)
-		if err != nil {
-			return fmt.Errorf("site.whyPage: %w", err)
-		}
-		v.Why = &why
-	}
-	return s.Floor.Render(w, http.StatusOK, "site/alert", v)
+	return a, alert, nil
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"dateline/internal/audience"
 	"dateline/internal/link"
 	"dateline/internal/news"
 )
@@ -62,41 +63,88 @@ func TestDraftsHideNoAlerts(t *testing.T) {
 }
 
 // TestListAsksOnce: however many alerts there are, what was sent of them is
-// asked for in one go, and nothing of it is lost to clocks that differ.
+// asked for in one go.
 func TestListAsksOnce(t *testing.T) {
 	h := newHouse(t, nil)
 	h.fill()
-	for i := range h.store.alerts {
-		h.store.alerts[i].CreatedAt = testNow.Add(2 * time.Minute) // by the drafting process's clock
-	}
 	page := h.do("GET", "/alerts", "").Body.String()
 	if h.store.looked != 1 {
 		t.Errorf("%d queries", h.store.looked)
 	}
-	if !strings.Contains(page, "Quake off Luzon: magnitude corrected") || !strings.Contains(page, "Retracted: minister resigns") {
+	if !strings.Contains(page, "Quake off Luzon: magnitude corrected") || !strings.Contains(page, "<s><a href=\"/alerts/"+killedAlert+"\">Minister resigns</a></s>") {
 		t.Errorf("/alerts lacks something: %s", page)
 	}
 }
 
 type explainer struct{}
 
-func (explainer) Explain(_ context.Context, a news.Alert, d news.Device) (Explanation, error) {
-	if a.ID == killedAlert {
-		return Explanation{Reason: "matched", Words: "It fits"}, nil
+func (explainer) Explain(_ context.Context, alertID string, d news.Device) (Explanation, error) {
+	if alertID == killedAlert {
+		return Explanation{Reason: ReasonMissed}, nil
 	}
-	return Explanation{Got: true, Reason: "matched", Words: fmt.Sprintf("%s is followed by %s", a.Audience, d.ID)}, nil
+	return Explanation{Got: true, Reason: "matched", Places: d.Wishes.Preference.Regions, Sections: []string{"politics"},
+		Demands: []Demand{{nil, news.LevelNotice}, {[]string{"TW"}, news.LevelFlash}}}, nil
 }
 
+// TestWhy: the rule that decided is told in the page's language, with the places
+// and sections by name.
 func TestWhy(t *testing.T) {
 	h := newHouse(t, func(c *Config) { c.Explainer = explainer{} })
 	h.fill()
-	c := h.subscribe()
-	w := h.do("GET", "/why/"+sentAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{}), "")
-	missed := h.do("GET", "/why/"+killedAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{}), "").Body.String()
-	if !strings.Contains(missed, "was not sent to your device") || strings.Contains(missed, "It fits<") || !strings.Contains(missed, "you may have followed later") {
+	r := h.store.releases[sentAlert]
+	r[0].Level = news.LevelBulletin
+	c := h.subscribe("regions", `["JP","ASEAN"]`, "language", `"ja"`)
+	path := "/why/" + sentAlert + "/" + h.links.Sign(link.Why, c.ID, time.Time{})
+	for lang, want := range map[string][]string{
+		"en": {"was sent to your device", "It is about a place you follow: ASEAN and Japan.", "a subject you chose: Politics.", "you chose yourself: Everything.", "For Taiwan you chose: Flash."},
+		"":   {`<html lang="ja"`, "フォロー中の地域に関する速報です：ASEANと日本。", "政治"}, // the language of her alerts
+		"ar": {`<html lang="ar" dir="rtl">`, "اليابان"},
+	} {
+		glue := ""
+		if lang != "" {
+			glue = "?lang=" + lang
+		}
+		w := h.do("GET", path+glue, "", "Accept-Language", "ko")
+		for _, text := range want {
+			if w.Code != 200 || !strings.Contains(w.Body.String(), text) || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: %d, lacks %q: %s", lang, w.Code, text, w.Body)
+			}
+		}
+	}
+	missed := h.do("GET", "/why/"+killedAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{})+"?lang=en", "").Body.String()
+	if !strings.Contains(missed, "was not sent to your device") || !strings.Contains(missed, "you may have followed later") {
 		t.Errorf("not sent, and the rule says that it fits: %s", missed)
 	}
-	if w.Code != 200 || !strings.Contains(w.Body.String(), "is followed by "+c.ID) || w.Header().Get("Cache-Control") != "no-store" {
-		t.Errorf("%d %s", w.Code, w.Body)
+	if w := h.do("GET", "/why/"+draftAlert+"/"+h.links.Sign(link.Why, c.ID, time.Time{}), ""); w.Code != 404 {
+		t.Errorf("of a draft: %d", w.Code)
 	}
+}
+
+// TestEveryReasonHasWords: every code of the rules and of the ledger, got or not.
+func TestEveryReasonHasWords(t *testing.T) {
+	h := newHouse(t, nil)
+	for _, lang := range languages() {
+		v := view{words: h.site.words, Lang: lang}
+		said := map[string]string{}
+		for _, reason := range append(audienceReasons(), ReasonChanged, ReasonMissed, ReasonStopped, ReasonLate, ReasonFailed, ReasonUnderWay) {
+			got, err := v.sentences(Explanation{Got: reason == "matched" || reason == ReasonChanged, Reason: reason, Places: []string{"JP"}, Sections: []string{"sport"}}, "X", news.LevelBulletin)
+			if err != nil || len(got) == 0 || strings.Contains(got[0], "%!") {
+				t.Errorf("%s %s: %v %v", lang, reason, got, err)
+				continue
+			}
+			if other, twice := said[got[0]]; twice {
+				t.Errorf("%s: %s is told as %s is", lang, reason, other)
+			}
+			said[got[0]] = reason
+		}
+	}
+}
+
+// audienceReasons are the codes of package audience, which pages may not know.
+func audienceReasons() []string {
+	var out []string
+	for _, r := range audience.Reasons() {
+		out = append(out, string(r))
+	}
+	return out
 }

@@ -15,6 +15,7 @@ import (
 type confirmView struct {
 	view
 	Address string
+	Move    bool   // the digest goes to another address already
 	Device  string // the device it will be joined with; "" none
 	Done    bool
 	Manage  string // path, when done
@@ -40,8 +41,8 @@ func (s *Site) confirmPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.view(w, r), Address: masked(signup.Address),
-		Device: signup.DeviceLabel})
+	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, signup.Wishes.Language),
+		Address: masked(signup.Address), Move: signup.Kind == news.SignupMove, Device: signup.DeviceLabel})
 }
 
 func (s *Site) confirm(w http.ResponseWriter, r *http.Request) error {
@@ -56,10 +57,10 @@ func (s *Site) confirm(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("site.confirm: %w", err)
 	}
 	if box.State != news.MailboxActive { // an old link, pressed again after leaving: it signs nobody up
-		return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.view(w, r), Done: true})
+		return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.viewIn(w, r, signup.Wishes.Language), Done: true})
 	}
 	token := s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor))
-	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.view(w, r), Address: masked(box.Address),
+	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, box.Wishes.Language), Address: masked(box.Address),
 		Device: signup.DeviceLabel, Done: true, Manage: link.Path(link.ManageMailbox, token)})
 }
 
@@ -69,10 +70,11 @@ type unsubscribeView struct {
 }
 
 func (s *Site) unsubscribePage(w http.ResponseWriter, r *http.Request) error {
-	if _, err := s.Links.Verify(link.Unsubscribe, r.PathValue("token"), s.Now()); err != nil {
+	id, err := s.Links.Verify(link.Unsubscribe, r.PathValue("token"), s.Now())
+	if err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.view(w, r)})
+	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.boxView(w, r, id)})
 }
 
 // unsubscribe leaves the digest: the mail program's one-click POST (RFC 8058)
@@ -86,7 +88,16 @@ func (s *Site) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Store.LeaveMailbox(r.Context(), id); err != nil && !errors.Is(err, news.ErrNotFound) {
 		return fmt.Errorf("site.unsubscribe: %w", err)
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.view(w, r), Done: true})
+	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.boxView(w, r, id), Done: true})
+}
+
+// boxView is a page in the language of a mailbox, as long as that is known.
+func (s *Site) boxView(w http.ResponseWriter, r *http.Request, id string) view {
+	box, err := s.Store.Mailbox(r.Context(), id)
+	if err != nil {
+		return s.view(w, r)
+	}
+	return s.viewIn(w, r, box.Wishes.Language)
 }
 
 // masked shows enough of an address for its owner to know it, and too little

@@ -64,6 +64,13 @@ func (s *Site) signUp(r *http.Request, start time.Time, signup news.DigestSignup
 	if err := s.digests.Take(client); err != nil {
 		return err
 	}
+	// Many clients together must not bomb one mail server either. The limit says
+	// nothing of an address: it counts sign-ups, whether or not a mail goes.
+	if _, domain, _ := strings.Cut(signup.Address, "@"); domain != "" {
+		if err := s.domains.Take(domain); err != nil {
+			return err
+		}
+	}
 	now := s.Now()
 	signup.ID, signup.CreatedAt, signup.ExpiresAt = s.NewID(), now, now.Add(link.ConfirmFor)
 	signup.Consent = news.Consent{TextVersion: consentText, Source: source, RequestedAt: now,

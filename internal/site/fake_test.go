@@ -32,9 +32,12 @@ type memory struct {
 	alerts   []news.Alert
 	releases map[string][]news.Release
 	receipts map[news.DeviceReceipt]bool
-	mails    map[string]int // by address: confirmations queued
-	writes   int            // every write that changed something
-	looked   int            // queries for releases
+	stories  map[string]news.Story
+	sent     map[string][]news.Release    // by subscriber
+	digests  map[string][]news.DigestMail // by mailbox
+	mails    map[string]int               // by address: confirmations queued
+	writes   int                          // every write that changed something
+	looked   int                          // queries for releases
 	wiped    map[string]bool
 	broken   error // answered by every call
 	delay    func(address string) time.Duration
@@ -205,6 +208,29 @@ func (m *memory) Alerts(_ context.Context, states []news.AlertState, limit int) 
 	return out, m.broken
 }
 
+// PublicAlerts are in the order of m.alerts: newest first.
+func (m *memory) PublicAlerts(_ context.Context, before news.ArchiveMark, limit int) ([]news.PublicAlert, error) {
+	defer m.lock()()
+	m.looked++
+	var out []news.PublicAlert
+	passed := before.At.IsZero()
+	for _, a := range m.alerts {
+		if releases := m.releases[a.ID]; passed && len(releases) > 0 && len(out) < limit {
+			out = append(out, news.PublicAlert{ID: a.ID, Releases: releases})
+		}
+		passed = passed || a.ID == before.AlertID
+	}
+	return out, m.broken
+}
+
+func (m *memory) PublicAlert(_ context.Context, id string) (news.PublicAlert, error) {
+	defer m.lock()()
+	if len(m.releases[id]) == 0 {
+		return news.PublicAlert{}, news.ErrNotFound
+	}
+	return news.PublicAlert{ID: id, Releases: m.releases[id]}, m.broken
+}
+
 func (m *memory) ReleasesSince(_ context.Context, since time.Time) ([]news.Release, error) {
 	defer m.lock()()
 	m.looked++
@@ -219,10 +245,87 @@ func (m *memory) ReleasesSince(_ context.Context, since time.Time) ([]news.Relea
 	return out, m.broken
 }
 
-func (m *memory) ReleasesOfAlert(_ context.Context, id string) ([]news.Release, error) {
+func (m *memory) StoriesByURI(_ context.Context, uris []string) (map[string]news.Story, error) {
 	defer m.lock()()
-	m.looked++
-	return m.releases[id], m.broken
+	out := map[string]news.Story{}
+	for _, uri := range uris {
+		if story, ok := m.stories[uri]; ok {
+			out[uri] = story
+		}
+	}
+	return out, m.broken
+}
+
+func (m *memory) SentTo(_ context.Context, subscriberID string, _ time.Time, limit int) ([]news.Release, error) {
+	defer m.lock()()
+	sent := m.sent[subscriberID]
+	return sent[:min(limit, len(sent))], m.broken
+}
+
+func (m *memory) DevicesOf(_ context.Context, subscriberID string) ([]news.Device, error) {
+	defer m.lock()()
+	var out []news.Device
+	for _, d := range m.devices {
+		if d.SubscriberID == subscriberID && d.State != news.DeviceLeft {
+			out = append(out, d)
+		}
+	}
+	return out, m.broken
+}
+
+func (m *memory) MailboxesOf(_ context.Context, subscriberID string) ([]news.Mailbox, error) {
+	defer m.lock()()
+	var out []news.Mailbox
+	for _, b := range m.boxes {
+		if b.SubscriberID == subscriberID && b.State != news.MailboxLeft {
+			out = append(out, b)
+		}
+	}
+	return out, m.broken
+}
+
+func (m *memory) DeviceRecord(_ context.Context, id string) (news.DeviceRecord, error) {
+	defer m.lock()()
+	d, ok := m.devices[id]
+	if !ok {
+		return news.DeviceRecord{}, news.ErrNotFound
+	}
+	return news.DeviceRecord{Device: d, Sent: m.sent[d.SubscriberID]}, m.broken
+}
+
+func (m *memory) MailboxRecord(_ context.Context, id string) (news.MailboxRecord, error) {
+	defer m.lock()()
+	box, ok := m.boxes[id]
+	if !ok {
+		return news.MailboxRecord{}, news.ErrNotFound
+	}
+	return news.MailboxRecord{Mailbox: box, Mails: m.digests[id]}, m.broken
+}
+
+func (m *memory) Digests(_ context.Context, id string) ([]news.DigestMail, error) {
+	defer m.lock()()
+	return m.digests[id], m.broken
+}
+
+func (m *memory) WipeDevice(_ context.Context, id string) error {
+	defer m.lock()()
+	m.writes++
+	delete(m.devices, id)
+	return m.broken
+}
+
+func (m *memory) WipeMailbox(_ context.Context, id string) error {
+	defer m.lock()()
+	m.writes++
+	delete(m.boxes, id)
+	return m.broken
+}
+
+func (m *memory) QueueMailboxLink(_ context.Context, s news.DigestSignup) error {
+	defer m.lock()()
+	m.writes++
+	m.signups[s.ID] = s
+	return m.broken
 }
 
 func (m *memory) SaveReceipt(_ context.Context, r news.DeviceReceipt) (bool, error) {

@@ -1,6 +1,7 @@
 package site
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -18,17 +19,49 @@ type manageView struct {
 	Mailbox bool
 	Address string // of the mailbox, masked
 	Left    bool
-	Saved   bool
-	Paused  time.Time // zero: not paused
-	Ended   bool      // the device is not reachable any more
+	Wiped   bool
+	Told    string // key of what the last press did: "" nothing
+	Fault   string // key of what was wrong with it
+	Paused  time.Time
+	Ended   bool // the device is not reachable any more
+	Facts   []fact
+	Sent    []alertLine
+	Mails   []mailed
+	Joined  []half
+	Fresh   bool   // it may export, wipe and move
+	Export  string // path; "" where it may not
 	Stories []storyLine
 }
 
-// managed is what a manage link opens: one of the two.
+// managed is what a manage link opens: one of the two. fresh: the link is a
+// device's own, or was mailed within the hour.
 type managed struct {
 	device  news.Device
 	mailbox news.Mailbox
 	isBox   bool
+	fresh   bool
+}
+
+func (m managed) wishes() news.Wishes {
+	if m.isBox {
+		return m.mailbox.Wishes
+	}
+	return m.device.Wishes
+}
+
+// subscriber is who the device is, or who the mailbox is joined to; "" nobody.
+func (m managed) subscriber() string {
+	if m.isBox {
+		return m.mailbox.SubscriberID
+	}
+	return m.device.SubscriberID
+}
+
+func (m managed) left() bool {
+	if m.isBox {
+		return m.mailbox.State == news.MailboxLeft
+	}
+	return m.device.State == news.DeviceLeft
 }
 
 // opened finds what the link opens. The bearer token of a subscription opens
@@ -36,18 +69,18 @@ type managed struct {
 func (s *Site) opened(r *http.Request) (managed, error) {
 	token, now := r.PathValue("token"), s.Now()
 	expired := false
-	for _, purpose := range []link.Purpose{link.ManageDevice, link.API, link.ManageMailbox} {
+	for _, purpose := range []link.Purpose{link.ManageDevice, link.API, link.ManageMailbox, link.FreshMailbox} {
 		id, err := s.Links.Verify(purpose, token, now)
 		expired = expired || errors.Is(err, link.ErrExpired)
 		if err != nil {
 			continue
 		}
-		if purpose == link.ManageMailbox {
+		if purpose == link.ManageMailbox || purpose == link.FreshMailbox {
 			box, err := s.Store.Mailbox(r.Context(), id)
-			return managed{mailbox: box, isBox: true}, err
+			return managed{mailbox: box, isBox: true, fresh: purpose == link.FreshMailbox}, err
 		}
 		d, err := s.Store.Subscription(r.Context(), id)
-		return managed{device: d}, err
+		return managed{device: d, fresh: true}, err
 	}
 	if expired {
 		return managed{}, link.ErrExpired
@@ -60,25 +93,57 @@ func (s *Site) managePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("site.managePage: %w", err)
 	}
-	v := s.manageView(s.view(w, r), m, nil)
-	v.Saved = r.URL.Query().Has("saved")
-	if !m.isBox {
-		if v.Stories, err = s.stories(r.Context(), m.device.Wishes, v.Lang); err != nil {
-			return err
+	v, err := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, nil)
+	if err != nil {
+		return err
+	}
+	for _, told := range []string{"saved", "mailed", "moved", "parted"} {
+		if r.URL.Query().Has(told) {
+			v.Told = "manage." + told
 		}
 	}
 	return s.Floor.Render(w, http.StatusOK, "site/manage", v)
 }
 
-func (s *Site) manageView(v view, m managed, faults error) manageView {
+func (s *Site) manageView(r *http.Request, v view, m managed, faults error) (manageView, error) {
+	p := manageView{view: v, Form: s.manageForm(v, m, faults), Left: m.left(), Paused: s.paused(m.wishes()), Fresh: m.fresh}
 	if m.isBox {
-		c := s.choices(v, m.mailbox.Wishes, faults)
-		c.Digest, c.Hour, c.Days, c.Weekly = true, m.mailbox.Hour, m.mailbox.Days, m.mailbox.Weekly
-		return manageView{view: v, Form: c, Mailbox: true, Address: masked(m.mailbox.Address),
-			Left: m.mailbox.State == news.MailboxLeft, Paused: s.paused(m.mailbox.Wishes)}
+		p.Mailbox, p.Address = true, masked(m.mailbox.Address)
+	} else {
+		p.Ended = m.device.State == news.DeviceGone
 	}
-	return manageView{view: v, Form: s.choices(v, m.device.Wishes, faults), Left: m.device.State == news.DeviceLeft,
-		Ended: m.device.State == news.DeviceGone, Paused: s.paused(m.device.Wishes)}
+	if p.Left {
+		return p, nil
+	}
+	if m.fresh {
+		p.Export = r.URL.Path + "/data.json"
+	}
+	var err error
+	if p.Facts, err = v.facts(m); err != nil {
+		return p, fmt.Errorf("site.manageView: %w", err)
+	}
+	if !m.isBox {
+		if p.Stories, err = s.stories(r.Context(), m.device.Wishes, v.Lang); err != nil {
+			return p, err
+		}
+	}
+	return p, s.history(r.Context(), &p, m)
+}
+
+func (s *Site) manageForm(v view, m managed, faults error) choices {
+	c := s.choices(v, m.wishes(), faults)
+	if m.isBox {
+		c.Digest, c.Hour, c.Days, c.Weekly = true, m.mailbox.Hour, m.mailbox.Days, m.mailbox.Weekly
+	}
+	return c
+}
+
+func zoneIn(w news.Wishes) *time.Location {
+	zone, err := time.LoadLocation(w.Timezone)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
 }
 
 // paused is the end of a pause that lasts still, in the reader's zone.
@@ -86,11 +151,7 @@ func (s *Site) paused(w news.Wishes) time.Time {
 	if !w.PausedUntil.After(s.Now()) {
 		return time.Time{}
 	}
-	zone, err := time.LoadLocation(w.Timezone)
-	if err != nil {
-		zone = time.UTC
-	}
-	return w.PausedUntil.In(zone)
+	return w.PausedUntil.In(zoneIn(w))
 }
 
 // manage does what a button of the page says and shows the page again.
@@ -103,31 +164,49 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if values.Get("action") == "leave" {
-		return s.manageLeave(w, r, m)
-	}
 	if drafting(values) {
 		return s.manageDraft(w, r, m, values)
 	}
-	change, err := s.wishesChange(values)
-	if err != nil {
-		return err
+	told := "saved"
+	switch values.Get("action") {
+	case "leave":
+		return s.manageLeave(w, r, m)
+	case "wipe":
+		return s.manageWipe(w, r, m, values)
+	case "part":
+		told, err = "parted", s.part(r.Context(), m)
+	case "link":
+		told, err = "mailed", s.mailLink(r, m)
+	case "move":
+		told, err = "moved", s.move(r, m, values)
+	default:
+		err = s.manageChange(r, m, values)
 	}
-	err = s.manageChange(r, m, values, change)
-	if errors.Is(err, news.ErrInvalid) {
-		return s.Floor.Render(w, http.StatusBadRequest, "site/manage", s.manageView(s.view(w, r), m, err))
+	if errors.Is(err, news.ErrInvalid) && isAction(values.Get("action")) {
+		v, fault := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, err)
+		if fault != nil {
+			return fault
+		}
+		if values.Get("action") == "pause" {
+			v.Form.Faults, v.Fault = nil, "manage.pause.fault"
+		}
+		return s.Floor.Render(w, http.StatusBadRequest, "site/manage", v)
 	}
 	if err != nil {
 		return fmt.Errorf("site.manage: %w", err)
 	}
 	// Shown by a GET, so that reloading sends nothing again.
-	w.Header().Set("Location", r.URL.Path+"?saved")
+	w.Header().Set("Location", r.URL.Path+"?"+told)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil
 }
 
 // manageDraft shows the page with what is chosen and not saved yet.
 func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, values url.Values) error {
+	v, err := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, nil)
+	if err != nil {
+		return err
+	}
 	values["region"] = append(values["region"], knownPlaces(values["pick"])...)
 	dropOverride(values, values.Get("drop"))
 	wishes := &m.device.Wishes
@@ -136,17 +215,18 @@ func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, va
 	}
 	var faults news.Problems
 	s.parser.wishes(formFields(values, &faults), wishes)
-	v := s.manageView(s.view(w, r), m, faults.Err())
+	v.Form = s.manageForm(v.view, m, faults.Err())
 	v.Form.Opened = values.Get("open")
 	if values.Has("more") {
 		v.Form.Overrides = append(v.Form.Overrides, overrideRow{})
 	}
-	var err error
 	if v.Form.Preview, err = s.previewOrNone(r, v.view, *wishes); err != nil {
 		return err
 	}
 	return s.Floor.Render(w, http.StatusOK, "site/manage", v)
 }
+
+func isAction(action string) bool { return action == "save" || action == "pause" || action == "move" }
 
 // wishesChange is what a button does to the reader's wishes.
 func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error) {
@@ -166,10 +246,14 @@ func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error)
 	case "story": // back to what holds for all
 		return func(w *news.Wishes) error { return wish(w, values.Get("story"), wantAll) }, nil
 	}
-	return nil, news.Invalid("action", "must be save, pause, resume, story or leave")
+	return nil, news.Invalid("action", "must be save, pause, resume, story, part, link, move, wipe or leave")
 }
 
-func (s *Site) manageChange(r *http.Request, m managed, values url.Values, change func(*news.Wishes) error) error {
+func (s *Site) manageChange(r *http.Request, m managed, values url.Values) error {
+	change, err := s.wishesChange(values)
+	if err != nil {
+		return err
+	}
 	if m.isBox {
 		_, err := s.Store.ChangeMailbox(r.Context(), m.mailbox.ID, func(box *news.Mailbox) error {
 			if box.State == news.MailboxLeft {
@@ -184,7 +268,7 @@ func (s *Site) manageChange(r *http.Request, m managed, values url.Values, chang
 		})
 		return err
 	}
-	_, err := s.Store.ChangeSubscription(r.Context(), m.device.ID, func(d *news.Device) error {
+	_, err = s.Store.ChangeSubscription(r.Context(), m.device.ID, func(d *news.Device) error {
 		if d.State == news.DeviceLeft {
 			return fmt.Errorf("%w: you have left", news.ErrConflict)
 		}
@@ -203,6 +287,25 @@ func calendarOf(values url.Values, box *news.Mailbox) error {
 	return faults.Err()
 }
 
+// part takes a mailbox and a device apart again: from then on the digest leaves
+// nothing out for the device's sake.
+func (s *Site) part(ctx context.Context, m managed) error {
+	boxes := []news.Mailbox{m.mailbox}
+	if !m.isBox {
+		var err error
+		if boxes, err = s.Store.MailboxesOf(ctx, m.device.SubscriberID); err != nil {
+			return err
+		}
+	}
+	for _, box := range boxes {
+		_, err := s.Store.ChangeMailbox(ctx, box.ID, func(box *news.Mailbox) error { box.SubscriberID = ""; return nil })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (s *Site) manageLeave(w http.ResponseWriter, r *http.Request, m managed) error {
 	if m.isBox {
 		if err := s.Store.LeaveMailbox(r.Context(), m.mailbox.ID); err != nil {
@@ -215,5 +318,9 @@ func (s *Site) manageLeave(w http.ResponseWriter, r *http.Request, m managed) er
 		}
 		m.device.State = news.DeviceLeft
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/manage", s.manageView(s.view(w, r), m, nil))
+	v, err := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, nil)
+	if err != nil {
+		return err
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/manage", v)
 }

@@ -49,16 +49,37 @@ type Mailboxes interface {
 type Archive interface {
 	Alert(ctx context.Context, id string) (news.Alert, error)
 	Alerts(ctx context.Context, states []news.AlertState, limit int) ([]news.Alert, error)
-	ReleasesOfAlert(ctx context.Context, alertID string) ([]news.Release, error) // oldest first
+	// PublicAlerts are what went out, and never what was drafted, stopped before
+	// its first send or taken back before it. Newest first.
+	PublicAlerts(ctx context.Context, before news.ArchiveMark, limit int) ([]news.PublicAlert, error)
+	PublicAlert(ctx context.Context, id string) (news.PublicAlert, error)
 	ReleasesSince(ctx context.Context, since time.Time) ([]news.Release, error)
 	SaveReceipt(ctx context.Context, r news.DeviceReceipt) (bool, error)
+	StoriesByURI(ctx context.Context, uris []string) (map[string]news.Story, error)
 }
 
-// Store is all of the three.
+// Records are what is kept of one reader, and its end.
+type Records interface {
+	SentTo(ctx context.Context, subscriberID string, since time.Time, limit int) ([]news.Release, error) // newest first
+	DevicesOf(ctx context.Context, subscriberID string) ([]news.Device, error)
+	MailboxesOf(ctx context.Context, subscriberID string) ([]news.Mailbox, error)
+	DeviceRecord(ctx context.Context, id string) (news.DeviceRecord, error)
+	MailboxRecord(ctx context.Context, id string) (news.MailboxRecord, error)
+	Digests(ctx context.Context, mailboxID string) ([]news.DigestMail, error) // newest first
+	// WipeDevice parts the mailbox joined to it; WipeMailbox wipes the devices
+	// joined to it too. Both are idempotent.
+	WipeDevice(ctx context.Context, id string) error
+	WipeMailbox(ctx context.Context, id string) error
+	// QueueMailboxLink mails a fresh link to the mailbox itself, a few times a day.
+	QueueMailboxLink(ctx context.Context, s news.DigestSignup) error
+}
+
+// Store is all of them.
 type Store interface {
 	Devices
 	Mailboxes
 	Archive
+	Records
 }
 
 // Push says which subscriptions we would send to, and sends.
@@ -73,22 +94,6 @@ type Push interface {
 type Waker interface {
 	Wake(topic string) error
 }
-
-// Explainer says why a device got an alert, or did not.
-type Explainer interface {
-	Explain(ctx context.Context, alert news.Alert, device news.Device) (Explanation, error)
-}
-
-// Explanation is the answer to "why did I get this?".
-type Explanation struct {
-	Got    bool   // it was sent to this device
-	Reason string // the code of the rule that decided
-	Words  string // that rule as a sentence, in English
-}
-
-// Missed reports that the rules fit and the device was not sent it all the
-// same: it came later, or could not be reached. "matched" is audience.Matched.
-func (e Explanation) Missed() bool { return !e.Got && e.Reason == "matched" }
 
 // The topics the site wakes.
 const (
@@ -113,6 +118,9 @@ type Config struct {
 	Explainer Explainer // nil: the page tells the rule in general
 	Rehearser Rehearser // nil: no choice is previewed
 	Stories   Stories   // nil: nothing is known of stories, so previews show alerts alone
+	// Fits reports whether somebody with these wishes would have been sent a
+	// release; nil: feeds carry everything.
+	Fits func(w news.Wishes, r news.Release) bool
 	// StoryHosts are the hosts a notification may open; none: any https host.
 	StoryHosts []string
 	// SignupLimit is how many new subscriptions (and how many digest sign-ups)
@@ -141,6 +149,7 @@ type Site struct {
 	devices *web.Limiter
 	digests *web.Limiter
 	trials  *web.Limiter
+	domains *web.Limiter
 	icons   icons
 
 	previews *web.Limiter
@@ -180,7 +189,8 @@ func New(c Config) (*Site, error) {
 	s := &Site{Config: c, parser: NewParser(c.Push), words: words, atlas: newAtlas(),
 		devices:  web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
 		digests:  web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now),
-		previews: web.NewLimiter("previews", previewLimit, time.Minute, c.Now), trials: newTrials(c.Now)}
+		previews: web.NewLimiter("previews", previewLimit, time.Minute, c.Now), trials: newTrials(c.Now),
+		domains: web.NewLimiter("digest sign-ups of one mail domain", c.SignupLimit, time.Hour, c.Now)}
 	if c.Floor != nil {
 		c.Floor.SpeakErrors(s.errorView)
 	}
@@ -217,6 +227,9 @@ func (s *Site) routes() []route {
 		{"POST /unsubscribe/{token}", page(s.tokenPage(s.unsubscribe))},
 		{"GET /manage/{token}", page(s.tokenPage(s.managePage))},
 		{"POST /manage/{token}", page(s.tokenPage(s.manage))},
+		{"GET /manage/{token}/data.json", page(s.tokenPage(s.exportPage))},
+		{"GET /feeds/alerts.atom", page(s.atomFeed)},
+		{"GET /feeds/alerts.json", page(s.jsonFeed)},
 
 		{"GET /sw.js", s.serviceWorker()},
 		{"GET /embed.js", s.embedScript()},
@@ -235,6 +248,8 @@ func (s *Site) routes() []route {
 		{"DELETE /api/v1/subscriptions/{id}", api(s.deleteSubscription)},
 		{"POST /api/v1/subscriptions/{id}/test", api(s.testNotification)},
 		{"POST /api/v1/subscriptions/{id}/stories", api(s.wishForStory)},
+		{"GET /api/v1/subscriptions/{id}/data", api(s.exportSubscription)},
+		{"DELETE /api/v1/subscriptions/{id}/data", api(s.wipeSubscription)},
 		{"POST /api/v1/receipts", api(s.receipt)},
 		{"POST /api/v1/digests", api(s.createDigest)},
 	})

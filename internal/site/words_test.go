@@ -68,11 +68,14 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 			said[m[1]] = true
 		}
 	}
+	for _, told := range []string{"saved", "parted", "mailed", "moved", "pause.fault", "wipe.fault", "all"} { // what a press on the manage page did
+		said["manage."+told] = true
+	}
 	return func(key string) bool {
-		prefix, _, _ := strings.Cut(key, ".")           // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften
+		prefix, _, _ := strings.Cut(key, ".")           // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes
 		if prefix == "worker" || prefix == "manifest" { // by workerWords, trialPayload and manifest
 			return true
 		}
-		return said[key] || prefix == "section" || prefix == "level" || prefix == "day" || prefix == "error" || prefix == "preview"
+		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "error" || prefix == "preview"
 	}
 }

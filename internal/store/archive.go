@@ -136,3 +136,19 @@ func (s *Store) appendReached(ctx context.Context, out []news.Release, rows []re
 	}
 	return out, nil
 }
+
+// StoriesByURI are the newest versions of some stories; those that are not known
+// are left out.
+func (s *Store) StoriesByURI(ctx context.Context, uris []string) (map[string]news.Story, error) {
+	out := map[string]news.Story{}
+	for _, some := range chunks(uris, 500) {
+		var rows []storyRow
+		if err := s.read().selIn(ctx, &rows, "SELECT "+prefixed("s", storyColumns)+newest+"WHERE h.uri IN (?)", some); err != nil {
+			return nil, s.fail(err, "StoriesByURI", "")
+		}
+		for _, r := range rows {
+			out[r.URI] = r.story()
+		}
+	}
+	return out, nil
+}

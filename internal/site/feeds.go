@@ -1,0 +1,249 @@
+package site
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"dateline/internal/news"
+)
+
+const (
+	feedEntries = 50
+	// feedReach is how many alerts are looked through for them.
+	feedReach = 500
+	// feedFresh is how long a copy is good: feed readers ask every few minutes,
+	// and an alert that waits a minute is no alert.
+	feedFresh = "public, max-age=60"
+)
+
+// feed is what both formats say.
+type feed struct {
+	Title   string
+	Lang    string
+	Self    string // URL
+	Home    string
+	Updated time.Time
+	Entries []feedEntry
+}
+
+// feedEntry is an alert as it stands: a correction or a retraction changes its
+// text and its time, and never its id.
+type feedEntry struct {
+	ID        string
+	Page      string
+	Title     string
+	Text      string // opens with the dateline
+	Lang      string
+	Published time.Time
+	Updated   time.Time
+	Tags      []string // sections, the level, and what became of it
+}
+
+// feed reads the choice from the query, by the form's names; no choice is
+// everything. A feed knows nobody: the whole choice is in its address.
+func (s *Site) feed(r *http.Request) (feed, error) {
+	q := r.URL.Query()
+	wishes, err := s.feedWishes(q)
+	if err != nil {
+		return feed{}, err
+	}
+	lang := known(wishes.Language)
+	if lang == "" {
+		lang = suggested(wishes.Language)
+	}
+	v := view{words: s.words, Lang: lang}
+	title, err := v.T("alerts.title")
+	if err != nil {
+		return feed{}, err
+	}
+	base := s.Floor.BaseURL()
+	f := feed{Title: s.Publisher.Name + " · " + title, Lang: lang, Self: base + r.URL.RequestURI(), Home: base + "/alerts", Updated: time.Unix(0, 0).UTC()}
+	if len(wishes.Preference.Regions) > 0 {
+		f.Title += " · " + v.places(wishes.Preference.Regions)
+	}
+	alerts, err := s.feedAlerts(r.Context(), wishes)
+	for _, a := range alerts {
+		e := entryOf(v, a, base)
+		if e.Updated.After(f.Updated) {
+			f.Updated = e.Updated
+		}
+		f.Entries = append(f.Entries, e)
+	}
+	return f, err
+}
+
+func (s *Site) feedWishes(q url.Values) (news.Wishes, error) {
+	w := defaultWishes()
+	w.Preference.Level = news.LevelNotice
+	var faults news.Problems
+	if !q.Has("region") { // everything, in some language
+		s.parser.speech(formFields(q, &faults), &w)
+		return w, faults.Err()
+	}
+	s.parser.wishes(formFields(q, &faults), &w)
+	w.Quiet, w.Cap = nil, 0 // a feed wakes nobody
+	return w, faults.Err()
+}
+
+func (s *Site) feedAlerts(ctx context.Context, w news.Wishes) ([]news.PublicAlert, error) {
+	var out []news.PublicAlert
+	var from news.ArchiveMark
+	for looked := 0; looked < feedReach; looked += 2 * feedEntries {
+		page, err := s.Store.PublicAlerts(ctx, from, 2*feedEntries)
+		if err != nil {
+			return nil, fmt.Errorf("site.feedAlerts: %w", err)
+		}
+		for _, a := range page {
+			from = a.Mark()
+			if len(w.Preference.Regions) == 0 || s.Fits == nil || s.Fits(w, a.First()) {
+				out = append(out, a)
+			}
+			if len(out) == feedEntries {
+				return out, nil
+			}
+		}
+		if len(page) < 2*feedEntries {
+			break
+		}
+	}
+	return out, nil
+}
+
+func entryOf(v view, a news.PublicAlert, base string) feedEntry {
+	newest := a.Newest()
+	line := lineOf(v, newest)
+	e := feedEntry{ID: "urn:uuid:" + a.ID, Page: base + "/alerts/" + a.ID, Title: line.Title, Text: line.Dateline + " " + line.Body, Lang: line.Lang,
+		Published: a.First().ReleasedAt.UTC(), Updated: newest.ReleasedAt.UTC(), Tags: append([]string{newest.Level.String()}, newest.Sections...)}
+	if newest.Repair() {
+		e.Tags = append(e.Tags, string(newest.Kind))
+	}
+	return e
+}
+
+// The elements of Atom (RFC 4287, section 4).
+type atomFeedXML struct {
+	XMLName xml.Name       `xml:"http://www.w3.org/2005/Atom feed"`
+	Lang    string         `xml:"xml:lang,attr"`
+	ID      string         `xml:"id"`
+	Title   string         `xml:"title"`
+	Updated string         `xml:"updated"`
+	Author  atomPerson     `xml:"author"`
+	Links   []atomLink     `xml:"link"`
+	Entries []atomEntryXML `xml:"entry"`
+}
+
+type atomPerson struct {
+	Name string `xml:"name"`
+}
+
+type atomLink struct {
+	Rel  string `xml:"rel,attr"`
+	Type string `xml:"type,attr"`
+	Href string `xml:"href,attr"`
+}
+
+type atomTerm struct {
+	Term string `xml:"term,attr"`
+}
+
+type atomEntryXML struct {
+	Lang       string     `xml:"xml:lang,attr"`
+	ID         string     `xml:"id"`
+	Title      string     `xml:"title"`
+	Published  string     `xml:"published"`
+	Updated    string     `xml:"updated"`
+	Link       atomLink   `xml:"link"`
+	Summary    string     `xml:"summary"`
+	Categories []atomTerm `xml:"category"`
+}
+
+func (s *Site) atomFeed(w http.ResponseWriter, r *http.Request) error {
+	f, err := s.feed(r)
+	if err != nil {
+		return err
+	}
+	out := atomFeedXML{Lang: f.Lang, ID: f.Self, Title: f.Title, Updated: f.Updated.Format(time.RFC3339), Author: atomPerson{s.Publisher.Name},
+		Links: []atomLink{{"self", "application/atom+xml", f.Self}, {"alternate", "text/html", f.Home}}}
+	for _, e := range f.Entries {
+		entry := atomEntryXML{Lang: e.Lang, ID: e.ID, Title: e.Title, Published: e.Published.Format(time.RFC3339Nano),
+			Updated: e.Updated.Format(time.RFC3339Nano), Link: atomLink{"alternate", "text/html", e.Page}, Summary: e.Text}
+		for _, tag := range e.Tags {
+			entry.Categories = append(entry.Categories, atomTerm{tag})
+		}
+		out.Entries = append(out.Entries, entry)
+	}
+	raw, err := xml.MarshalIndent(out, "", " ")
+	if err != nil {
+		return fmt.Errorf("site.atomFeed: %w", err)
+	}
+	return serveFeed(w, r, f, "application/atom+xml; charset=utf-8", append([]byte(xml.Header), raw...))
+}
+
+// The names of JSON Feed 1.1.
+type jsonFeedBody struct {
+	Version  string       `json:"version"`
+	Title    string       `json:"title"`
+	Home     string       `json:"home_page_url"`
+	Self     string       `json:"feed_url"`
+	Language string       `json:"language"`
+	Authors  []jsonAuthor `json:"authors"`
+	Items    []jsonItem   `json:"items"`
+}
+
+type jsonAuthor struct {
+	Name string `json:"name"`
+}
+
+type jsonItem struct {
+	ID        string    `json:"id"`
+	URL       string    `json:"url"`
+	Title     string    `json:"title"`
+	Text      string    `json:"content_text"`
+	Published time.Time `json:"date_published"`
+	Modified  time.Time `json:"date_modified"`
+	Language  string    `json:"language"`
+	Tags      []string  `json:"tags"`
+}
+
+func (s *Site) jsonFeed(w http.ResponseWriter, r *http.Request) error {
+	f, err := s.feed(r)
+	if err != nil {
+		return err
+	}
+	out := jsonFeedBody{Version: "https://jsonfeed.org/version/1.1", Title: f.Title, Home: f.Home, Self: f.Self, Language: f.Lang,
+		Authors: []jsonAuthor{{s.Publisher.Name}}, Items: []jsonItem{}}
+	for _, e := range f.Entries {
+		out.Items = append(out.Items, jsonItem{e.ID, e.Page, e.Title, e.Text, e.Published, e.Updated, e.Lang, e.Tags})
+	}
+	raw, err := json.MarshalIndent(out, "", " ")
+	if err != nil {
+		return fmt.Errorf("site.jsonFeed: %w", err)
+	}
+	return serveFeed(w, r, f, "application/feed+json", raw)
+}
+
+// serveFeed answers 304 to who has it already (RFC 9110, section 13).
+func serveFeed(w http.ResponseWriter, r *http.Request, f feed, kind string, raw []byte) error {
+	sum := sha256.Sum256(raw)
+	h := w.Header()
+	h.Set("Content-Type", kind)
+	h.Set("Content-Language", f.Lang)
+	h.Set("Cache-Control", feedFresh)
+	h.Set("ETag", `"`+hex.EncodeToString(sum[:16])+`"`)
+	// Any page may read a public feed; there is nothing of a reader in it.
+	h.Set("Access-Control-Allow-Origin", "*")
+	modified := f.Updated
+	if len(f.Entries) == 0 {
+		modified = time.Time{}
+	}
+	http.ServeContent(w, r, "", modified, bytes.NewReader(raw))
+	return nil
+}

@@ -1,0 +1,168 @@
+package site
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"dateline/internal/link"
+	"dateline/internal/news"
+	"dateline/internal/region"
+)
+
+// Explainer says why a device got an alert, or did not.
+type Explainer interface {
+	Explain(ctx context.Context, alertID string, device news.Device) (Explanation, error)
+}
+
+// Explanation is the answer to "why did I get this?": the rule that decided.
+type Explanation struct {
+	Got    bool   // it was sent to this device
+	Reason string // a code of package audience, or one of those below
+	// Places, Sections and Demands are the reader's wishes that decided (of
+	// not-followed and section: what the alert has that she did not choose).
+	Places   []string
+	Sections []string
+	Demands  []Demand
+	Until    time.Time // of a pause
+}
+
+// Demand is the lowest level she asked for: in some places, or (nil) in general.
+type Demand struct {
+	Places []string
+	Level  news.Level
+}
+
+// Reasons that are no rule's.
+const (
+	ReasonChanged  = "changed"   // it was sent; by what she wants now it would not be
+	ReasonMissed   = "missed"    // by what she wants now it would have been planned
+	ReasonStopped  = "stopped"   // planned, and stopped before its send
+	ReasonLate     = "late"      // planned, and its deadline passed
+	ReasonFailed   = "failed"    // planned, and refused by the push service
+	ReasonUnderWay = "under-way" // planned, and not sent yet
+)
+
+// sentences are an explanation in words.
+func (v view) sentences(e Explanation, about string, level news.Level) ([]string, error) {
+	var out []string
+	var fault error
+	say := func(key string, args ...any) {
+		text, err := v.T(key, args...)
+		fault = cmp.Or(fault, err)
+		out = append(out, text)
+	}
+	switch {
+	case e.Got && e.Reason != "matched", !e.Got && e.Reason != "not-followed" && e.Reason != "muted-place" && e.Reason != "section":
+		say("why.reason." + e.Reason)
+	case e.Got:
+		say("why.place", v.places(e.Places))
+		if len(e.Sections) > 0 {
+			say("why.section", v.sections(e.Sections))
+		}
+		if level == news.LevelFlash {
+			say("why.flash")
+		}
+	case e.Reason == "not-followed":
+		say("why.reason.not-followed", about)
+	case e.Reason == "muted-place":
+		say("why.reason.muted-place", v.places(e.Places))
+	case e.Reason == "section":
+		say("why.reason.section", v.sections(e.Sections))
+	}
+	if e.Got && level == news.LevelFlash {
+		return out, fault
+	}
+	for _, d := range e.Demands {
+		name, err := v.T("level." + d.Level.String())
+		fault = cmp.Or(fault, err)
+		if d.Places == nil {
+			say("why.level", name)
+		} else {
+			say("why.level.place", v.places(d.Places), name)
+		}
+	}
+	return out, fault
+}
+
+// places lists places by their names: "Japan and ASEAN".
+func (v view) places(codes []string) string { return region.Words(strings.Join(codes, " + "), v.Lang) }
+
+func (v view) sections(names []string) string {
+	var said []string
+	for _, name := range names {
+		word, err := v.words.say(v.Lang, "section."+name)
+		if err != nil {
+			word = name
+		}
+		said = append(said, word)
+	}
+	return strings.Join(said, " · ")
+}
+
+// whyDevice is the device that a why link is for.
+func (s *Site) whyDevice(r *http.Request) (news.Device, error) {
+	token, now := r.PathValue("token"), s.Now()
+	id, err := s.Links.Verify(link.Why, token, now)
+	if errors.Is(err, link.ErrBad) {
+		id, err = s.Links.Verify(link.ManageDevice, token, now)
+	}
+	if err != nil {
+		return news.Device{}, err
+	}
+	return s.device(r, id)
+}
+
+// whyPage says why a device got an alert, or why not, in words.
+func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
+	device, err := s.whyDevice(r)
+	if err != nil {
+		return err
+	}
+	v, alert, err := s.alertView(r, s.viewIn(w, r, device.Wishes.Language), r.PathValue("alert"))
+	if err != nil {
+		return err
+	}
+	v.Asked = true
+	v.Manage = link.Path(link.ManageDevice, s.Links.Sign(link.ManageDevice, device.ID, s.Now().Add(link.ManageFor)))
+	if s.Explainer != nil {
+		why, err := s.Explainer.Explain(r.Context(), alert.ID, device)
+		if err != nil {
+			return fmt.Errorf("site.whyPage: %w", err)
+		}
+		v.Got = why.Got
+		if v.Why, err = v.sentences(why, region.Words(alert.First().Audience, v.Lang), alert.First().Level); err != nil {
+			return fmt.Errorf("site.whyPage: %w", err)
+		}
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/alert", v)
+}
+
+// whyMailed says why a story was in a digest: the places and sections of hers
+// that it has. A digest asks for no level.
+func (v view) whyMailed(p news.Preference, story news.Story) ([]string, error) {
+	about, err := region.SetOf(story.Regions, nil)
+	if err != nil {
+		return nil, nil // a place that is not in the tree any more
+	}
+	e := Explanation{Got: true, Reason: "matched"}
+	for _, code := range p.Regions {
+		if here, err := region.SetOf([]string{code}, p.Muted); err == nil && here.Overlaps(about) {
+			e.Places = append(e.Places, code)
+		}
+	}
+	for _, section := range p.Sections {
+		if slices.Contains(story.Sections, section) {
+			e.Sections = append(e.Sections, section)
+		}
+	}
+	if len(e.Places) == 0 {
+		e = Explanation{Got: true, Reason: ReasonChanged}
+	}
+	return v.sentences(e, "", news.LevelNotice)
+}
