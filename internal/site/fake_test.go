@@ -299,7 +299,13 @@ func (m *memory) MailboxRecord(_ context.Context, id string) (news.MailboxRecord
 	if !ok {
 		return news.MailboxRecord{}, news.ErrNotFound
 	}
-	return news.MailboxRecord{Mailbox: box, Mails: m.digests[id]}, m.broken
+	record := news.MailboxRecord{Mailbox: box, Mails: m.digests[id]}
+	for _, d := range m.devices {
+		if box.SubscriberID != "" && d.SubscriberID == box.SubscriberID {
+			record.Devices = append(record.Devices, news.DeviceRecord{Device: d, Sent: m.sent[d.SubscriberID]})
+		}
+	}
+	return record, m.broken
 }
 
 func (m *memory) Digests(_ context.Context, id string) ([]news.DigestMail, error) {
@@ -416,6 +422,15 @@ func (h *house) do(method, path, body string, header ...string) *httptest.Respon
 	w := httptest.NewRecorder()
 	h.http.ServeHTTP(w, r)
 	return w
+}
+
+// from signs up for the digest from a client's address.
+func (h *house) from(client, body string) int {
+	r := httptest.NewRequest("POST", "/api/v1/digests", strings.NewReader(body))
+	r.RemoteAddr = client + ":1234"
+	w := httptest.NewRecorder()
+	h.http.ServeHTTP(w, r)
+	return w.Code
 }
 
 // form posts a form as a browser on our own page does.

@@ -151,7 +151,13 @@ func TestManageDevice(t *testing.T) {
 	if woken := h.alarm.take(); woken != "control devices" {
 		t.Errorf("woken: %q", woken)
 	}
-	page := h.do("GET", path+"?saved", "").Body.String()
+	if page := h.do("GET", path, "", "Accept-Language", "ko").Body.String(); !strings.Contains(page, `<html lang="ja"`) {
+		t.Error("the page is not in the language of her alerts")
+	}
+	if page := h.do("GET", path, "", "Cookie", "lang=ar").Body.String(); !strings.Contains(page, `<html lang="ar"`) {
+		t.Error("the page is not in the language she picked for pages")
+	}
+	page := h.do("GET", path+"?saved&lang=en", "").Body.String()
 	for _, want := range []string{`id="saved"`, `value="035" id="region-035" checked`, `id="region-ID" checked`, `id="mute-SG" checked`, `id="level-notice" checked`, `value="23:00"`} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)
@@ -172,14 +178,24 @@ func TestManageDevice(t *testing.T) {
 	if !wishes().PausedUntil.IsZero() {
 		t.Error("paused still")
 	}
+	h.form(path, "action=pause&for=date&date=2026-12-24")
+	if until, want := wishes().PausedUntil, time.Date(2026, 12, 23, 17, 0, 0, 0, time.UTC); !until.Equal(want) { // midnight in Jakarta
+		t.Errorf("paused until %s, want %s", until, want)
+	}
+	for _, date := range []string{"", "2026-11-24", "2026-11-01", "2126-11-24", "tomorrow"} {
+		if w := h.form(path, "action=pause&for=date&date="+date); w.Code != 400 || !strings.Contains(w.Body.String(), `id="fault"`) {
+			t.Errorf("a pause until %q: %d", date, w.Code)
+		}
+	}
+	h.form(path, "action=resume")
 	for _, bad := range []string{"", "action=dance", "action=pause&for=ever"} {
 		if w := h.form(path, bad); w.Code != 400 {
 			t.Errorf("%q: %d", bad, w.Code)
 		}
 	}
 	h.alarm.take()
-	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.devices[c.ID].State != news.DeviceLeft || !strings.Contains(w.Body.String(), "You have left") {
-		t.Errorf("%d", w.Code)
+	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.devices[c.ID].State != news.DeviceLeft || !strings.Contains(w.Body.String(), "解除しました") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 	if woken := h.alarm.take(); woken != "control devices" {
 		t.Errorf("woken: %q", woken)
@@ -187,7 +203,7 @@ func TestManageDevice(t *testing.T) {
 	if w := h.form(path, "action=save&region=JP"); w.Code != 409 {
 		t.Errorf("saved after leaving: %d", w.Code)
 	}
-	if w := h.do("GET", path, ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You have left") {
+	if w := h.do("GET", path+"?lang=en", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You have left") {
 		t.Errorf("%d", w.Code)
 	}
 }

@@ -228,8 +228,8 @@ func (s *Site) routes() []route {
 		{"GET /manage/{token}", page(s.tokenPage(s.managePage))},
 		{"POST /manage/{token}", page(s.tokenPage(s.manage))},
 		{"GET /manage/{token}/data.json", page(s.tokenPage(s.exportPage))},
-		{"GET /feeds/alerts.atom", page(s.atomFeed)},
-		{"GET /feeds/alerts.json", page(s.jsonFeed)},
+		{"GET /feeds/alerts.atom", api(s.atomFeed)},
+		{"GET /feeds/alerts.json", api(s.jsonFeed)},
 
 		{"GET /sw.js", s.serviceWorker()},
 		{"GET /embed.js", s.embedScript()},
