@@ -187,9 +187,6 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 		if fault != nil {
 			return fault
 		}
-		if values.Get("action") == "pause" {
-			v.Form.Faults, v.Fault = nil, "manage.pause.fault"
-		}
 		return s.Floor.Render(w, http.StatusBadRequest, "site/manage", v)
 	}
 	if err != nil {

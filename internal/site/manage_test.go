@@ -178,16 +178,6 @@ func TestManageDevice(t *testing.T) {
 	if !wishes().PausedUntil.IsZero() {
 		t.Error("paused still")
 	}
-	h.form(path, "action=pause&for=date&date=2026-12-24")
-	if until, want := wishes().PausedUntil, time.Date(2026, 12, 23, 17, 0, 0, 0, time.UTC); !until.Equal(want) { // midnight in Jakarta
-		t.Errorf("paused until %s, want %s", until, want)
-	}
-	for _, date := range []string{"", "2026-11-24", "2026-11-01", "2126-11-24", "tomorrow"} {
-		if w := h.form(path, "action=pause&for=date&date="+date); w.Code != 400 || !strings.Contains(w.Body.String(), `id="fault"`) {
-			t.Errorf("a pause until %q: %d", date, w.Code)
-		}
-	}
-	h.form(path, "action=resume")
 	for _, bad := range []string{"", "action=dance", "action=pause&for=ever"} {
 		if w := h.form(path, bad); w.Code != 400 {
 			t.Errorf("%q: %d", bad, w.Code)
