@@ -222,14 +222,3 @@ func TestOneWriterManyReaders(t *testing.T) {
 		t.Errorf("Change = %d", c.Change())
 	}
 }
-
-func TestWordsForEveryReason(t *testing.T) {
-	seen := map[string]bool{}
-	for _, r := range audience.Reasons() {
-		w := audience.Words(r)
-		if seen[w] || w == audience.Words("other") {
-			t.Errorf("%s has no words of its own: %q", r, w)
-		}
-		seen[w] = true
-	}
-}

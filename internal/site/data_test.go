@@ -22,7 +22,7 @@ func (h *house) joined() (c credentials, box string) {
 	h.store.boxes[box] = m
 	h.store.sent = map[string][]news.Release{m.SubscriberID: {h.store.releases[killedAlert][1], h.store.releases[killedAlert][0], h.store.releases[sentAlert][0]}}
 	h.store.stories = map[string]news.Story{
-		"https://news.example/film": {URI: "https://news.example/film", Status: news.Usable, Headline: "A film in Kyoto", Language: "en", URL: "https://news.example/film", Regions: []string{"JP-26"}, Sections: []string{"culture"}, Created: testNow},
+		"https://news.example/film": {URI: "https://news.example/film", Status: news.Usable, Headline: "A film in Kyoto", Standfirst: "It opens on Friday.", Language: "en", URL: "https://news.example/film", Regions: []string{"JP-26"}, Sections: []string{"culture"}, Created: testNow},
 		"https://news.example/gone": {URI: "https://news.example/gone", Status: news.Canceled, Headline: "Never told again", Language: "en", URL: "https://news.example/gone", Regions: []string{"JP"}, Created: testNow},
 	}
 	day := news.DigestMail{MailboxID: box, LocalDate: "2026-11-23", EditionAt: testNow.Add(-24 * time.Hour), State: news.DigestSent, Stories: []string{"https://news.example/film", "https://news.example/gone"}}

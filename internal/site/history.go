@@ -202,7 +202,7 @@ func (s *Site) mailsOf(ctx context.Context, p *manageView, box news.Mailbox, sin
 
 func (v view) mailedStory(p news.Preference, story news.Story) (mailedStory, error) {
 	text, lang := story.TextIn(v.Lang)
-	line := alertLine{Title: text.Headline, Lang: lang, Dir: news.Direction(lang), Navigate: story.URL}
+	line := alertLine{Title: text.Headline, Body: text.Standfirst, Lang: lang, Dir: news.Direction(lang), Navigate: story.URL}
 	if len(story.Regions) > 0 {
 		line.Dateline = region.Dateline(story.Regions[0], story.Created, lang)
 	}
