@@ -13,6 +13,7 @@ func TestFirefoxKeepsWhatWasTyped(t *testing.T) {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}
 	t.Parallel()
+	oneWalkAtATime(t)
 	p := newProgram(t, nil, nil, "DATELINE_POLICY=one")
 	p.start()
 	e := p.joins("Aiko Mori", "editor", "dark")

@@ -146,6 +146,16 @@ func readersOfAsia(list []*simulate.Phone) []map[string]any {
 	return bodies
 }
 
+// walks with browsers go beside other tests, but one at a time: each has two
+// browsers, and six on two processors time out in their own helpers.
+var walks sync.Mutex
+
+func oneWalkAtATime(t *testing.T) {
+	t.Helper()
+	walks.Lock()
+	t.Cleanup(walks.Unlock) // registered first, so done last: after the browsers have ended
+}
+
 // TestFirefoxWalksTheDesk is an alert's whole way, by two editors with a browser
 // each, one of them in the dark: story, write, submit, approve by the other,
 // release, undo, release, watch, correct, kill. Every page on the way is checked
@@ -155,7 +165,8 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}
-	t.Parallel() // with the drill's: browsers are mostly waited for
+	t.Parallel()
+	oneWalkAtATime(t)
 	push := service(t, simulate.PushOptions{Rate: 60})
 	p := newProgram(t, []*simulate.PushService{push}, nil, "DATELINE_POLICY=flash=two,bulletin=two,notice=one", "DATELINE_HOLD=8s")
 	readers := phones(t, push, 360)

@@ -13,6 +13,7 @@ func TestFirefoxHoldsADrill(t *testing.T) {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}
 	t.Parallel()
+	oneWalkAtATime(t)
 	p := newProgram(t, nil, nil, "DATELINE_POLICY=one", "DATELINE_HOLD=1s")
 	p.start()
 	starter, second := p.joins("Aiko Mori", "editor", "light"), p.joins("Ben Tan", "chief", "dark")

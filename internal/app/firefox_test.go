@@ -18,6 +18,7 @@ import (
 // unsubscribed the next send is a 410 that takes the device out.
 func TestFirefoxShowsWhatTheProgramSends(t *testing.T) {
 	t.Parallel()
+	oneWalkAtATime(t)
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves the browsers out")
 	}

@@ -16,6 +16,7 @@ import (
 // by itself stays a draft, and its story is stored.
 func TestTheNewsroomsCap(t *testing.T) {
 	t.Parallel()
+	oneWalkAtATime(t)
 	onBoth(t, func(t *testing.T, settings ...string) {
 		p := newProgram(t, nil, nil, append(settings, "DATELINE_POLICY=flash=one,bulletin=auto", "DATELINE_NEWSROOM_CAPS=flash=1/2,bulletin=1/2", "DATELINE_HOLD=1m")...)
 		p.start()

@@ -62,7 +62,10 @@ const notificationPref = "permissions.default.desktop-notification"
 func basePrefs() map[string]any {
 	return map[string]any{
 		// No push service at all rather than Mozilla's, unless WithPush gives one.
-		"dom.push.serverURL": "",
+		// Firefox ends a script that got no processor for 10 s as one that hangs.
+		"dom.max_script_run_time":        0,
+		"dom.max_chrome_script_run_time": 0,
+		"dom.push.serverURL":             "",
 		// Else subscribe() fails: "Error retrieving push subscription."
 		"dom.push.testing.allowInsecureServerURL": true,
 		// Remote control sets this to false unless the profile says otherwise.

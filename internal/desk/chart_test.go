@@ -144,7 +144,8 @@ func TestWhatIsOverIsCountedOnce(t *testing.T) {
 		}
 		return v.final()
 	}
-	if look() || look() || counted != 2 {
+	first := look()
+	if second := look(); first || second || counted != 2 {
 		t.Errorf("on its way it is final, or was counted %d times", counted)
 	}
 	l.desk.mem.figures[l.desk.mem.releases[0].ID] = news.ReleaseFigures{Counts: news.Counts{Intended: 9, Reachable: 9, Accepted: 8, Held: 1}}

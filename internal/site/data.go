@@ -11,9 +11,9 @@ import (
 	"dateline/internal/web"
 )
 
-// needsFresh: a mailbox's link in an old mail, which may have been forwarded,
+// errNeedsFresh: a mailbox's link in an old mail, which may have been forwarded,
 // does not give away what is kept, erase it or send it elsewhere.
-var needsFresh = fmt.Errorf("%w: this needs a link that was mailed within the hour; ask for one on this page", news.ErrForbidden)
+var errNeedsFresh = fmt.Errorf("%w: this needs a link that was mailed within the hour; ask for one on this page", news.ErrForbidden)
 
 // exported is what is kept of one reader, as JSON.
 type exported struct {
@@ -151,7 +151,7 @@ func (s *Site) exportPage(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("site.exportPage: %w", err)
 	}
 	if !m.fresh {
-		return needsFresh
+		return errNeedsFresh
 	}
 	if !m.isBox {
 		return s.writeDevice(w, r, m.device.ID)
@@ -205,7 +205,7 @@ func (s *Site) wipeSubscription(w http.ResponseWriter, r *http.Request) error {
 // manageWipe erases for good, once the box is ticked.
 func (s *Site) manageWipe(w http.ResponseWriter, r *http.Request, m managed, values url.Values) error {
 	if !m.fresh {
-		return needsFresh
+		return errNeedsFresh
 	}
 	if !values.Has("sure") {
 		v, err := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, nil)
@@ -240,7 +240,7 @@ func (s *Site) mailLink(r *http.Request, m managed) error {
 // agreed nothing changes. The sign-up's limits hold.
 func (s *Site) move(r *http.Request, m managed, values url.Values) error {
 	if !m.isBox || !m.fresh {
-		return needsFresh
+		return errNeedsFresh
 	}
 	var faults news.Problems
 	f := fields{faults: &faults}

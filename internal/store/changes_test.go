@@ -89,8 +89,9 @@ func TestAlertChangesDoNotReadTheTrail(t *testing.T) {
 			explain = "EXPLAIN "
 		}
 		for _, after := range []int{1000 + lines, 990 + lines, 1000} {
-			rows, err := db.Queryx(explain + store.AlertChangesQuery(after, 200))
+			rows, err := db.Queryx(explain + store.AlertChangesQuery(after, 200)) //nolint:sqlclosecheck // closed below: it knows sql.Rows, not sqlx's
 			must(t, err)
+			defer rows.Close()
 			var plan strings.Builder
 			for rows.Next() {
 				cols, err := rows.SliceScan()

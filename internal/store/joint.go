@@ -85,21 +85,26 @@ func (j *joint) run(ctx context.Context, fn func(tx *sqlx.Tx) error) (unsure boo
 // when fn panics: the caller may live on, and SQLite's only writer must not be
 // lost.
 func (m *member) take(tx *sqlx.Tx, fn func(tx *sqlx.Tx) error) (err error) {
+	// Nobody's context: each of these statements is done, or the whole is lost.
+	mark := func(statement string) error {
+		_, err := tx.ExecContext(context.Background(), statement)
+		return err
+	}
 	result, returned := lost, false
 	defer func() { m.ran <- result }()
-	if _, err := tx.Exec("SAVEPOINT member"); err != nil {
+	if err := mark("SAVEPOINT member"); err != nil {
 		return fmt.Errorf("%w: %w", errAgain, err)
 	}
 	defer func() {
 		if err != nil || !returned {
-			if _, e := tx.Exec("ROLLBACK TO member; RELEASE member"); e == nil {
+			if mark("ROLLBACK TO member; RELEASE member") == nil {
 				result = undone
 			}
 			return
 		}
 		// It is gone when SQLite has rolled back by itself, for a full disk or an
 		// interrupted statement whose error fn did not mind.
-		if _, e := tx.Exec("RELEASE member"); e != nil {
+		if e := mark("RELEASE member"); e != nil {
 			err = fmt.Errorf("%w: %w", errAgain, e)
 			return
 		}
