@@ -145,7 +145,8 @@ form.addEventListener("input", (e) => {
 
 // What was typed before this script came, or was kept by the browser over a
 // reload, counts like what is typed now.
-const touched = (f) => ("checked" in f && f.checked !== f.defaultChecked) || ("defaultValue" in f && f.value !== f.defaultValue);
+// Of a box its value says nothing: it is "on" by itself.
+const touched = (f) => (["checkbox", "radio"].includes(f.type) ? f.checked !== f.defaultChecked : "defaultValue" in f && f.value !== f.defaultValue);
 if ([...form.elements].some(touched)) {
   form.dataset.unsaved = "";
   later();
