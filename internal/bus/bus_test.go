@@ -506,7 +506,7 @@ func TestWake(t *testing.T) {
 	}
 	leave <- struct{}{}
 	next(t, entered) // the ten are one or two calls
-	close(leave) // a third one may come at any time, and must not be waited for by cancel
+	close(leave)     // a third one may come at any time, and must not be waited for by cancel
 	cancel()
 	cancel()
 	for len(entered) > 0 {
