@@ -8,7 +8,7 @@ import (
 
 // patience bounds every wait. A push takes 0.1 s on an idle machine; under the
 // race detector, on two busy cores, waits of 10 s were seen.
-const patience = 2 * time.Minute
+const patience = 60 * time.Second
 
 // board is state with many readers who wait for a condition of it. The zero
 // value is ready. Change it between Lock and change.
