@@ -62,12 +62,12 @@ func (a *answers) within(alert string, at time.Time, d time.Duration) int {
 }
 
 const (
-	crashPhones  = 2_500
+	crashPhones  = 5_000
 	crashReaders = 40 // per run
 	crashPace    = 900.0
 	// crashDot is how long the mail server thinks about each mail: 40 of them on
-	// 4 connections take about as long as the send.
-	crashDot = 250 * time.Millisecond
+	// 4 connections take 5 s, as the send does.
+	crashDot = 500 * time.Millisecond
 	// inFlight is how many requests a dispatcher has at one push service, and
 	// how many SMTP transactions a mailer has open.
 	inFlight     = 64
