@@ -142,29 +142,51 @@ func (s *Service) Take(ctx context.Context, ev news.StoryEvent) (finish func() n
 		d := s.Handle(ctx, ev)
 		return func() news.Disposition { return d }
 	}
-	turn := s.turns.take(s.storyOf(ev))
+	read := s.readEarly(ev)
+	turn := s.turns.take(read.uri())
 	return func() news.Disposition {
 		defer turn.end()
 		turn.begin()
-		return s.Handle(ctx, ev)
+		return s.finish(ctx, ev, read)
 	}
 }
 
-// storyOf is the URI of an event's story; empty when it can't be read, and then
-// it is set aside by itself. Reading it twice costs a fraction of a millisecond.
-func (s *Service) storyOf(ev news.StoryEvent) (uri string) {
-	defer func() { _ = recover() }() // Handle meets the same, and counts it
-	story, err := s.decoder.Decode(ev)
-	if err != nil {
+// reading is an event as it was read; nil: it is still to be read.
+type reading struct {
+	story news.Story
+	err   error
+}
+
+// uri is that of the event's story; empty when it can't be read, and then it is
+// set aside by itself.
+func (r *reading) uri() string {
+	if r == nil || r.err != nil {
 		return ""
 	}
-	return story.URI
+	return r.story.URI
+}
+
+func (s *Service) read(ev news.StoryEvent) *reading {
+	story, err := s.decoder.Decode(ev)
+	return &reading{story, err}
+}
+
+// readEarly is read for the order of events alone: a panic is met again, and
+// counted, when the event is finished.
+func (s *Service) readEarly(ev news.StoryEvent) (r *reading) {
+	defer func() { _ = recover() }()
+	return s.read(ev)
 }
 
 // Handle does everything with one event from the stream and says what becomes
 // of it. Panics end here. After a fault of the store it waits until the store
 // answers again, so that an outage costs no story its turn; ctx ends the wait.
-func (s *Service) Handle(ctx context.Context, ev news.StoryEvent) (d news.Disposition) {
+func (s *Service) Handle(ctx context.Context, ev news.StoryEvent) news.Disposition {
+	return s.finish(ctx, ev, nil)
+}
+
+// finish is Handle with what Take may have read.
+func (s *Service) finish(ctx context.Context, ev news.StoryEvent, read *reading) (d news.Disposition) {
 	if !s.storeAnswers(ctx) {
 		return news.Later(0)
 	}
@@ -189,7 +211,7 @@ func (s *Service) Handle(ctx context.Context, ev news.StoryEvent) (d news.Dispos
 	if crashes >= maxCrashes {
 		return s.setAside(ctx, ev, log, crashedProblem())
 	}
-	return s.handle(ctx, ev, log)
+	return s.handle(ctx, ev, read, log)
 }
 
 // endPatience is how long the end of a handling is tried to be noted.
@@ -218,12 +240,14 @@ func crashedProblem() error {
 	return news.Invalid("", "handling this story took the process down %d times; it is set aside until it is replayed", maxCrashes)
 }
 
-func (s *Service) handle(ctx context.Context, ev news.StoryEvent, log *slog.Logger) news.Disposition {
-	story, err := s.decoder.Decode(ev)
-	if err != nil {
-		return s.setAside(ctx, ev, log, err)
+func (s *Service) handle(ctx context.Context, ev news.StoryEvent, read *reading, log *slog.Logger) news.Disposition {
+	if read == nil {
+		read = s.read(ev)
 	}
-	stored, result, err := s.store(ctx, story)
+	if read.err != nil {
+		return s.setAside(ctx, ev, log, read.err)
+	}
+	stored, result, err := s.store(ctx, read.story)
 	switch {
 	case errors.Is(err, news.ErrInvalid):
 		return s.setAside(ctx, ev, log, err)
