@@ -184,9 +184,20 @@ func postgresDSN(rawURL string) (string, error) {
 	if q.Get("connect_timeout") == "" {
 		q.Set("connect_timeout", "10")
 	}
+	if q.Get(idleInTransaction) == "" {
+		q.Set(idleInTransaction, idleLongest)
+	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }
+
+// A process that is frozen in the middle of a transaction holds its locks, and
+// a KILL would wait for them as long as it sleeps. After so many milliseconds
+// without a word Postgres ends the transaction; ours take a few.
+const (
+	idleInTransaction = "idle_in_transaction_session_timeout"
+	idleLongest       = "3000"
+)
 
 func defaultSSLMode(host, hostParameter string) string {
 	if hostParameter != "" {
@@ -236,7 +247,7 @@ func classifyPostgres(err error) fault {
 			return faultAgain
 		case "22021", "22P05":
 			return faultText
-		case "57P01", "57P02", "57P03", "25006": // shutdown, crash, starting, read-only
+		case "57P01", "57P02", "57P03", "25006", "25P03": // shutdown, crash, starting, read-only, silent for too long
 			return faultDown
 		}
 		switch string(e.Code[:min(2, len(e.Code))]) {
