@@ -208,20 +208,25 @@ func (b *bars) interfere(k kind, id string) (press, answered, thawed time.Time) 
 	if k == correct {
 		step, body = "correct", map[string]any{"texts": map[string]any{"en": map[string]string{"title": "Corrected", "body": "As it is"}}}
 	}
-	wait := time.NewTimer(min(frozenFor, *stopLasts/2)) // time for what must not happen
+	span := min(frozenFor, *stopLasts/2) // for what must not happen
 	victim := b.programs[len(b.programs)-1]
+	woken := make(chan time.Time, 1)
 	if k == frozen {
-		wait.Reset(frozenFor)
+		span = frozenFor
 		victim.signal(syscall.SIGSTOP)
 	}
+	// Whatever the press waits for: it may be a lock that the frozen one holds.
+	time.AfterFunc(span, func() {
+		if woken <- time.Now(); k == frozen {
+			_ = victim.cmd.Process.Signal(syscall.SIGCONT) // if it has ended, the run says so
+		}
+	})
 	press = time.Now()
 	if code := b.programs[0].call("POST", "/api/v1/alerts/"+id+"/"+step, body, nil); code != http.StatusOK {
 		b.t.Fatalf("%s: %d", step, code)
 	}
 	answered = time.Now()
-	<-wait.C
-	if thawed = time.Now(); k == frozen {
-		victim.signal(syscall.SIGCONT)
+	if thawed = <-woken; k == frozen {
 		<-time.After(time.Second) // the pace stays while it may emit its batch
 	}
 	b.pushes.rate(0)
