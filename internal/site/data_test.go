@@ -2,6 +2,7 @@ package site
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -138,6 +139,34 @@ func TestDataNeedsAFreshLink(t *testing.T) {
 	h.now = h.now.Add(link.FreshFor)
 	if w := h.do("GET", fresh, ""); w.Code != 410 {
 		t.Errorf("an hour later: %d", w.Code)
+	}
+}
+
+// An old mail may have been forwarded. Its link shows what came, and leads to no
+// page on which the device that is joined is exported or erased; a fresh one does,
+// for as long as it lasts itself.
+func TestAnOldMailOpensNoDevice(t *testing.T) {
+	h := newHouse(t, nil)
+	_, box := h.joined()
+	device := regexp.MustCompile(`href="(/manage/[^"]+)"`)
+	opens := func(path string) (found string) {
+		for _, m := range device.FindAllStringSubmatch(h.do("GET", path, "").Body.String(), -1) {
+			if w := h.do("GET", m[1]+"/data.json", ""); w.Code == 200 && strings.Contains(w.Body.String(), "p256dh") {
+				found = m[1]
+			}
+		}
+		return found
+	}
+	if got := opens(h.path(link.ManageMailbox, box)); got != "" {
+		t.Errorf("a link of 30 days leads to %s", got)
+	}
+	fresh := opens(h.path(link.FreshMailbox, box))
+	if fresh == "" {
+		t.Fatal("a fresh link leads to no device")
+	}
+	h.now = h.now.Add(link.FreshFor + time.Second)
+	if w := h.do("GET", fresh, ""); w.Code != 410 {
+		t.Errorf("the device's page outlives the fresh link: %d", w.Code)
 	}
 }
 

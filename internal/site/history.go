@@ -36,7 +36,7 @@ type mailedStory struct {
 type half struct {
 	Mailbox bool
 	Name    string // a masked address, or what a device is called
-	Path    string // of its page
+	Path    string // of its page; "": this link does not lead there
 }
 
 // viewIn is a page of a reader we know: in the language she picked for pages, or
@@ -124,13 +124,20 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 		return fmt.Errorf("site.history: %w", err)
 	}
 	for _, d := range devices {
-		if m.isBox {
-			p.Joined = append(p.Joined, half{Name: deviceSince(d), Path: s.pathFor(link.ManageDevice, d.ID)})
+		if !m.isBox {
+			continue
 		}
+		// A device's page exports and wipes it, so an old mail, which may have been
+		// forwarded, does not lead there; and a fresh one no longer than itself.
+		one := half{Name: deviceSince(d)}
+		if m.fresh {
+			one.Path = s.pathFor(link.ManageDevice, d.ID, link.FreshFor)
+		}
+		p.Joined = append(p.Joined, one)
 	}
 	for _, box := range boxes {
 		if !m.isBox {
-			p.Joined = append(p.Joined, half{Mailbox: true, Name: masked(box.Address), Path: s.pathFor(link.ManageMailbox, box.ID)})
+			p.Joined = append(p.Joined, half{Mailbox: true, Name: masked(box.Address), Path: s.pathFor(link.ManageMailbox, box.ID, link.ManageFor)})
 		}
 		if err := s.mailsOf(ctx, p, box, since); err != nil {
 			return err
@@ -156,8 +163,8 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 	return nil
 }
 
-func (s *Site) pathFor(purpose link.Purpose, id string) string {
-	return link.Path(purpose, s.Links.Sign(purpose, id, s.Now().Add(link.ManageFor)))
+func (s *Site) pathFor(purpose link.Purpose, id string, lasts time.Duration) string {
+	return link.Path(purpose, s.Links.Sign(purpose, id, s.Now().Add(lasts)))
 }
 
 // mailsOf adds the digests of a mailbox.
