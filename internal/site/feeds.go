@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"dateline/internal/news"
@@ -19,6 +20,10 @@ const (
 	feedEntries = 50
 	// feedReach is how many alerts are looked through for them.
 	feedReach = 500
+	// feedKept is how long these serve every feed: each choice has an address of
+	// its own, so no cache in front of us saves the database from who asks for
+	// many.
+	feedKept = 10 * time.Second
 	// feedFresh is how long a copy is good: feed readers ask every few minutes,
 	// and an alert that waits a minute is no alert.
 	feedFresh = "public, max-age=60"
@@ -93,28 +98,47 @@ func (s *Site) feedWishes(q url.Values) (news.Wishes, error) {
 	return w, faults.Err()
 }
 
+// feedAlerts are the newest alerts that fit the wishes.
 func (s *Site) feedAlerts(ctx context.Context, w news.Wishes) ([]news.PublicAlert, error) {
+	newest, err := s.newest(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var out []news.PublicAlert
-	var from news.ArchiveMark
-	for looked := 0; looked < feedReach; looked += 2 * feedEntries {
-		page, err := s.Store.PublicAlerts(ctx, from, 2*feedEntries)
-		if err != nil {
-			return nil, fmt.Errorf("site.feedAlerts: %w", err)
+	for _, a := range newest {
+		if len(w.Preference.Regions) == 0 || s.Fits == nil || s.Fits(w, a.First()) {
+			out = append(out, a)
 		}
-		for _, a := range page {
-			from = a.Mark()
-			if len(w.Preference.Regions) == 0 || s.Fits == nil || s.Fits(w, a.First()) {
-				out = append(out, a)
-			}
-			if len(out) == feedEntries {
-				return out, nil
-			}
-		}
-		if len(page) < 2*feedEntries {
+		if len(out) == feedEntries {
 			break
 		}
 	}
 	return out, nil
+}
+
+// newestAlerts keeps what feeds are made from. Whoever asks while it is fetched
+// waits for it.
+type newestAlerts struct {
+	mu     sync.Mutex
+	at     time.Time
+	alerts []news.PublicAlert
+}
+
+// newest are the alerts that feeds are looked for in, of at most feedKept ago.
+func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, error) {
+	k := &s.kept
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	now := s.Now()
+	if age := now.Sub(k.at); k.alerts != nil && age >= 0 && age < feedKept {
+		return k.alerts, nil
+	}
+	alerts, err := s.Store.PublicAlerts(ctx, news.ArchiveMark{}, feedReach)
+	if err != nil {
+		return nil, fmt.Errorf("site.newest: %w", err)
+	}
+	k.at, k.alerts = now, append([]news.PublicAlert{}, alerts...)
+	return k.alerts, nil
 }
 
 func entryOf(v view, a news.PublicAlert, base string) feedEntry {

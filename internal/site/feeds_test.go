@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -71,12 +72,15 @@ func TestFeeds(t *testing.T) {
 	if empty := h.atom(""); len(empty.Entries) != 0 {
 		t.Errorf("%+v", empty)
 	}
+	later := func() { h.now = h.now.Add(feedKept) }
 	h.fill()
+	later()
 	first := h.store.releases[sentAlert][:1]
 	all := h.store.releases[sentAlert]
 	h.store.releases[sentAlert] = first
 	before := h.atom("")
 	h.store.releases[sentAlert] = all
+	later()
 	after := h.atom("")
 	if before.Entries[0].ID != after.Entries[0].ID || before.Entries[0].Updated >= after.Entries[0].Updated ||
 		before.Entries[0].Published != after.Entries[0].Published || after.Entries[0].Title != "Quake off Luzon: magnitude corrected" {
@@ -124,12 +128,33 @@ func TestFeedsAreCached(t *testing.T) {
 		again.Revision, again.ReleasedAt = 3, again.ReleasedAt.Add(time.Hour)
 		all := h.store.releases[sentAlert]
 		h.store.releases[sentAlert] = append(slices.Clone(all), again)
+		h.now = h.now.Add(feedKept)
 		for name, value := range map[string]string{"If-None-Match": etag, "If-Modified-Since": modified} {
 			if w := h.do("GET", path, "", name, value); w.Code != 200 {
 				t.Errorf("%s after a correction, with %s: %d", path, name, w.Code)
 			}
 		}
 		h.store.releases[sentAlert] = all
+		h.now = h.now.Add(feedKept)
+	}
+}
+
+// TestFeedsSpareTheDatabase: however many choices are asked for, it is looked at
+// once in a while, and not for ever.
+func TestFeedsSpareTheDatabase(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	before := h.store.looked
+	for i := range 200 {
+		h.atom("?region=JP&section=politics&x=" + strconv.Itoa(i))
+	}
+	if got := h.store.looked - before; got != 1 {
+		t.Errorf("%d looks for 200 feeds", got)
+	}
+	h.now = h.now.Add(feedKept)
+	h.atom("")
+	if got := h.store.looked - before; got != 2 {
+		t.Errorf("%d looks, %s later", got, feedKept)
 	}
 }
 

@@ -154,6 +154,7 @@ type Site struct {
 
 	previews *web.Limiter
 	lately   lately // what previews are made from
+	kept     newestAlerts
 }
 
 // New makes a Site.
