@@ -111,9 +111,6 @@ func (e Expr) check(open bool) (Expr, error) {
 	return e, nil
 }
 
-// Join is the expression of several places, as a story's regions make one.
-func Join(places []string) (Expr, error) { return Parse(strings.Join(places, " + ")) }
-
 // tokens cuts an expression into operators and words. A hyphen between two
 // characters of a code belongs to the code.
 func tokens(expr string) []string {
