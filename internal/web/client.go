@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -79,26 +78,4 @@ func contains(prefixes []netip.Prefix, addr netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// ParseProxies reads a comma-separated list of addresses and prefixes, the
-// form of DATELINE_TRUSTED_PROXIES.
-func ParseProxies(text string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for part := range strings.SplitSeq(text, ",") {
-		part = strings.TrimSpace(part)
-		if part == "" {
-			continue
-		}
-		prefix, err := netip.ParsePrefix(part)
-		if err != nil {
-			addr, addrErr := netip.ParseAddr(part)
-			if addrErr != nil {
-				return nil, fmt.Errorf("%q is neither an address nor a prefix such as 10.0.0.0/8", part)
-			}
-			prefix = netip.PrefixFrom(addr, addr.BitLen())
-		}
-		out = append(out, prefix.Masked())
-	}
-	return out, nil
 }

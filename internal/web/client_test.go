@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -14,10 +15,7 @@ import (
 )
 
 func TestClientKey(t *testing.T) {
-	trusted, err := ParseProxies("10.0.0.0/8, 2001:db8::1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::1/128")}
 	for _, c := range []struct{ remote, forwarded, want string }{
 		{"198.51.100.7:1234", "", "198.51.100.7"},
 		{"198.51.100.7:1234", "203.0.113.9", "198.51.100.7"}, // not a proxy of ours: its word is worth nothing
@@ -42,9 +40,6 @@ func TestClientKey(t *testing.T) {
 		if got != c.want {
 			t.Errorf("%s for %q: %q, want %q", c.remote, c.forwarded, got, c.want)
 		}
-	}
-	if _, err := ParseProxies("proxy.example"); err == nil {
-		t.Error("a host name taken for a proxy")
 	}
 }
 
