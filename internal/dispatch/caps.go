@@ -106,24 +106,26 @@ func (b *capBook) todays(judged string, now time.Time) func(subscriber string) i
 
 // capped are a cell's readers who have had enough for today. It locks the book
 // once, after the cell, as those do who ask while they match.
-func (b *capBook) capped(c *audience.Cell, now time.Time) (numbers *news.Numbers, changes int) {
+func (b *capBook) capped(c *audience.Cell, now time.Time) *news.Numbers {
 	days, locked := capDays{now: now}, false
+	defer func() {
+		if locked {
+			b.mu.RUnlock()
+		}
+	}()
 	lock := func() {
 		if !locked {
 			b.mu.RLock()
 			locked = true
 		}
 	}
-	numbers = c.Capped(func(subscriber []byte) int {
+	return c.Capped(func(subscriber []byte) int {
 		lock()
 		if e := b.sent[string(subscriber)]; e != nil {
 			return days.count(e, 0)
 		}
 		return 0
 	})
-	lock()
-	defer b.mu.RUnlock()
-	return numbers, b.changes
 }
 
 func (b *capBook) changed() int {

@@ -48,10 +48,10 @@ type RecentOverlap struct {
 // over the cells this process holds.
 func (s *Service) Reach(ctx context.Context, a *news.Alert) Reach {
 	now := s.cfg.Now()
-	look := s.recent.fresh(ctx, now)
+	look, caps := s.recent.fresh(ctx, now)
 	others, hour, sets := look.others(a, now)
 	r := Reach{Recent: others, RecentAt: look.at, Cells: len(s.held.list().cells), Here: s.audience.Size().Active}
-	survey := audience.Survey{Capped: func(cell int) *news.Numbers { return s.capped(cell, now) }, Exclude: look.sameStory(a)}
+	survey := audience.Survey{Capped: s.capped(caps, now), Exclude: look.sameStory(a)}
 	if len(others) > 0 {
 		survey.Sent, survey.First = sets, hour
 	}
@@ -65,36 +65,54 @@ func (s *Service) Reach(ctx context.Context, a *news.Alert) Reach {
 	return r
 }
 
-// capped are a cell's readers who have had enough for today. What was found
-// serves for a while, and longer while nothing counts for anybody's cap.
-func (s *Service) capped(cell int, now time.Time) *news.Numbers {
-	known := &s.recent.capped[cell]
-	known.mu.Lock()
-	defer known.mu.Unlock()
-	age := now.Sub(known.at)
-	if known.numbers == nil || age >= cappedLongest || age >= recentFresh && known.changes != s.caps.changed() {
-		known.at = now
-		known.numbers, known.changes = s.caps.capped(s.audience.Cell(cell), now)
-	}
-	return known.numbers
-}
-
-// recents keeps who was sent the alerts of the last day. Reading that from the
-// ledger takes longer than a count may, so a loop does it, and what does not
-// change any more is read once.
+// recents keeps who was sent the alerts of the last day, and who has had enough
+// for today. To find either takes longer than a count may, so a loop does it, and
+// what does not change any more is read once.
 type recents struct {
 	ask chan chan struct{}
 
-	mu     sync.Mutex
-	last   *recentLook
-	capped [news.Cells]cappedCell
+	mu   sync.Mutex
+	last *recentLook
+	caps *capLook // nil: nobody looked yet
 }
 
-type cappedCell struct {
-	mu      sync.Mutex
+// capLook is who had had enough for today when the book of caps had seen so many
+// changes; it is not changed any more.
+type capLook struct {
 	at      time.Time
-	numbers *news.Numbers
-	changes int // of the book of caps, then
+	changes int
+	cells   [news.Cells]*news.Numbers // nil where the cell was not held
+}
+
+// stale: something counted for somebody's cap since, or it is too old for a
+// midnight and for those who changed their cap.
+func (l *capLook) stale(now time.Time, changes int) bool {
+	age := now.Sub(l.at)
+	return age >= cappedLongest || age >= recentFresh && l.changes != changes
+}
+
+// ofAnotherDay: it may be past a midnight; zones differ by quarters of an hour.
+func (l *capLook) ofAnotherDay(now time.Time) bool {
+	return l.at.Truncate(15*time.Minute) != now.Truncate(15*time.Minute)
+}
+
+// capped are a cell's readers who have had enough for today, as the loop found
+// them; a cell it has not looked at is looked at now.
+func (s *Service) capped(look *capLook, now time.Time) func(cell int) *news.Numbers {
+	return func(cell int) *news.Numbers {
+		if look != nil && look.cells[cell] != nil {
+			return look.cells[cell]
+		}
+		return s.caps.capped(s.audience.Cell(cell), now)
+	}
+}
+
+func (s *Service) lookAtCaps(now time.Time) *capLook {
+	look := &capLook{at: now, changes: s.caps.changed()}
+	for _, cell := range s.held.list().cells {
+		look.cells[cell] = s.caps.capped(s.audience.Cell(cell), now)
+	}
+	return look
 }
 
 // recentLook is the alerts of the last day as the ledger had them; it is not
@@ -116,11 +134,11 @@ type recentCell struct{ sent, planned *news.Numbers }
 
 func newRecents() *recents { return &recents{ask: make(chan chan struct{}), last: &recentLook{}} }
 
-// fresh is a look of at most recentFresh ago or, where that takes too long, the
-// last one there was.
-func (r *recents) fresh(ctx context.Context, now time.Time) *recentLook {
-	if look := r.look(); now.Sub(look.at) < recentFresh {
-		return look
+// fresh are the looks of at most recentFresh ago or, where that takes too long,
+// the last ones there were.
+func (r *recents) fresh(ctx context.Context, now time.Time) (*recentLook, *capLook) {
+	if look, caps := r.looks(); now.Sub(look.at) < recentFresh {
+		return look, caps
 	}
 	patience := time.NewTimer(recentWait)
 	defer patience.Stop()
@@ -128,48 +146,73 @@ func (r *recents) fresh(ctx context.Context, now time.Time) *recentLook {
 	select {
 	case r.ask <- done:
 	case <-patience.C:
-		return r.look()
+		return r.looks()
 	case <-ctx.Done():
-		return r.look()
+		return r.looks()
 	}
 	select {
 	case <-done:
 	case <-patience.C:
 	case <-ctx.Done():
 	}
-	return r.look()
+	return r.looks()
 }
 
-func (r *recents) look() *recentLook {
+func (r *recents) looks() (*recentLook, *capLook) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.last
+	return r.last, r.caps
 }
 
-// watchRecents looks at the ledger once there is something to look at and
-// whenever a count asks.
+// watchRecents looks once there is something to look at, whenever a count asks,
+// and after an alert has gone out: the first count of a page waits for nothing.
 func (s *Service) watchRecents(ctx context.Context) error {
 	select {
 	case <-s.ready:
-		s.lookAtRecents(ctx)
+		s.lookAround(ctx)
 	case <-ctx.Done():
 		return nil
 	}
+	calm := time.NewTicker(cappedLongest)
+	defer calm.Stop()
+	changes := s.caps.changed()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case done := <-s.recent.ask:
-			if s.cfg.Now().Sub(s.recent.look().at) >= recentFresh {
-				s.lookAtRecents(ctx)
+			if look, _ := s.recent.looks(); s.cfg.Now().Sub(look.at) >= recentFresh {
+				s.lookAround(ctx)
 			}
 			close(done)
+		case <-calm.C:
+			// Not while an alert goes out: that needs the processor.
+			before := changes
+			changes = s.caps.changed()
+			if _, caps := s.recent.looks(); changes == before && (caps.changes != changes || caps.ofAnotherDay(s.cfg.Now())) {
+				s.lookAround(ctx)
+			}
 		}
 	}
 }
 
+// lookAround looks at the ledger first: that is quick, and a count that can't
+// wait for the caps has it.
+func (s *Service) lookAround(ctx context.Context) {
+	s.lookAtRecents(ctx)
+	now := s.cfg.Now()
+	if _, caps := s.recent.looks(); caps != nil && !caps.stale(now, s.caps.changed()) {
+		return
+	}
+	caps := s.lookAtCaps(now)
+	s.recent.mu.Lock()
+	defer s.recent.mu.Unlock()
+	s.recent.caps = caps
+}
+
 func (s *Service) lookAtRecents(ctx context.Context) {
-	next, err := s.readRecents(ctx, s.recent.look())
+	last, _ := s.recent.looks()
+	next, err := s.readRecents(ctx, last)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.log.Warn("the recent alerts can't be read; counts of readers go by what was known", "error", err)
