@@ -299,9 +299,14 @@ func testT80WorkerOpensGoodLinksOnly(t *testing.T, s *stage) {
 		`{"navigate":"https://evil.example/","alert":"../../x"}`:          "https://alerts.example/alerts",
 		`null`: "https://alerts.example/alerts",
 	} {
-		got := s.browser.Eval(fmt.Sprintf(`(() => {
-			const self = {location: {origin: "https://alerts.example"}, addEventListener() {}};
-			return new Function("self", %s + "; return target;")(self)(%s).href;
+		got := s.browser.Eval(fmt.Sprintf(`(async () => {
+			let opened, all;
+			const on = {}, clients = {matchAll: async () => [], openWindow: async url => { opened = url; }};
+			const self = {location: {origin: "https://alerts.example"}, navigator: {}, clients, addEventListener(name, work) { on[name] = work; }};
+			new Function("self", %s)(self);
+			on.notificationclick({action: "", notification: {data: %s, close() {}}, waitUntil(promise) { all = promise; }});
+			await all;
+			return opened;
 		})()`, source, data))
 		if got != want {
 			t.Errorf("%s opens %s, want %s", data, got, want)

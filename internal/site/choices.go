@@ -322,6 +322,16 @@ func (c choices) QuietTo() string {
 
 func (c choices) QuietFlash() bool { return c.Wishes.Quiet == nil || c.Wishes.Quiet.Flash }
 
+// calendarTyped takes over when the digest is to come, as far as it can be read.
+func (c *choices) calendarTyped(values url.Values) {
+	if !values.Has("hour") {
+		return
+	}
+	var unread news.Problems
+	values.Set("digest", "1")
+	formFields(values, &unread).calendar(&c.Hour, &c.Days, &c.Weekly)
+}
+
 // formFields turns a form of a page into the body of the API, so that both
 // are read by the same rules.
 func formFields(v url.Values, faults *news.Problems) fields {

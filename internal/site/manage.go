@@ -183,11 +183,7 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 		err = s.manageChange(r, m, values)
 	}
 	if errors.Is(err, news.ErrInvalid) && isAction(values.Get("action")) {
-		v, fault := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, err)
-		if fault != nil {
-			return fault
-		}
-		return s.Floor.Render(w, http.StatusBadRequest, "site/manage", v)
+		return s.manageAgain(w, r, m, values, err)
 	}
 	if err != nil {
 		return fmt.Errorf("site.manage: %w", err)
@@ -198,6 +194,32 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// manageAgain shows the page as it was sent, with what is wrong. Only "save" sends
+// the whole form.
+func (s *Site) manageAgain(w http.ResponseWriter, r *http.Request, m managed, values url.Values, faults error) error {
+	v, err := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, faults)
+	if err != nil {
+		return err
+	}
+	if values.Get("action") == "save" {
+		s.typed(values, &m)
+		v.Form = s.manageForm(v.view, m, faults)
+		v.Form.calendarTyped(values)
+	}
+	return s.Floor.Render(w, http.StatusBadRequest, "site/manage", v)
+}
+
+// typed puts what a form says into what the page shows, and nowhere else.
+func (s *Site) typed(values url.Values, m *managed) (*news.Wishes, error) {
+	wishes := &m.device.Wishes
+	if m.isBox {
+		wishes = &m.mailbox.Wishes
+	}
+	var faults news.Problems
+	s.parser.wishes(formFields(values, &faults), wishes)
+	return wishes, faults.Err()
+}
+
 // manageDraft shows the page with what is chosen and not saved yet.
 func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, values url.Values) error {
 	v, err := s.manageView(r, s.viewIn(w, r, m.wishes().Language), m, nil)
@@ -206,14 +228,10 @@ func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, va
 	}
 	values["region"] = append(values["region"], knownPlaces(values["pick"])...)
 	dropOverride(values, values.Get("drop"))
-	wishes := &m.device.Wishes
-	if m.isBox {
-		wishes = &m.mailbox.Wishes
-	}
-	var faults news.Problems
-	s.parser.wishes(formFields(values, &faults), wishes)
-	v.Form = s.manageForm(v.view, m, faults.Err())
+	wishes, faults := s.typed(values, &m)
+	v.Form = s.manageForm(v.view, m, faults)
 	v.Form.Opened = values.Get("open")
+	v.Form.calendarTyped(values)
 	if values.Has("more") {
 		v.Form.Overrides = append(v.Form.Overrides, overrideRow{})
 	}

@@ -163,7 +163,12 @@ func TestManageDevice(t *testing.T) {
 			t.Errorf("the page lacks %s", want)
 		}
 	}
-	w = h.form(path, "action=save&cap=many&level=notice")
+	w = h.form(path, "action=save&cap=many&level=flash&region=TH")
+	for _, typed := range []string{`id="level-flash" checked`, `id="region-TH" checked`} {
+		if !strings.Contains(w.Body.String(), typed) {
+			t.Errorf("one fault, and what was typed besides is lost: %s", typed)
+		}
+	}
 	if w.Code != 400 || !strings.Contains(w.Body.String(), `id="faults"`) || wishes().Cap != 3 {
 		t.Errorf("%d", w.Code)
 	}
@@ -224,7 +229,7 @@ func TestManageMailbox(t *testing.T) {
 		got.Wishes.Preference.Level != before {
 		t.Errorf("%+v", got)
 	}
-	if w := h.form(path, "action=save&region=IN&hour=5"); w.Code != 400 {
+	if w := h.form(path, "action=save&region=IN&hour=6"); w.Code != 400 || !strings.Contains(w.Body.String(), `<option value="6" selected>`) {
 		t.Errorf("no day: %d", w.Code)
 	}
 	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.boxes[box].State != news.MailboxLeft {

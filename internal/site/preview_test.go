@@ -246,7 +246,7 @@ func TestPreviewWithoutAScript(t *testing.T) {
 		t.Errorf("%d, %d sign-ups", w.Code, len(h.store.signups))
 	}
 	for _, want := range []string{"<strong>Japan</strong>", "About one alert a day.", `value="reader@b.example"`, `id="level-flash" checked`,
-		`<option value="JP" selected>Japan</option>`, `<option value="notice" selected>`, ">JP 0</a>",
+		`<option value="JP" selected>Japan</option>`, `<option value="notice" selected>`, ">JP 0</a>", `<option value="9" selected>`,
 		"/feeds/alerts.atom?language=en&amp;level=flash&amp;override=JP&amp;overrideLevel=notice&amp;region=JP"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %s", want)

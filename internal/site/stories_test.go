@@ -193,7 +193,11 @@ func TestWorkerWords(t *testing.T) {
 			}
 		}
 	}
-	source := h.do("GET", "/sw.js", "").Body.String()
+	worker := h.do("GET", "/sw.js", "")
+	if policy := worker.Header().Get("Content-Security-Policy"); !strings.Contains(policy, "img-src 'self' https:") {
+		t.Errorf("the worker may load no picture of a story: %q", policy)
+	}
+	source := worker.Body.String()
 	if strings.Contains(source, wordsMark) || strings.Contains(source, hostsMark) || !strings.Contains(source, "この記事をミュート") {
 		t.Error("the worker has no words, or no hosts")
 	}

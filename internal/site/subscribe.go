@@ -85,6 +85,7 @@ func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.
 	c := s.choices(v, wishes, faults)
 	c.Suggested, c.Opened = s.suggestions(v, r, wishes.Preference.Regions), values.Get("open")
 	c.Email, c.Query = values.Get("email"), feedQuery(chosen)
+	c.calendarTyped(values)
 	if values.Has("more") {
 		c.Overrides = append(c.Overrides, overrideRow{})
 	}

@@ -95,6 +95,9 @@ func TestSubscriptionHealsInFirefox(t *testing.T) {
 	s.send("quake", 1, "under the new key", "")
 	s.waitTitle("under the new key")
 
+	s.deadEndpoint()
+	s.followsTwice()
+
 	// She leaves by another way, such as the link in a mail: she is not taken back.
 	if err := s.store.Leave(t.Context(), s.device().ID); err != nil {
 		t.Fatal(err)
@@ -105,6 +108,50 @@ func TestSubscriptionHealsInFirefox(t *testing.T) {
 	if got := s.known("/"); got != "none" || s.states() != "left" {
 		t.Errorf("a visit later: %s, devices %s", got, s.states())
 	}
+}
+
+// deadEndpoint: the push service has given up the subscription and the browser
+// does not know; a visit makes another.
+func (s *stage) deadEndpoint() {
+	s.t.Helper()
+	before := s.device()
+	if _, err := s.store.ChangeSubscription(s.t.Context(), before.ID, func(d *news.Device) error { d.State = news.DeviceGone; return nil }); err != nil {
+		s.t.Fatal(err)
+	}
+	if got := s.known("/"); got != "follows" {
+		s.t.Errorf("a dead endpoint: %s", got)
+	}
+	if d := s.device(); d.State != news.DeviceActive || d.Push.Endpoint == before.Push.Endpoint {
+		s.t.Errorf("a dead endpoint was kept: %s", d.State)
+	}
+}
+
+// followsTwice: pressing Follow once more chooses places and takes nothing else
+// away; and a digest asked for there is the same reader's.
+func (s *stage) followsTwice() {
+	s.t.Helper()
+	if _, err := s.store.ChangeSubscription(s.t.Context(), s.device().ID, func(d *news.Device) error {
+		d.Wishes.MutedStories = []string{"https://news.example/muted"}
+		return nil
+	}); err != nil {
+		s.t.Fatal(err)
+	}
+	s.follow()
+	if w := s.device().Wishes; w.Preference.Regions[0] != "JP" || len(w.MutedStories) != 1 {
+		s.t.Errorf("followed twice: %v, muted %v", w.Preference.Regions, w.MutedStories)
+	}
+	s.browser.Eval(`document.getElementById("email").value = "reader@b.example"`)
+	s.browser.Click("#mail")
+	s.browser.Until(`document.body.dataset.mail === "202"`)
+	unlock := s.store.lock()
+	defer unlock()
+	for _, signup := range s.store.signups {
+		if signup.SubscriberID == "" || signup.Wishes.Preference.Regions[0] != "JP" {
+			s.t.Errorf("a digest beside a device: %+v", signup)
+		}
+		return
+	}
+	s.t.Error("no digest was asked for")
 }
 
 // TestStoryIsMutedOnItsPage: where a notification has no buttons, the page that

@@ -111,6 +111,7 @@ function rows(fieldset) {
 if ($("overrides")) rows($("overrides"));
 if (section && form) {
   section.querySelector(".show").hidden = true;
+  languages(fields(name => !own.includes(name)));
   const soon = later(ask);
   form.addEventListener("change", soon);
   addEventListener("pageshow", () => {

@@ -75,8 +75,18 @@
   });
 
   async function register() {
-    await navigator.serviceWorker.register(worker, { updateViaCache: "none" });
-    return navigator.serviceWorker.ready;
+    const registration = await navigator.serviceWorker.register(worker, { updateViaCache: "none" });
+    await active(registration);
+    return registration;
+  }
+
+  // active waits for ours: "ready" may be another worker's of the same page.
+  async function active(registration) {
+    if (registration.active) return;
+    const coming = registration.installing || registration.waiting;
+    await within(PATIENCE, new Promise(done => coming.addEventListener("statechange", () => {
+      if (registration.active) done();
+    })));
   }
 
   // tell has the worker do something and gives what it answers.
@@ -104,7 +114,7 @@
     const known = await registration.pushManager.getSubscription();
     if (known) {
       const key = known.options && known.options.applicationServerKey;
-      if (key && same(key, applicationServerKey)) return known;
+      if (!key || same(key, applicationServerKey)) return known;
       await known.unsubscribe();
     }
     try {
@@ -124,6 +134,13 @@
     if (await Notification.requestPermission() !== "granted") throw new Trouble("denied");
     await known; // a healing that finds its reader gone must not forget this one
     let sub = await subscription();
+    const before = await recall("subscription");
+    if (before && ["follows", "anew"].includes((await known).status)) {
+      // Who follows already keeps what the wishes don't say: stories muted, a pause.
+      const answer = await call("PATCH", `/api/v1/subscriptions/${encodeURIComponent(before.id)}`, { ...wishes, subscription: sub.toJSON() }, before.token);
+      await refuse(answer, 401, 404, 409, 410); // these: as one who is new
+      if (answer.ok) return settled({ ...before, endpoint: sub.endpoint }, wishes);
+    }
     const post = () => call("POST", "/api/v1/subscriptions", { ...wishes, subscription: sub.toJSON() });
     let answer = await post();
     if (answer.status === 409) { // known under another secret: start afresh
@@ -131,19 +148,37 @@
       sub = await subscription();
       answer = await post();
     }
+    await refuse(answer);
+    return settled({ ...await answer.json(), endpoint: sub.endpoint }, wishes);
+  }
+
+  async function refuse(answer, ...but) {
+    if (answer.ok || but.includes(answer.status)) return;
     if (answer.status === 429) throw new Trouble("limit");
     if (answer.status === 400) throw new Trouble("refused", ((await answer.json().catch(() => ({}))).errors || []));
-    if (!answer.ok) throw new Trouble("failed");
-    const mine = { ...await answer.json(), endpoint: sub.endpoint };
+    throw new Trouble("failed");
+  }
+
+  async function settled(mine, wishes) {
     await remember("subscription", mine);
     await remember("wishes", wishes);
     return mine;
   }
 
+  // renew gives up a subscription that its push service says is gone: the browser
+  // would hand out the same dead one for ever.
+  async function renew() {
+    const registration = await register();
+    const dead = await registration.pushManager.getSubscription();
+    if (dead) await dead.unsubscribe();
+    await tell({ dateline: "heal" });
+  }
+
   // test has one notification sent to this browser alone, and says what became of
   // it: "shown", "missing" (sent, and the worker has not shown it in time),
-  // "limit", or what the push service said.
-  async function test() {
+  // "limit", or what the push service said. Where that is "gone" it subscribes
+  // anew and tries once more.
+  async function test(again = false) {
     const mine = await recall("subscription");
     if (!mine) throw new Trouble("unknown");
     const seen = new Set();
@@ -160,6 +195,10 @@
       if (answer.status === 429) return "limit";
       if (!answer.ok) return "failed";
       const sent = await answer.json();
+      if (sent.result === "gone" && !again) {
+        await renew();
+        return test(true);
+      }
       if (sent.result !== "accepted" && sent.result !== "ambiguous") return sent.result;
       const result = new Promise(done => {
         look = () => {
@@ -183,7 +222,7 @@
     if (!mine) return true;
     const answer = await call("DELETE", `/api/v1/subscriptions/${encodeURIComponent(mine.id)}`, undefined, mine.token);
     if (!answer.ok && answer.status !== 410) return false;
-    await tell({ dateline: "heal" }); // finds itself gone, and forgets
+    await tell({ dateline: "heal" }).catch(() => undefined); // finds itself gone, and forgets; at the next visit if not now
     return true;
   }
 
@@ -195,5 +234,5 @@
   }
   const known = heal().catch(() => ({ status: "trouble" }));
 
-  globalThis.Dateline = Object.freeze({ version: 1, can, follow, test, story, leave, known, recall });
+  globalThis.Dateline = Object.freeze({ version: 1, can, follow, test: () => test(), story, leave, known, recall });
 })();

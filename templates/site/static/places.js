@@ -130,7 +130,9 @@ export function suggest(fieldset) {
   });
 }
 
+// useMyZone proposes this computer's zone where none was chosen.
 export function useMyZone(select) {
+  if (select.value !== "") return;
   const zone = myZone();
   if (![...select.options].some(o => o.value === zone)) select.add(new Option(zone, zone));
   select.value = zone;

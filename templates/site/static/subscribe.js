@@ -62,7 +62,9 @@ function instead() {
 async function followed(own) {
   document.body.dataset.id = own.id;
   $("done").hidden = false;
-  $("wishes").hidden = true;
+  // What is left of the form is the digest, which now joins the device.
+  for (const part of [...$("wishes").children, ...document.querySelector(".ways").children]) part.hidden = !part.matches(".ways, #by-mail");
+  $("done").after($("wishes"));
   state("subscribed");
   $("done").focus();
   manageLink(own).catch(() => undefined);
@@ -72,6 +74,24 @@ async function followed(own) {
 async function manageLink(own) {
   const answer = await fetch(`/api/v1/subscriptions/${encodeURIComponent(own.id)}`, { headers: { Authorization: `Bearer ${own.token}` } });
   if (answer.ok) $("manage").href = new URL((await answer.json()).manage).pathname;
+}
+
+// mail signs up for the digest. Where this browser follows they become one
+// reader's: the digest leaves out what was pushed. Otherwise the form does it.
+async function mail(event) {
+  if (event.submitter && event.submitter.id !== "mail") return;
+  event.preventDefault();
+  const own = await Dateline.recall("subscription");
+  if (!own) return $("wishes").submit();
+  const form = new FormData($("wishes"));
+  const answer = await fetch("/api/v1/digests", {
+    method: "POST", headers: { "Content-Type": "application/json", Authorization: `Bearer ${own.token}` },
+    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), days: form.getAll("day").map(Number), weekly: form.has("weekly") }),
+  });
+  if ([401, 403, 404, 410].includes(answer.status)) return $("wishes").submit(); // it does not follow any more
+  document.body.dataset.mail = String(answer.status);
+  const faults = answer.status === 400 ? ((await answer.json()).errors || []).map(e => e.message).join(" · ") : "";
+  $("mail-said").textContent = { 202: words.mailed, 400: `${words.refused} ${faults}`, 429: words.limit }[answer.status] || words.failed;
 }
 
 // trial sends a test notification and says whether the browser showed it; and,
@@ -113,6 +133,7 @@ if (can === "yes" || can === "denied") {
   $("by-push").hidden = false;
   $("follow").addEventListener("click", follow);
   $("trial-again").addEventListener("click", trial);
+  $("wishes").addEventListener("submit", event => mail(event).catch(() => { $("mail-said").textContent = words.failed; }));
   welcomeBack().catch(() => undefined); // a convenience: the page works without
 } else {
   cannot(can);

@@ -7,6 +7,8 @@
 //   self.DATELINE = { origin: "https://alerts.example" };
 //   importScripts("https://alerts.example/sw.js");
 "use strict";
+// Names of ours must not meet those of a publisher's worker.
+(() => {
 
 // Where we are: our own origin, unless another's worker imports this.
 const HOME = (self.DATELINE && new URL(self.DATELINE.origin).origin) || self.location.origin;
@@ -17,8 +19,11 @@ const WORDS = /*WORDS*/ {};
 const HOSTS = /*STORY_HOSTS*/ [];
 const KEEP = 7 * 24 * 3600 * 1000; // how long a shown revision is remembered
 
-self.addEventListener("install", () => self.skipWaiting());
-self.addEventListener("activate", event => event.waitUntil(self.clients.claim()));
+// When a publisher's worker takes over is the publisher's to say.
+if (HOME === self.location.origin) {
+  self.addEventListener("install", () => self.skipWaiting());
+  self.addEventListener("activate", event => event.waitUntil(self.clients.claim()));
+}
 
 // ---- memory: the newest revision per story, and this browser's token, wishes,
 // and what could not be said yet
@@ -57,7 +62,7 @@ const keep = (key, value) => run("own", "readwrite", store => {
 }).catch(() => undefined);
 
 const call = (method, path, body, token) => fetch(HOME + path, {
-  method, keepalive: true, credentials: "omit",
+  method, keepalive: true, credentials: "omit", signal: AbortSignal.timeout(20000), // what hangs would hold up what comes after it
   headers: { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) },
   body: body && JSON.stringify(body),
 });
@@ -325,7 +330,11 @@ async function heal(fresh) {
   const known = await answer.json();
   await keep("wishes", Object.fromEntries(WISHES.map(name => [name, known[name]])));
   await sayLater();
-  const sub = await current(fresh);
+  let sub = await current(fresh);
+  if (known.state === "gone" && sub.endpoint === own.endpoint) { // dead, and the browser does not know
+    await sub.unsubscribe();
+    sub = await current();
+  }
   if (sub.endpoint !== own.endpoint || known.state === "gone") {
     const moved = await call("PATCH", path, { subscription: sub.toJSON() }, own.token);
     if (moved.status === 410) return forget();
@@ -370,3 +379,4 @@ self.addEventListener("message", event => {
   if (message.dateline === "heal") event.waitUntil(healed().then(result => event.ports[0].postMessage(result)));
   if (message.dateline === "story") event.waitUntil(wish(message.alert, message.want).then(kept => event.ports[0].postMessage({ kept })));
 });
+})();
