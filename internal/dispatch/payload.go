@@ -136,7 +136,7 @@ func (p *payloads) build(lang string, links payloadLinks) push.Payload {
 		RequireInteraction: r.Level == news.LevelFlash || r.Kind == news.ReleaseKill,
 		Mutable:            true,
 		Data: push.Data{Alert: r.AlertID, Revision: r.Revision, Level: r.Level.String(),
-			Final: r.Final, Regions: append([]string{}, r.Regions...)},
+			Final: r.Final || r.Kind == news.ReleaseKill, Regions: append([]string{}, r.Regions...)},
 	}}
 }
 

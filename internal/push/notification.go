@@ -53,7 +53,7 @@ type Data struct {
 	Revision int      `json:"revision"`
 	Level    string   `json:"level"`
 	Regions  []string `json:"regions"`
-	Final    bool     `json:"final,omitempty"` // the last of its story: nothing to mute any more
+	Final    bool     `json:"final,omitempty"` // the last of its story, or taken back: nothing to mute any more
 	Test     string   `json:"test,omitempty"`  // of a test notification: what its page waits for
 	Receipt  string   `json:"receipt,omitempty"`
 }

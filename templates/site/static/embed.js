@@ -125,13 +125,15 @@
   }
 
   // follow is to be called right in a press: browsers hush a question for
-  // permission that comes by itself. Its fault has a code: "denied", "service"
+  // permission that comes by itself. Its fault has a code: "denied", "dismissed"
+  // (the question was waved away: a press may ask once more), "service"
   // (the browser's push service can't be reached), "limit", "refused" (errors
   // has the faults of the wishes), "failed".
   async function follow(wishes) {
     if (can() === "denied") throw new Trouble("denied");
     if (can() !== "yes") throw new Trouble("unable");
-    if (await Notification.requestPermission() !== "granted") throw new Trouble("denied");
+    const permission = await Notification.requestPermission();
+    if (permission !== "granted") throw new Trouble(permission === "denied" ? "denied" : "dismissed");
     await known; // a healing that finds its reader gone must not forget this one
     let sub = await subscription();
     const before = await recall("subscription");

@@ -70,9 +70,10 @@ const call = (method, path, body, token) => fetch(HOME + path, {
 const revision = n => Number(n && n.data && n.data.revision) || 0;
 
 // newest remembers n unless something newer is known of the same story, and
-// gives whichever is newer.
+// gives whichever is newer, and whether it was shown before: what is sent again
+// after a crash must not sound again, nor when she has put it away meanwhile.
 async function newest(n) {
-  if (!n.tag) return n;
+  if (!n.tag) return { best: n, again: false };
   const onScreen = (await self.registration.getNotifications({ tag: n.tag })).map(s => ({ ...plain(s), at: Date.now() }));
   let known;
   try {
@@ -90,7 +91,9 @@ async function newest(n) {
       };
     });
   } catch { /* no storage, as in some private windows: what is on screen must do */ }
-  return [known, ...onScreen].reduce((best, other) => other && revision(other) > revision(best) ? other : best, n);
+  const best = [known, ...onScreen].reduce((best, other) => other && revision(other) > revision(best) ? other : best, n);
+  const alert = n.data && n.data.alert;
+  return { best, again: Boolean(known && alert && known.data && known.data.alert === alert && revision(known) >= revision(n)) };
 }
 
 const plain = n => ({
@@ -161,12 +164,12 @@ async function pushed(event) {
   const n = read(event);
   const first = n.navigate;
   if (n.data) n.data.navigate = first;
-  let best = n;
+  let [best, again] = [n, false];
   try {
-    best = await newest(n);
+    ({ best, again } = await newest(n));
   } catch { /* then the one that came is shown */ }
   try {
-    await show(best, best !== n);
+    await show(best, again || best !== n);
   } catch {
     await self.registration.showNotification(n.title, { body: n.body || "", tag: n.tag || "", data: { navigate: first } });
   }
