@@ -58,6 +58,37 @@ func TestReachKnowsWhatWasSent(t *testing.T) {
 	})
 }
 
+// Who has had enough for today is found by a loop once all is quiet: the first
+// count of a page does not wait for it.
+func TestReachKnowsWhoHadEnough(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		one := wishes("TW")
+		one.Cap = 1
+		d.devices(3, one)
+		s, _ := d.dispatcher("one")
+		ask := func() Reach {
+			return s.Reach(t.Context(), &news.Alert{StoryURI: "next", Level: news.LevelBulletin, Audience: "TW", Language: "en", Texts: map[string]news.Text{"en": {Title: "x"}}})
+		}
+		if r := ask(); r.Devices != 3 {
+			t.Errorf("before anything was sent: %+v", r)
+		}
+		d.alert("first", news.LevelBulletin, "TW")
+		enough := func() bool {
+			_, look := s.recent.looks()
+			found := 0
+			for cell := range news.Cells {
+				found += int(look.cells[cell].GetCardinality())
+			}
+			return found == 3
+		}
+		d.until("found without a count that asks", 3*cappedLongest, enough)
+		if r := ask(); r.Devices != 0 || r.Reasons["capped"] != 3 {
+			t.Errorf("after the one alert of the day: %+v", r)
+		}
+	})
+}
+
 func (d *desk) releaseOf(alertID string) string {
 	d.store.mu.Lock()
 	defer d.store.mu.Unlock()
@@ -139,6 +170,7 @@ func newsroomOfAMillion(b *testing.B) *Service {
 		}
 	}
 	s.held.update(leases, time.Now().Add(time.Hour))
+	s.held.loaded(s.held.fresh())
 	look := &recentLook{at: now}
 	for n := range 20 {
 		a := recentAlert{release: news.Release{ID: fmt.Sprint("r", n), AlertID: fmt.Sprint("a", n), StoryURI: fmt.Sprint("s", n), ReleasedAt: now.Add(-time.Duration(n) * 20 * time.Minute)}, cells: map[int]recentCell{}}
