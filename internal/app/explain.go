@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dateline/internal/audience"
@@ -30,11 +31,9 @@ func queryOf(r news.Release) (audience.Query, error) {
 	return q, nil
 }
 
-// fits reports whether somebody with these wishes would have been sent it.
-func fits(w news.Wishes, r news.Release) bool {
-	q, err := queryOf(r)
-	return err == nil && audience.Judge(q, news.Device{State: news.DeviceActive, Wishes: w}, 0).Reason.Planned()
-}
+// fits prepares releases for telling which of them somebody with such wishes
+// would have been sent.
+func fits(past []news.Release) func(news.Wishes) []int { return sampleOf(past).Fits }
 
 // Explain says whether the device was sent the alert and which rule decided.
 // What the ledger knows goes first; the rules are asked with what the reader
@@ -62,7 +61,8 @@ func (e explainer) Explain(ctx context.Context, alertID string, device news.Devi
 	if err != nil {
 		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alertID, err)
 	}
-	if !got && before.story {
+	asked := q.Final && slices.Contains(device.Wishes.OverStories, q.StoryURI) // the rule lets it past what she had
+	if !got && before.story && !asked && device.State == news.DeviceActive {
 		return site.Explanation{Reason: string(audience.AlreadySent)}, nil
 	}
 	cause := audience.Explain(q, device, before.today)

@@ -13,7 +13,9 @@ type rehearser struct{}
 
 // Rehearse prepares releases, oldest first. One whose audience can't be read
 // any more (a place has been dropped since) comes to nobody.
-func (rehearser) Rehearse(past []news.Release) site.Rehearsal {
+func (rehearser) Rehearse(past []news.Release) site.Rehearsal { return sampleOf(past) }
+
+func sampleOf(past []news.Release) *audience.Sample {
 	queries := make([]audience.Query, len(past))
 	for i, r := range past {
 		expr, err := region.Parse(r.Audience)

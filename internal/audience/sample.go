@@ -32,6 +32,21 @@ func NewSample(queries []Query) *Sample {
 	return s
 }
 
+// Fits is the index of every query that these wishes would have been sent by
+// places, sections, level and language: as often and at whatever hour it was.
+func (s *Sample) Fits(w news.Wishes) []int {
+	t := newTaste(w.Preference)
+	r := rowOf(t)
+	var fit []int
+	for i := range s.past {
+		q := &s.past[i].query
+		if verdictOn(&r, t, q, s.past[i].aim) == codeMatched && !(w.OnlyLanguage && !readable(w.Language, q.Languages)) {
+			fit = append(fit, i)
+		}
+	}
+	return fit
+}
+
 // Comes is the index of every query that would have made a notification of its
 // own for a reader with such wishes. It is decided by the rules that a plan is
 // made by, each at the query's Now: what quiet hours hold comes as one

@@ -146,10 +146,11 @@ func (f archiveFilter) query(mark news.ArchiveMark) string {
 func markOf(typed string) news.ArchiveMark {
 	micros, id, _ := strings.Cut(typed, ".")
 	n, err := strconv.ParseInt(micros, 10, 64)
-	if err != nil || len(id) > 64 {
+	at := time.UnixMicro(n).UTC()
+	if err != nil || len(id) > 64 || at.Year() < 1970 || at.Year() > 9999 { // Postgres has no day before 4713 BC
 		return news.ArchiveMark{}
 	}
-	return news.ArchiveMark{At: time.UnixMicro(n).UTC(), AlertID: id}
+	return news.ArchiveMark{At: at, AlertID: id}
 }
 
 // archive is one page of what fits, and the mark of the next; a zero mark: there

@@ -18,6 +18,11 @@ import (
 // with the words "digest.consent".
 const consentText = "digest-2026-11"
 
+// domainShare is how many clients, each at its limit, it takes to shut the
+// sign-ups of one mail domain for an hour: one alone must not shut out everybody
+// at a large provider.
+const domainShare = 20
+
 // createDigest takes a digest sign-up: 202, the same answer after the same
 // time for every address. Faults of the input are told: they say nothing
 // about an address.

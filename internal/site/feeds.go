@@ -100,17 +100,14 @@ func (s *Site) feedWishes(q url.Values) (news.Wishes, error) {
 
 // feedAlerts are the newest alerts that fit the wishes.
 func (s *Site) feedAlerts(ctx context.Context, w news.Wishes) ([]news.PublicAlert, error) {
-	newest, err := s.newest(ctx)
-	if err != nil {
-		return nil, err
+	newest, fit, err := s.newest(ctx)
+	if err != nil || len(w.Preference.Regions) == 0 || fit == nil {
+		return newest[:min(len(newest), feedEntries)], err
 	}
 	var out []news.PublicAlert
-	for _, a := range newest {
-		if len(w.Preference.Regions) == 0 || s.Fits == nil || s.Fits(w, a.First()) {
-			out = append(out, a)
-		}
-		if len(out) == feedEntries {
-			break
+	for _, i := range fit(w) {
+		if len(out) < feedEntries {
+			out = append(out, newest[i])
 		}
 	}
 	return out, nil
@@ -122,23 +119,31 @@ type newestAlerts struct {
 	mu     sync.Mutex
 	at     time.Time
 	alerts []news.PublicAlert
+	fit    func(news.Wishes) []int // of alerts; nil: all of them
 }
 
 // newest are the alerts that feeds are looked for in, of at most feedKept ago.
-func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, error) {
+func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, func(news.Wishes) []int, error) {
 	k := &s.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := s.Now()
 	if age := now.Sub(k.at); k.alerts != nil && age >= 0 && age < feedKept {
-		return k.alerts, nil
+		return k.alerts, k.fit, nil
 	}
 	alerts, err := s.Store.PublicAlerts(ctx, news.ArchiveMark{}, feedReach)
 	if err != nil {
-		return nil, fmt.Errorf("site.newest: %w", err)
+		return nil, nil, fmt.Errorf("site.newest: %w", err)
 	}
 	k.at, k.alerts = now, append([]news.PublicAlert{}, alerts...)
-	return k.alerts, nil
+	if s.Fits != nil {
+		first := make([]news.Release, len(alerts))
+		for i, a := range alerts {
+			first[i] = a.First()
+		}
+		k.fit = s.Fits(first)
+	}
+	return k.alerts, k.fit, nil
 }
 
 func entryOf(v view, a news.PublicAlert, base string) feedEntry {

@@ -163,7 +163,12 @@ func TestFeedsSpareTheDatabase(t *testing.T) {
 func TestFeedsTakeTheChoice(t *testing.T) {
 	var asked news.Wishes
 	h := newHouse(t, func(c *Config) {
-		c.Fits = func(w news.Wishes, r news.Release) bool { asked = w; return r.AlertID == killedAlert }
+		c.Fits = func(past []news.Release) func(news.Wishes) []int {
+			return func(w news.Wishes) []int {
+				asked = w
+				return []int{slices.IndexFunc(past, func(r news.Release) bool { return r.AlertID == killedAlert })}
+			}
+		}
 	})
 	h.fill()
 	f := h.atom("?region=ASEAN&region=jp&mute=SG&section=politics&level=flash&language=ar")

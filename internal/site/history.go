@@ -1,6 +1,7 @@
 package site
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -150,6 +151,7 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 	if err != nil {
 		return fmt.Errorf("site.history: %w", err)
 	}
+	why := cmp.Or(m.why, s.Links.Sign(link.Why, devices[0].ID, s.Now().Add(link.ManageFor)))
 	seen := map[string]bool{}
 	for _, r := range sent { // of each alert what reached her last
 		if seen[r.AlertID] {
@@ -157,7 +159,7 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 		}
 		seen[r.AlertID] = true
 		line := lineOf(p.view, r)
-		line.Why = "/why/" + r.AlertID + "/" + s.Links.Sign(link.Why, devices[0].ID, s.Now().Add(link.ManageFor))
+		line.Why = "/why/" + r.AlertID + "/" + why
 		p.Sent = append(p.Sent, line)
 	}
 	return nil
@@ -191,7 +193,7 @@ func (s *Site) mailsOf(ctx context.Context, p *manageView, box news.Mailbox, sin
 		one := mailed{Date: mail.LocalDate}
 		for _, uri := range mail.Stories {
 			story, ok := stories[uri]
-			if !ok || story.Status != news.Usable { // taken back since: it is not told again
+			if !ok || story.Status != news.Usable || story.Embargoed(s.Now()) { // taken back since, or not to be told yet
 				continue
 			}
 			line, err := p.mailedStory(box.Wishes.Preference, story)

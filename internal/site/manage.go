@@ -40,6 +40,7 @@ type managed struct {
 	mailbox news.Mailbox
 	isBox   bool
 	fresh   bool
+	why     string // the token for asking why; "": one that does nothing else is to be made
 }
 
 func (m managed) wishes() news.Wishes {
@@ -80,7 +81,11 @@ func (s *Site) opened(r *http.Request) (managed, error) {
 			return managed{mailbox: box, isBox: true, fresh: purpose == link.FreshMailbox}, err
 		}
 		d, err := s.Store.Subscription(r.Context(), id)
-		return managed{device: d, fresh: true}, err
+		m := managed{device: d, fresh: true}
+		if purpose == link.ManageDevice {
+			m.why = token
+		}
+		return m, err
 	}
 	if expired {
 		return managed{}, link.ErrExpired

@@ -139,7 +139,8 @@ func (s *Site) fetchPast(ctx context.Context, now time.Time) (*past, error) {
 
 // sortOut finds the first alerts since an instant, what was said last of each,
 // and what is no example: a retraction was the last word on the alert or its
-// story, or the alert was stopped (cancelled, on hold) and nothing came instead.
+// story, or the last was stopped (cancelled, on hold): a correction, too, may have
+// been said to nobody.
 func (p *past) sortOut(releases []news.Release, since time.Time) {
 	p.latest, p.hidden = map[string]news.Release{}, map[string]bool{}
 	of := map[string]news.Release{} // what was sent last, by story
@@ -151,9 +152,7 @@ func (p *past) sortOut(releases []news.Release, since time.Time) {
 			of[r.StoryURI] = r
 		}
 	}
-	stopped := func(r news.Release) bool {
-		return r.Kind == news.ReleaseAlert && (r.State == news.ReleaseStopped || r.State == news.ReleaseHeld)
-	}
+	stopped := func(r news.Release) bool { return r.State == news.ReleaseStopped || r.State == news.ReleaseHeld }
 	for id, r := range p.latest {
 		p.hidden[id] = r.Kind == news.ReleaseKill || stopped(r)
 	}
@@ -161,7 +160,7 @@ func (p *past) sortOut(releases []news.Release, since time.Time) {
 		p.hidden[uri] = r.Kind == news.ReleaseKill
 	}
 	for _, r := range releases {
-		if r.Kind == news.ReleaseAlert && !r.ReleasedAt.Before(since) && !stopped(p.latest[r.AlertID]) {
+		if r.Kind == news.ReleaseAlert && !r.ReleasedAt.Before(since) && !(stopped(r) && p.latest[r.AlertID].ID == r.ID) {
 			p.alerts = append(p.alerts, r)
 		}
 	}

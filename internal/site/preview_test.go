@@ -144,7 +144,7 @@ func TestPreviewShowsNothingThatWasTakenBack(t *testing.T) {
 	id := func(i int) string { return fmt.Sprintf("0192f0c1-0000-7000-8000-JP%010d", i) }
 	follow := func(i int, kind news.ReleaseKind, title string) {
 		r := h.store.releases[id(i)][0]
-		r.Kind, r.Revision, r.Texts = kind, 2, map[string]news.Text{"en": {Title: title}}
+		r.ID, r.State, r.Kind, r.Revision, r.Texts = "repair-"+r.ID, news.ReleaseSent, kind, 2, map[string]news.Text{"en": {Title: title}}
 		h.store.releases[id(i)] = append(h.store.releases[id(i)], r)
 	}
 	story := func(i int, change func(*news.Story)) {
@@ -163,7 +163,9 @@ func TestPreviewShowsNothingThatWasTakenBack(t *testing.T) {
 	follow(7, news.ReleaseCorrection, "as corrected")
 	h.store.releases[id(8)][0].State = news.ReleaseStopped // its correction went out instead
 	follow(8, news.ReleaseCorrection, "corrected on the way")
-	if got := titles(h.preview(t, "region=JP")); got != "as corrected, corrected on the way, JP 9" {
+	follow(9, news.ReleaseCorrection, "a correction that nobody was sent")
+	h.store.releases[id(9)][1].State = news.ReleaseStopped
+	if got := titles(h.preview(t, "region=JP")); got != "as corrected, corrected on the way, JP 10" {
 		t.Errorf("examples: %s", got)
 	}
 }

@@ -118,9 +118,9 @@ type Config struct {
 	Explainer Explainer // nil: the page tells the rule in general
 	Rehearser Rehearser // nil: no choice is previewed
 	Stories   Stories   // nil: nothing is known of stories, so previews show alerts alone
-	// Fits reports whether somebody with these wishes would have been sent a
-	// release; nil: feeds carry everything.
-	Fits func(w news.Wishes, r news.Release) bool
+	// Fits prepares releases for telling which of them, by index, somebody with
+	// such wishes would have been sent; nil: feeds carry everything.
+	Fits func(past []news.Release) func(w news.Wishes) []int
 	// StoryHosts are the hosts a notification may open; none: any https host.
 	StoryHosts []string
 	// SignupLimit is how many new subscriptions (and how many digest sign-ups)
@@ -191,7 +191,7 @@ func New(c Config) (*Site, error) {
 		devices:  web.NewLimiter("new subscriptions", c.SignupLimit, time.Hour, c.Now),
 		digests:  web.NewLimiter("digest sign-ups", c.SignupLimit, time.Hour, c.Now),
 		previews: web.NewLimiter("previews", previewLimit, time.Minute, c.Now), trials: newTrials(c.Now),
-		domains: web.NewLimiter("digest sign-ups of one mail domain", c.SignupLimit, time.Hour, c.Now)}
+		domains: web.NewLimiter("digest sign-ups of one mail domain", domainShare*c.SignupLimit, time.Hour, c.Now)}
 	if c.Floor != nil {
 		c.Floor.SpeakErrors(s.errorView)
 	}

@@ -34,9 +34,10 @@ type subscribeView struct {
 // be is left out.
 func (s *Site) subscribePage(w http.ResponseWriter, r *http.Request) error {
 	values := r.URL.Query()
-	for _, name := range []string{"region", "mute", "override"} {
+	for _, name := range []string{"region", "mute"} {
 		values[name] = knownPlaces(values[name])
 	}
+	knownOverrides(values)
 	if !values.Has("form") { // a link: what it doesn't say is as the form proposes it
 		setDefault(values, "quiet", "on")
 		setDefault(values, "quietFlash", "on")
@@ -63,6 +64,18 @@ func knownPlaces(typed []string) []string {
 		}
 	}
 	return codes[:min(len(codes), maxPlaces)]
+}
+
+// knownOverrides keeps each place with its level.
+func knownOverrides(values url.Values) {
+	levels := values["overrideLevel"]
+	var places, kept []string
+	for i, typed := range values["override"] {
+		if known := knownPlaces([]string{typed}); len(known) > 0 && i < len(levels) && len(places) < maxPlaces {
+			places, kept = append(places, known[0]), append(kept, levels[i])
+		}
+	}
+	values["override"], values["overrideLevel"] = places, kept
 }
 
 // draft shows the form with a choice that is not made yet, and what it means. What

@@ -105,22 +105,26 @@ func (v view) sections(names []string) string {
 	return strings.Join(said, " · ")
 }
 
-// whyDevice is the device that a why link is for.
-func (s *Site) whyDevice(r *http.Request) (news.Device, error) {
+// whyDevice is the device that a why link is for, and the way to its page where
+// the link leads there itself. A link that only asks why opens nothing else: it
+// stands on the page of a joined mailbox, and may be shown around.
+func (s *Site) whyDevice(r *http.Request) (d news.Device, manage string, err error) {
 	token, now := r.PathValue("token"), s.Now()
 	id, err := s.Links.Verify(link.Why, token, now)
 	if errors.Is(err, link.ErrBad) {
 		id, err = s.Links.Verify(link.ManageDevice, token, now)
+		manage = link.Path(link.ManageDevice, token)
 	}
 	if err != nil {
-		return news.Device{}, err
+		return d, "", err
 	}
-	return s.device(r, id)
+	d, err = s.device(r, id)
+	return d, manage, err
 }
 
 // whyPage says why a device got an alert, or why not, in words.
 func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
-	device, err := s.whyDevice(r)
+	device, manage, err := s.whyDevice(r)
 	if err != nil {
 		return err
 	}
@@ -128,8 +132,7 @@ func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Asked = true
-	v.Manage = link.Path(link.ManageDevice, s.Links.Sign(link.ManageDevice, device.ID, s.Now().Add(link.ManageFor)))
+	v.Asked, v.Manage = true, manage
 	if s.Explainer != nil {
 		why, err := s.Explainer.Explain(r.Context(), alert.ID, device)
 		if err != nil {

@@ -33,6 +33,7 @@ func (s *Site) workerWords() map[string]map[string]string {
 		for _, name := range []string{"read", "mute", "over", "undo", "muted", "waits", "later", "alert"} {
 			all[lang][name], _ = s.words.say(lang, "worker."+name) // a test asks for every one
 		}
+		all[lang]["failed"], _ = s.words.say(lang, "js.failed")
 	}
 	return all
 }

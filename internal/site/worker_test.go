@@ -179,6 +179,15 @@ func TestStoryIsMutedOnItsPage(t *testing.T) {
 	if w := s.device().Wishes; len(w.OverStories) != 0 {
 		t.Errorf("taken back: %+v", w)
 	}
+	if got := b.Eval(`(async () => (await Dateline.story("00000000-0000-7000-8000-000000000000", "none")).became)()`); got != "failed" {
+		t.Errorf("a wish that is refused is said to be %q", got)
+	}
+	if got := b.Eval(`(async () => (await Promise.all(["none", "over", "all"].map(want => Dateline.story("` + sentAlert + `", want)))).map(a => a.became).join())()`); got != "kept,kept,kept" {
+		t.Errorf("three presses in a row: %s", got)
+	}
+	if w := s.device().Wishes; len(w.OverStories)+len(w.MutedStories) != 0 {
+		t.Errorf("the last of three presses did not win: %+v", w)
+	}
 }
 
 // TestEndpointChangesInFirefox: the push service gives the browser a new

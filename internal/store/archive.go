@@ -59,7 +59,8 @@ func (s *Store) PublicAlert(ctx context.Context, id string) (news.PublicAlert, e
 }
 
 // publicReleases are what went out of each alert, oldest first. A repair is
-// told if what it repairs was.
+// told if what it repairs was, also where it had nobody to go to; not while it is
+// on hold, and not when it was stopped before its first send.
 func (s *Store) publicReleases(ctx context.Context, alertIDs []string) (map[string][]news.Release, error) {
 	var rows []struct {
 		releaseRow
@@ -68,7 +69,8 @@ func (s *Store) publicReleases(ctx context.Context, alertIDs []string) (map[stri
 	out := map[string][]news.Release{}
 	err := s.read().selIn(ctx, &rows, "SELECT "+publicColumns+", "+wentOut("r")+" AS went_out FROM releases r WHERE r.alert_id IN (?) ORDER BY r.alert_id, r.revision", alertIDs)
 	for _, r := range rows {
-		if r.WentOut || len(out[r.AlertID]) > 0 {
+		waits := r.State == string(news.ReleaseHeld) || r.State == string(news.ReleaseStopped)
+		if r.WentOut || len(out[r.AlertID]) > 0 && !waits {
 			out[r.AlertID] = append(out[r.AlertID], r.release())
 		}
 	}

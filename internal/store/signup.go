@@ -271,7 +271,9 @@ func (s *Store) move(ctx context.Context, c conn, d news.DigestSignup, mac []byt
 	if err := c.exec(ctx, "DELETE FROM suppressions WHERE address_mac = ?", mac); err != nil {
 		return m, err
 	}
-	m.Address, m.Consent, m.State = d.Address, consent, news.MailboxActive
+	// The new address has not agreed to be joined with a device: whoever asked for
+	// the move may be a stranger to it.
+	m.Address, m.Consent, m.State, m.SubscriberID = d.Address, consent, news.MailboxActive, ""
 	return s.rewriteMailbox(ctx, c, m, before.PreferenceID)
 }
 

@@ -10,8 +10,8 @@ box.hidden = !["follows", "anew"].includes(known.status);
 box.addEventListener("click", async event => {
   const { want } = event.target.dataset;
   if (!want) return;
-  const { kept } = await Dateline.story(box.dataset.alert, want).catch(() => ({ kept: false }));
-  said.textContent = kept ? said.dataset[want] || "" : said.dataset.later;
+  const { kept, became } = await Dateline.story(box.dataset.alert, want).catch(() => ({ kept: false }));
+  said.textContent = kept ? said.dataset[want] || "" : said.dataset[became === "failed" ? "failed" : "later"];
   back.hidden = want === "all" || !kept;
   box.dataset.kept = kept ? want : "";
 });

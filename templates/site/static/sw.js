@@ -234,43 +234,67 @@ self.addEventListener("notificationclick", event => {
 async function wished(notification, want) {
   const n = plain(notification);
   const data = n.data || {};
-  const kept = await wish(data.alert, want);
-  if (want === "all" && kept) return;
-  const done = { none: "muted", over: "waits" }[want] || "later";
-  await self.registration.showNotification(say(n.lang, kept ? done : "later"), {
+  const became = await wish(data.alert, want);
+  if (want === "all" && became === "kept") return;
+  const said = became === "kept" ? { none: "muted", over: "waits" }[want] : became;
+  await self.registration.showNotification(say(n.lang, said), {
     body: n.title, lang: n.lang, dir: n.dir, tag: n.tag, icon: n.icon, badge: `${HOME}/icons/badge-96.png`, silent: true,
-    actions: want === "all" ? [] : actions({ lang: n.lang, data: { alert: data.alert, wish: want } }),
+    actions: want === "all" || became === "failed" ? [] : actions({ lang: n.lang, data: { alert: data.alert, wish: want } }),
     data: { alert: data.alert, revision: data.revision, navigate: data.navigate, wish: want },
   });
 }
+
+// noted changes what could not be said yet, by story. It never waits for the
+// network: the worker may be stopped at any time.
+let noting = Promise.resolve();
+const noted = change => (noting = noting.then(async () => {
+  const later = { ...await recall("later") };
+  change(later);
+  await keep("later", Object.keys(later).length ? later : undefined);
+}));
 
 // One wish after the other, the newest last: what could not be said must not
 // overtake what is said now.
 let wishing = Promise.resolve();
 const inTurn = work => (wishing = wishing.then(work, work));
 
-// wish reports whether the server has it.
-const wish = (alert, want) => inTurn(async () => {
-  const later = (await recall("later")) || {};
-  await keep("later", { ...later, [alert]: want });
-  await sayAll();
-  return !((await recall("later")) || {})[alert];
+// wish gives "kept" when the server has it, "later" when it could not be reached,
+// or "failed" when it refused. Where nothing can be stored it is said all the same.
+const wish = async (alert, want) => {
+  await noted(later => { later[alert] = want; });
+  const became = await inTurn(async () => (await sayAll({ [alert]: want }))[alert] || "later");
+  // Chromium tells when the network is back; elsewhere the next push or visit does.
+  if (became === "later" && self.registration.sync) await self.registration.sync.register("dateline").catch(() => undefined);
+  return became;
+};
+const sayLater = () => inTurn(() => sayAll({}));
+self.addEventListener("sync", event => {
+  if (event.tag === "dateline") event.waitUntil(sayLater());
 });
-const sayLater = () => inTurn(sayAll);
 
-// sayAll says what could not be said before. What the server refuses is dropped:
-// it would be refused again.
-async function sayAll() {
-  const [own, later] = [await recall("subscription"), await recall("later")];
-  if (!own || !later) return;
-  const left = { ...later };
-  for (const [alert, want] of Object.entries(later)) {
+// sayAll says what could not be said before, and this, and gives what became of
+// each. What the server refuses is dropped: it would be refused again.
+async function sayAll(now) {
+  const own = await recall("subscription");
+  const all = { ...await recall("later"), ...now };
+  const became = {};
+  for (const [alert, want] of Object.entries(all)) {
+    if (!own) {
+      became[alert] = "failed"; // whose wish it is, nobody here knows
+      continue;
+    }
     try {
       const answer = await call("POST", `/api/v1/subscriptions/${encodeURIComponent(own.id)}/stories`, { alert, want }, own.token);
-      if (answer.status < 500 && answer.status !== 429 && answer.status !== 401) delete left[alert];
+      if (answer.ok) became[alert] = "kept";
+      else if (answer.status < 500 && answer.status !== 429 && answer.status !== 401) became[alert] = "failed";
     } catch { /* still no network */ }
   }
-  await keep("later", Object.keys(left).length ? left : undefined);
+  if (Object.keys(became).length) {
+    await noted(later => {
+      for (const alert of Object.keys(became)) if (later[alert] === all[alert]) delete later[alert];
+    });
+  }
+  return became;
 }
 
 // closed is a reader's doing only when nothing newer took the place: Firefox
@@ -380,6 +404,6 @@ self.addEventListener("message", event => {
   const message = event.data;
   if (!message || !event.ports[0]) return;
   if (message.dateline === "heal") event.waitUntil(healed().then(result => event.ports[0].postMessage(result)));
-  if (message.dateline === "story") event.waitUntil(wish(message.alert, message.want).then(kept => event.ports[0].postMessage({ kept })));
+  if (message.dateline === "story") event.waitUntil(wish(message.alert, message.want).then(became => event.ports[0].postMessage({ became, kept: became === "kept" })));
 });
 })();
