@@ -52,6 +52,11 @@ func TestPublicAlerts(t *testing.T) {
 		unsent, fourth := released(t, s, "https://news.example/4")
 		sends(t, s, fences, fourth, d, pending)
 		repaired(t, s, unsent, news.ReleaseKill, news.AlertKilled, begin.Add(time.Minute)) // before the first send
+		held, sixth := released(t, s, "https://news.example/6")
+		sends(t, s, fences, sixth, d, accepted)
+		repaired(t, s, held, news.ReleaseCorrection, news.AlertSent, begin.Add(time.Minute)) // held before its first send
+		_, err := s.ChangeAlert(ctx, held.ID, func(*news.Alert, news.Story) (news.AlertAction, error) { return news.AlertAction{Freeze: true}, nil })
+		must(t, err)
 		storeStory(t, s, "https://news.example/5")
 		draft := alert("https://news.example/5")
 		must(t, s.CreateAlert(ctx, draft, news.AuditEntry{By: "mira", Action: "draft", Subject: "alert/" + draft.ID}))
@@ -66,7 +71,7 @@ func TestPublicAlerts(t *testing.T) {
 			}
 			said[a.ID] = strings.Join(kinds, " ")
 		}
-		want := map[string]string{sent.ID: "alert correction", nobody.ID: "alert", killed.ID: "alert kill"}
+		want := map[string]string{sent.ID: "alert correction", nobody.ID: "alert", killed.ID: "alert kill", held.ID: "alert"}
 		if fmt.Sprint(said) != fmt.Sprint(want) {
 			t.Errorf("the archive has %v, want %v", said, want)
 		}
@@ -88,7 +93,7 @@ func TestPublicAlerts(t *testing.T) {
 			mark = page[0].Mark()
 			paged = append(paged, page[0].ID)
 		}
-		if len(paged) != 3 || paged[0] != got[0].ID || paged[1] != got[1].ID || paged[2] != got[2].ID {
+		if len(paged) != 4 || paged[0] != got[0].ID || paged[1] != got[1].ID || paged[2] != got[2].ID || paged[3] != got[3].ID {
 			t.Errorf("page by page %v", paged)
 		}
 	})
