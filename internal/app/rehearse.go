@@ -23,7 +23,7 @@ func sampleOf(past []news.Release) *audience.Sample {
 			expr = region.Expr{}
 		}
 		queries[i] = audience.Query{StoryURI: r.StoryURI, Level: r.Level, Expr: expr, Sections: r.Sections,
-			Language: r.Language, Now: r.ReleasedAt}
+			Language: r.Language, Now: r.ReleasedAt, Final: r.Final}
 		for l := range r.Texts {
 			queries[i].Languages = append(queries[i].Languages, l)
 		}

@@ -1,6 +1,7 @@
 package audience
 
 import (
+	"slices"
 	"time"
 
 	"dateline/internal/news"
@@ -61,16 +62,16 @@ func (s *Sample) Comes(w news.Wishes) []int {
 	var comes []int
 	for i := range s.past {
 		q := &s.past[i].query
-		if verdictOn(&r, t, q, s.past[i].aim) != codeMatched {
+		over := slices.Contains(w.OverStories, q.StoryURI)
+		asked := over && q.Final // by name: neither places nor what came before are looked at
+		if verdictOn(&r, t, q, s.past[i].aim) != codeMatched && !asked {
 			continue
 		}
-		if level, before := sent[q.StoryURI]; before && q.Level <= level {
+		if level, before := sent[q.StoryURI]; before && q.Level <= level && !asked {
 			continue
 		}
-		who := person{unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages), flashHeld: w.Quiet != nil && !w.Quiet.Flash, cap: w.Cap}
-		for _, uri := range w.MutedStories {
-			who.mutedStory = who.mutedStory || uri == q.StoryURI
-		}
+		who := person{overStory: over, unreadable: w.OnlyLanguage && !readable(w.Language, q.Languages), flashHeld: w.Quiet != nil && !w.Quiet.Flash, cap: w.Cap}
+		who.mutedStory = slices.Contains(w.MutedStories, q.StoryURI)
 		if w.Quiet != nil {
 			who.quietUntil, _ = quietUntil(*w.Quiet, zone, q.Now)
 		}

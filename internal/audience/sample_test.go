@@ -33,21 +33,35 @@ func TestASampleComesAsItWouldBeSent(t *testing.T) {
 		if rapid.Bool().Draw(r, "override") {
 			w.Preference.Overrides = []news.Override{{Regions: []string{"JP"}, Level: level.Draw(r, "there")}}
 		}
+		for _, story := range []string{"a", "b", "c"} {
+			if rapid.Bool().Draw(r, "only the end of "+story) {
+				w.OverStories = append(w.OverStories, "https://news.example/"+story)
+			}
+		}
+		plain := w
+		plain.OverStories = nil
 		var queries []audience.Query
-		var want []int
+		var want, fit []int
 		for i := range rapid.IntRange(0, 12).Draw(r, "alerts") {
 			q := about(t, "https://news.example/"+string(rune('a'+i)), rapid.SampledFrom([]string{"JP", "SG", "035", "ASEAN + IN", "JP-13", "KR"}).Draw(r, "audience"))
 			q.Level, q.Now = level.Draw(r, "level"), time.Date(2026, 11, 1, i, 0, 0, 0, time.UTC)
 			if rapid.Bool().Draw(r, "filed") {
 				q.Sections = []string{rapid.SampledFrom([]string{"politics", "sport"}).Draw(r, "section")}
 			}
+			q.Final = rapid.Bool().Draw(r, "final")
 			queries = append(queries, q)
+			if audience.Judge(q, news.Device{State: news.DeviceActive, Wishes: plain}, 0).Reason == audience.Matched {
+				fit = append(fit, i)
+			}
 			if audience.Judge(q, news.Device{State: news.DeviceActive, Wishes: w}, 0).Reason == audience.Matched {
 				want = append(want, i)
 			}
 		}
 		if got := audience.NewSample(queries).Comes(w); !slices.Equal(got, want) {
 			r.Fatalf("comes %v, would be sent %v", got, want)
+		}
+		if got := audience.NewSample(queries).Fits(plain); !slices.Equal(got, fit) {
+			r.Fatalf("fits %v, would be sent %v", got, fit)
 		}
 	})
 }
