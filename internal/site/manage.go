@@ -117,11 +117,11 @@ func (s *Site) manageView(r *http.Request, v view, m managed, faults error) (man
 	} else {
 		p.Ended = m.device.State == news.DeviceGone
 	}
+	if m.fresh && (!m.isBox || m.mailbox.Address != "") { // of a wiped one nothing is left
+		p.Export = r.URL.Path + "/data.json"
+	}
 	if p.Left {
 		return p, nil
-	}
-	if m.fresh {
-		p.Export = r.URL.Path + "/data.json"
 	}
 	var err error
 	if p.Facts, err = v.facts(m); err != nil {

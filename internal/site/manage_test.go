@@ -198,7 +198,8 @@ func TestManageDevice(t *testing.T) {
 	if w := h.form(path, "action=save&region=JP"); w.Code != 409 {
 		t.Errorf("saved after leaving: %d", w.Code)
 	}
-	if w := h.do("GET", path+"?lang=en", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You have left") {
+	if w := h.do("GET", path+"?lang=en", ""); w.Code != 200 || !strings.Contains(w.Body.String(), "You have left") ||
+		!strings.Contains(w.Body.String(), `id="export"`) || !strings.Contains(w.Body.String(), `id="wipe"`) || h.do("GET", path+"/data.json", "").Code != 200 {
 		t.Errorf("%d", w.Code)
 	}
 }
