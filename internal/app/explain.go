@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -57,15 +58,22 @@ func (e explainer) Explain(ctx context.Context, alertID string, device news.Devi
 	if fate != "" {
 		return site.Explanation{Reason: fate}, nil
 	}
-	before, err := e.before(ctx, releases[0], device)
+	hadStory, err := e.hadStory(ctx, releases[0], device)
 	if err != nil {
 		return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alertID, err)
 	}
 	asked := q.Final && slices.Contains(device.Wishes.OverStories, q.StoryURI) // the rule lets it past what she had
-	if !got && before.story && !asked && device.State == news.DeviceActive {
+	if !got && hadStory && !asked && device.State == news.DeviceActive {
 		return site.Explanation{Reason: string(audience.AlreadySent)}, nil
 	}
-	cause := audience.Explain(q, device, before.today)
+	today := 0
+	// Only where a cap can be what decided is it worth counting her day.
+	if !got && audience.Explain(q, device, math.MaxInt).Reason == audience.Capped {
+		if today, err = e.today(ctx, releases[0], device); err != nil {
+			return site.Explanation{}, fmt.Errorf("explain alert %s: %w", alertID, err)
+		}
+	}
+	cause := audience.Explain(q, device, today)
 	if planned := cause.Reason.Planned() || cause.Reason == audience.Capped; got {
 		if cause.Reason != audience.StoryOver {
 			cause.Reason = audience.Matched
@@ -117,45 +125,39 @@ func (e explainer) fate(ctx context.Context, releases []news.Release, device new
 	return got, fate, nil
 }
 
-// earlier is what a subscriber had been sent before a release.
-type earlier struct {
-	story bool // the story, at this level or a higher one
-	today int  // alerts that count for her cap, on her local day
-}
-
-func (e explainer) before(ctx context.Context, r news.Release, device news.Device) (earlier, error) {
+// today is how many alerts that count for her cap a subscriber had been sent
+// before the release, on her local day.
+func (e explainer) today(ctx context.Context, r news.Release, device news.Device) (int, error) {
 	zone, err := time.LoadLocation(device.Wishes.Timezone)
 	if err != nil {
 		zone = time.UTC
 	}
 	y, m, d := r.ReleasedAt.In(zone).Date()
-	midnight := time.Date(y, m, d, 0, 0, 0, 0, zone)
-	var out earlier
-	if device.Wishes.Cap > 0 {
-		sent, err := e.store.SentTo(ctx, device.SubscriberID, midnight, 0)
-		if err != nil {
-			return out, err
-		}
-		for _, s := range sent {
-			counts := s.Level < news.LevelFlash || device.Wishes.Quiet != nil && !device.Wishes.Quiet.Flash
-			if s.Kind == news.ReleaseAlert && s.ID != r.ID && counts && !s.ReleasedAt.After(r.ReleasedAt) {
-				out.today++
-			}
+	sent, err := e.store.SentTo(ctx, device.SubscriberID, time.Date(y, m, d, 0, 0, 0, 0, zone), 0)
+	today := 0
+	for _, s := range sent {
+		counts := s.Level < news.LevelFlash || device.Wishes.Quiet != nil && !device.Wishes.Quiet.Flash
+		if s.Kind == news.ReleaseAlert && s.ID != r.ID && counts && !s.ReleasedAt.After(r.ReleasedAt) {
+			today++
 		}
 	}
+	return today, err
+}
+
+// hadStory: the device had been sent the story before the release, at its level
+// or a higher one.
+func (e explainer) hadStory(ctx context.Context, r news.Release, device news.Device) (bool, error) {
 	others, err := e.store.ReleasesOfStory(ctx, r.StoryURI)
 	if err != nil && !errors.Is(err, news.ErrNotFound) {
-		return out, err
+		return false, err
 	}
 	for _, o := range others {
 		if o.Revision >= r.Revision || o.AlertID == r.AlertID || o.Kind == news.ReleaseKill || o.Level < r.Level {
 			continue
 		}
-		got, _, err := e.fate(ctx, []news.Release{o}, device)
-		if err != nil {
-			return out, err
+		if got, _, err := e.fate(ctx, []news.Release{o}, device); err != nil || got {
+			return got, err
 		}
-		out.story = out.story || got
 	}
-	return out, nil
+	return false, nil
 }

@@ -131,6 +131,8 @@ func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, func(news.Wishes
 	if age := now.Sub(k.at); k.alerts != nil && age >= 0 && age < feedKept {
 		return k.alerts, k.fit, nil
 	}
+	ctx, cancel := shared(ctx)
+	defer cancel()
 	alerts, err := s.Store.PublicAlerts(ctx, news.ArchiveMark{}, feedReach)
 	if err != nil {
 		return nil, nil, fmt.Errorf("site.newest: %w", err)

@@ -97,6 +97,15 @@ type lately struct {
 	past *past
 }
 
+// sharedFor bounds a look that many wait for.
+const sharedFor = 10 * time.Second
+
+// shared is for a look whose result others wait for: it does not end with the
+// one who happened to ask first.
+func shared(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), sharedFor)
+}
+
 func (s *Site) recently(ctx context.Context) (*past, error) {
 	s.lately.mu.Lock()
 	defer s.lately.mu.Unlock()
@@ -104,6 +113,8 @@ func (s *Site) recently(ctx context.Context) (*past, error) {
 	if p := s.lately.past; p != nil && now.Sub(p.at) < previewFor && !now.Before(p.at) {
 		return p, nil
 	}
+	ctx, cancel := shared(ctx)
+	defer cancel()
 	p, err := s.fetchPast(ctx, now)
 	if err != nil {
 		return nil, err
