@@ -207,7 +207,7 @@ func (s *Site) manageAgain(w http.ResponseWriter, r *http.Request, m managed, va
 		return err
 	}
 	if values.Get("action") == "save" {
-		s.typed(values, &m)
+		_, _ = s.typed(values, &m) // what is wrong with it is known
 		v.Form = s.manageForm(v.view, m, faults)
 		v.Form.calendarTyped(values)
 	}
