@@ -292,7 +292,7 @@ func (a *App) buildParts(ctx context.Context) error {
 		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC, Phones: a.store, Sender: a.sender,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
-		Explainer: explainer{a.store}, Fits: fits, Rehearser: rehearser{}, Stories: a.store, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
+		Explainer: explainer{a.store}, Rehearser: rehearser{}, Stories: a.store, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
 		NoReceipts: !a.cfg.Tracking, EmbedOrigins: a.cfg.EmbedOrigins,
 		Publisher: site.Publisher(a.cfg.Publisher), Logger: a.log, NewID: newID})
 	if err != nil {

@@ -32,10 +32,6 @@ func queryOf(r news.Release) (audience.Query, error) {
 	return q, nil
 }
 
-// fits prepares releases for telling which of them somebody with such wishes
-// would have been sent.
-func fits(past []news.Release) func(news.Wishes) []int { return sampleOf(past).Fits }
-
 // Explain says whether the device was sent the alert and which rule decided.
 // What the ledger knows goes first; the rules are asked with what the reader
 // wants now, and where they disagree with the ledger she has changed it since.

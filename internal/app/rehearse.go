@@ -3,7 +3,6 @@ package app
 import (
 	"dateline/internal/audience"
 	"dateline/internal/news"
-	"dateline/internal/region"
 	"dateline/internal/site"
 )
 
@@ -11,21 +10,13 @@ import (
 // made by.
 type rehearser struct{}
 
-// Rehearse prepares releases, oldest first. One whose audience can't be read
-// any more (a place has been dropped since) comes to nobody.
-func (rehearser) Rehearse(past []news.Release) site.Rehearsal { return sampleOf(past) }
-
-func sampleOf(past []news.Release) *audience.Sample {
+// Rehearse prepares releases. One whose audience can't be read any more (a place
+// has been dropped since) comes to nobody.
+func (rehearser) Rehearse(past []news.Release) site.Rehearsal {
 	queries := make([]audience.Query, len(past))
 	for i, r := range past {
-		expr, err := region.Parse(r.Audience)
-		if err != nil {
-			expr = region.Expr{}
-		}
-		queries[i] = audience.Query{StoryURI: r.StoryURI, Level: r.Level, Expr: expr, Sections: r.Sections,
-			Language: r.Language, Now: r.ReleasedAt, Final: r.Final}
-		for l := range r.Texts {
-			queries[i].Languages = append(queries[i].Languages, l)
+		if q, err := queryOf(r); err == nil {
+			queries[i] = q
 		}
 	}
 	return audience.NewSample(queries)

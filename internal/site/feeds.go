@@ -100,12 +100,12 @@ func (s *Site) feedWishes(q url.Values) (news.Wishes, error) {
 
 // feedAlerts are the newest alerts that fit the wishes.
 func (s *Site) feedAlerts(ctx context.Context, w news.Wishes) ([]news.PublicAlert, error) {
-	newest, fit, err := s.newest(ctx)
-	if err != nil || len(w.Preference.Regions) == 0 || fit == nil {
+	newest, rehearsal, err := s.newest(ctx)
+	if err != nil || len(w.Preference.Regions) == 0 || rehearsal == nil {
 		return newest[:min(len(newest), feedEntries)], err
 	}
 	var out []news.PublicAlert
-	for _, i := range fit(w) {
+	for _, i := range rehearsal.Fits(w) {
 		if len(out) < feedEntries {
 			out = append(out, newest[i])
 		}
@@ -116,20 +116,20 @@ func (s *Site) feedAlerts(ctx context.Context, w news.Wishes) ([]news.PublicAler
 // newestAlerts keeps what feeds are made from. Whoever asks while it is fetched
 // waits for it.
 type newestAlerts struct {
-	mu     sync.Mutex
-	at     time.Time
-	alerts []news.PublicAlert
-	fit    func(news.Wishes) []int // of alerts; nil: all of them
+	mu        sync.Mutex
+	at        time.Time
+	alerts    []news.PublicAlert
+	rehearsal Rehearsal // of alerts; nil: all of them fit
 }
 
 // newest are the alerts that feeds are looked for in, of at most feedKept ago.
-func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, func(news.Wishes) []int, error) {
+func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, Rehearsal, error) {
 	k := &s.kept
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	now := s.Now()
 	if age := now.Sub(k.at); k.alerts != nil && age >= 0 && age < feedKept {
-		return k.alerts, k.fit, nil
+		return k.alerts, k.rehearsal, nil
 	}
 	ctx, cancel := shared(ctx)
 	defer cancel()
@@ -138,14 +138,14 @@ func (s *Site) newest(ctx context.Context) ([]news.PublicAlert, func(news.Wishes
 		return nil, nil, fmt.Errorf("site.newest: %w", err)
 	}
 	k.at, k.alerts = now, append([]news.PublicAlert{}, alerts...)
-	if s.Fits != nil {
+	if s.Rehearser != nil {
 		first := make([]news.Release, len(alerts))
 		for i, a := range alerts {
 			first[i] = a.First()
 		}
-		k.fit = s.Fits(first)
+		k.rehearsal = s.Rehearser.Rehearse(first)
 	}
-	return k.alerts, k.fit, nil
+	return k.alerts, k.rehearsal, nil
 }
 
 func entryOf(v view, a news.PublicAlert, base string) feedEntry {

@@ -158,18 +158,28 @@ func TestFeedsSpareTheDatabase(t *testing.T) {
 	}
 }
 
+// onlyKilled rehearses a reader whom the alert that was killed fits, and no other.
+type onlyKilled struct{ asked *news.Wishes }
+
+type killedOf struct {
+	onlyKilled
+	past []news.Release
+}
+
+func (o onlyKilled) Rehearse(past []news.Release) Rehearsal { return killedOf{o, past} }
+
+func (k killedOf) Comes(news.Wishes) []int { return nil }
+
+func (k killedOf) Fits(w news.Wishes) []int {
+	*k.asked = w
+	return []int{slices.IndexFunc(k.past, func(r news.Release) bool { return r.AlertID == killedAlert })}
+}
+
 // TestFeedsTakeTheChoice: the fields of the form, read by the same rules, decide
 // what is in it; faults are named.
 func TestFeedsTakeTheChoice(t *testing.T) {
 	var asked news.Wishes
-	h := newHouse(t, func(c *Config) {
-		c.Fits = func(past []news.Release) func(news.Wishes) []int {
-			return func(w news.Wishes) []int {
-				asked = w
-				return []int{slices.IndexFunc(past, func(r news.Release) bool { return r.AlertID == killedAlert })}
-			}
-		}
-	})
+	h := newHouse(t, func(c *Config) { c.Rehearser = onlyKilled{&asked} })
 	h.fill()
 	f := h.atom("?region=ASEAN&region=jp&mute=SG&section=politics&level=flash&language=ar")
 	if len(f.Entries) != 1 || !strings.Contains(f.Entries[0].ID, killedAlert) {

@@ -37,7 +37,7 @@ const (
 
 // Rehearser holds wishes against what went out in the past.
 type Rehearser interface {
-	// Rehearse prepares releases, oldest first.
+	// Rehearse prepares releases, in any order for Fits, the oldest first for Comes.
 	Rehearse(past []news.Release) Rehearsal
 }
 
@@ -46,6 +46,9 @@ type Rehearsal interface {
 	// Comes is the index of every release that would have made a notification
 	// of its own for a reader with these wishes.
 	Comes(w news.Wishes) []int
+	// Fits is the index of every release that is about what these wishes ask for,
+	// as often and at whatever hour it came.
+	Fits(w news.Wishes) []int
 }
 
 // Stories is what was published.

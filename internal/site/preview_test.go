@@ -39,6 +39,8 @@ func (p placed) Comes(w news.Wishes) []int {
 	return all
 }
 
+func (p placed) Fits(w news.Wishes) []int { return p.Comes(w) }
+
 // shelf is a newsroom's stories.
 type shelf struct {
 	stories map[string]news.Story

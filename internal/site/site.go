@@ -116,11 +116,8 @@ type Config struct {
 	Push      Push
 	Waker     Waker     // nil: nobody is woken
 	Explainer Explainer // nil: the page tells the rule in general
-	Rehearser Rehearser // nil: no choice is previewed
+	Rehearser Rehearser // nil: no choice is previewed, and feeds carry everything
 	Stories   Stories   // nil: nothing is known of stories, so previews show alerts alone
-	// Fits prepares releases for telling which of them, by index, somebody with
-	// such wishes would have been sent; nil: feeds carry everything.
-	Fits func(past []news.Release) func(w news.Wishes) []int
 	// StoryHosts are the hosts a notification may open; none: any https host.
 	StoryHosts []string
 	// SignupLimit is how many new subscriptions (and how many digest sign-ups)

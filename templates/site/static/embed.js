@@ -141,7 +141,7 @@
       // Who follows already keeps what the wishes don't say: stories muted, a pause.
       const answer = await call("PATCH", `/api/v1/subscriptions/${encodeURIComponent(before.id)}`, { ...wishes, subscription: sub.toJSON() }, before.token);
       await refuse(answer, 401, 404, 409, 410); // these: as one who is new
-      if (answer.ok) return settled({ ...before, endpoint: sub.endpoint }, wishes);
+      if (answer.ok) return following({ ...before, endpoint: sub.endpoint }, wishes);
     }
     const post = () => call("POST", "/api/v1/subscriptions", { ...wishes, subscription: sub.toJSON() });
     let answer = await post();
@@ -151,7 +151,7 @@
       answer = await post();
     }
     await refuse(answer);
-    return settled({ ...await answer.json(), endpoint: sub.endpoint }, wishes);
+    return following({ ...await answer.json(), endpoint: sub.endpoint }, wishes);
   }
 
   async function refuse(answer, ...but) {
@@ -161,7 +161,8 @@
     throw new Trouble("failed");
   }
 
-  async function settled(mine, wishes) {
+  // following remembers, for the worker too, who this browser is to us now.
+  async function following(mine, wishes) {
     await remember("subscription", mine);
     await remember("wishes", wishes);
     return mine;
