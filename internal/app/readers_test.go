@@ -164,10 +164,45 @@ func historyAndWhy(t *testing.T, r *readerDoors, alert string) {
 	if _, page := r.page(why[1]); !strings.Contains(page, "You have changed your choices since") {
 		t.Errorf("%s", page)
 	}
+	lastOfAStory(t, r, alert)
 	for feed, want := range map[string]bool{"/feeds/alerts.atom": true, "/feeds/alerts.json?region=JP": true, "/feeds/alerts.atom?region=ID": false} {
 		if code, text := r.page(feed); code != http.StatusOK || strings.Contains(text, "Pushed to both") != want {
 			t.Errorf("%s: %d %s", feed, code, text)
 		}
+	}
+}
+
+// lastOfAStory: who asked for a story's last alert and paused is told of the
+// pause, and not that she had been sent the story before.
+func lastOfAStory(t *testing.T, r *readerDoors, alert string) {
+	t.Helper()
+	var first struct{ Story, Level string }
+	if code := r.p.call("GET", "/api/v1/alerts/"+alert, nil, &first); code != http.StatusOK {
+		t.Fatalf("alert: %d", code)
+	}
+	door := "/api/v1/subscriptions/" + r.id
+	if code := r.p.callAs(r.token, "POST", door+"/stories", map[string]string{"alert": alert, "want": "over"}, nil); code != http.StatusOK {
+		t.Fatalf("only when it is over: %d", code)
+	}
+	if code := r.p.callAs(r.token, "PATCH", door, map[string]any{"pausedUntil": time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}, nil); code != http.StatusOK {
+		t.Fatalf("pause: %d", code)
+	}
+	var last struct{ ID, Hash string }
+	if code := r.p.call("POST", "/api/v1/alerts", map[string]any{"story": first.Story, "level": first.Level, "final": true,
+		"texts": map[string]any{"en": map[string]string{"title": "It is over", "body": "All of it."}}}, &last); code != http.StatusCreated {
+		t.Fatalf("draft: %d", code)
+	}
+	if code := r.p.call("POST", "/api/v1/alerts/"+last.ID+"/release", map[string]any{"hash": last.Hash}, nil); code != http.StatusOK {
+		t.Fatalf("release: %d", code)
+	}
+	var sent alertAnswer
+	for end := time.Now().Add(time.Minute); sent.State != "sent"; time.Sleep(20 * time.Millisecond) { // of asking another process
+		if r.p.call("GET", "/api/v1/alerts/"+last.ID, nil, &sent); time.Now().After(end) {
+			t.Fatalf("%+v", sent)
+		}
+	}
+	if _, page := r.page("/why/" + last.ID + r.manage[strings.LastIndex(r.manage, "/"):]); !strings.Contains(page, "You had taken a break.") {
+		t.Errorf("why the last did not come: %s", page)
 	}
 }
 

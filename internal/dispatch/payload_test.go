@@ -100,6 +100,9 @@ func TestPayloadOfEachKind(t *testing.T) {
 			if n.Renotify != c.renotify || n.RequireInteraction != c.interacts || m.Urgency != c.urgency {
 				t.Errorf("renotify %v, requireInteraction %v, urgency %q", n.Renotify, n.RequireInteraction, m.Urgency)
 			}
+			if n.Data.Final != (r.Kind == news.ReleaseKill) {
+				t.Errorf("nothing to mute any more: %v", n.Data.Final)
+			}
 		})
 	}
 }

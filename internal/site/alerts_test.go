@@ -46,6 +46,20 @@ func TestArchiveShowsWhatWasSent(t *testing.T) {
 	}
 }
 
+// TestMarksOfStrangers: a mark that no page made is the first page's, on every
+// database.
+func TestMarksOfStrangers(t *testing.T) {
+	good := news.ArchiveMark{At: testNow, AlertID: sentAlert}
+	if got := markOf(strings.TrimPrefix(archiveFilter{}.query(good), "?before=")); got != good {
+		t.Errorf("a page's own: %+v", got)
+	}
+	for _, typed := range []string{"", "x", "-1.x", "-9000000000000000000.x", "9000000000000000000.x", "99999999999999999999.x", "1700000000000000." + strings.Repeat("x", 65)} {
+		if got := markOf(typed); got != (news.ArchiveMark{}) {
+			t.Errorf("%q: %+v", typed, got)
+		}
+	}
+}
+
 // TestDraftsHideNoAlerts: what was thrown away before it was sent takes no
 // place on the list of what was.
 func TestDraftsHideNoAlerts(t *testing.T) {

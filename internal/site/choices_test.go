@@ -160,6 +160,10 @@ func TestOverridesByForm(t *testing.T) {
 			t.Errorf("%s: %d rows", odd, rows(page))
 		}
 	}
+	page = h.do("GET", "/subscribe?region=142&override=&overrideLevel=flash&override=XX&overrideLevel=flash&override=JP&overrideLevel=notice", "").Body.String()
+	if rows(page) != 1 || !strings.Contains(page, `<option value="JP" selected>`) || !strings.Contains(page, `<option value="notice" selected>`) {
+		t.Error("what a link has besides shifts the levels of its places")
+	}
 	c := h.subscribe("regions", `["142"]`, "mutedRegions", `["CN","US-CA"]`, "overrides", `[{"regions":["JP","KR"],"level":"notice"}]`)
 	manage := "/manage/" + c.Token
 	if page := h.do("GET", manage, "").Body.String(); rows(page) != 2 || !strings.Contains(page, `id="mute-US-CA" checked`) {

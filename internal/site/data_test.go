@@ -25,8 +25,9 @@ func (h *house) joined() (c credentials, box string) {
 	h.store.stories = map[string]news.Story{
 		"https://news.example/film": {URI: "https://news.example/film", Status: news.Usable, Headline: "A film in Kyoto", Standfirst: "It opens on Friday.", Language: "en", URL: "https://news.example/film", Regions: []string{"JP-26"}, Sections: []string{"culture"}, Created: testNow},
 		"https://news.example/gone": {URI: "https://news.example/gone", Status: news.Canceled, Headline: "Never told again", Language: "en", URL: "https://news.example/gone", Regions: []string{"JP"}, Created: testNow},
+		"https://news.example/soon": {URI: "https://news.example/soon", Status: news.Usable, Headline: "A version under embargo", Language: "en", URL: "https://news.example/soon", Regions: []string{"JP"}, Created: testNow, Embargo: testNow.Add(time.Hour)},
 	}
-	day := news.DigestMail{MailboxID: box, LocalDate: "2026-11-23", EditionAt: testNow.Add(-24 * time.Hour), State: news.DigestSent, Stories: []string{"https://news.example/film", "https://news.example/gone"}}
+	day := news.DigestMail{MailboxID: box, LocalDate: "2026-11-23", EditionAt: testNow.Add(-24 * time.Hour), State: news.DigestSent, Stories: []string{"https://news.example/film", "https://news.example/gone", "https://news.example/soon"}}
 	old := day
 	old.LocalDate, old.EditionAt = "2026-10-01", testNow.AddDate(0, 0, -54)
 	h.store.digests = map[string][]news.DigestMail{box: {day, old}}
@@ -46,7 +47,7 @@ func TestManageSaysWhatCameAndWhy(t *testing.T) {
 				t.Errorf("%s: the page lacks %q", name, want)
 			}
 		}
-		for _, alien := range []string{"Never told again", "2026-10-01", "Said to have", "reader@b"} {
+		for _, alien := range []string{"Never told again", "A version under embargo", "2026-10-01", "Said to have", "reader@b"} {
 			if strings.Contains(page, alien) {
 				t.Errorf("%s: the page tells %q", name, alien)
 			}

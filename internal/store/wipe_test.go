@@ -100,7 +100,10 @@ func TestWipeDevicePartsTheMailbox(t *testing.T) {
 func TestMoveMailbox(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
 		ctx := context.Background()
-		m := confirmed(t, s, "old@example.org", "")
+		m := confirmed(t, s, "old@example.org", subscribe(t, s, wishes("JP")).SubscriberID)
+		if m.SubscriberID == "" {
+			t.Fatal("the mailbox is not joined")
+		}
 		left := confirmed(t, s, "new@example.org", "")
 		must(t, s.LeaveMailbox(ctx, left.ID))
 		taken := confirmed(t, s, "taken@example.org", "")
@@ -121,7 +124,7 @@ func TestMoveMailbox(t *testing.T) {
 			t.Errorf("to an address with a digest of its own (%s): %v", taken.ID, err)
 		}
 		got, err := move("new@example.org")
-		if err != nil || got.ID != m.ID || got.Address != "new@example.org" || got.Consent.Source != "move" {
+		if err != nil || got.ID != m.ID || got.Address != "new@example.org" || got.Consent.Source != "move" || got.SubscriberID != "" {
 			t.Errorf("%+v %v", got, err)
 		}
 		faults, err := s.ImportMailboxes(ctx, []news.Mailbox{{Address: "old@example.org", Wishes: wishes("JP")}})
