@@ -2,6 +2,7 @@ package site
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -187,6 +188,36 @@ func TestStoryIsMutedOnItsPage(t *testing.T) {
 	}
 	if w := s.device().Wishes; len(w.OverStories)+len(w.MutedStories) != 0 {
 		t.Errorf("the last of three presses did not win: %+v", w)
+	}
+}
+
+// TestRepeatMakesNoSound: what was sent again, since nobody knew whether it had
+// arrived, is shown without a sound, also after the first was put away.
+func TestRepeatMakesNoSound(t *testing.T) {
+	s := newStage(t)
+	s.follow()
+	s.browser.Navigate(s.url + "/")
+	shown := func(silent bool) {
+		t.Helper()
+		s.browser.Until(fmt.Sprintf(`(async () => (await (await navigator.serviceWorker.ready).getNotifications()).some(n => n.title === "again" && n.silent === %t))()`, silent))
+	}
+	s.send("quake", 1, "again", "")
+	shown(false)
+	s.browser.Eval(`(async () => { for (const n of await (await navigator.serviceWorker.ready).getNotifications()) n.close(); })()`)
+	s.send("quake", 1, "again", "")
+	shown(true)
+}
+
+// TestChosenZoneStays: the page proposes the browser's zone where none was chosen,
+// and leaves the one that was.
+func TestChosenZoneStays(t *testing.T) {
+	s := newStage(t)
+	for query, want := range map[string]string{"": `Intl.DateTimeFormat().resolvedOptions().timeZone`, "&timezone=Asia/Seoul": `"Asia/Seoul"`} {
+		s.browser.Navigate(s.url + "/subscribe?region=JP" + query)
+		s.browser.Until(`document.body.dataset.state === "ready"`)
+		if got := s.browser.Eval(`String(document.getElementById("timezone").value === ` + want + `)`); got != "true" {
+			t.Errorf("%q: the zone is %s", query, s.browser.Eval(`document.getElementById("timezone").value`))
+		}
 	}
 }
 
