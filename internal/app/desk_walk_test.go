@@ -113,12 +113,15 @@ func (e *editorsBrowser) state(state string) {
 }
 
 // presses waits for a button, opens what it is in, and presses it, on the page
-// that is there then: one that was saved comes anew by itself.
+// that is there then: one that was saved comes anew by itself. Its scripts have
+// run by then: before, the browser sends a form by itself, and a page comes that
+// says nothing of it in place.
 func (e *editorsBrowser) presses(selector string) {
 	e.t.Helper()
 	e.Until(`document.querySelector("` + selector + `") !== null`)
 	e.Until(`document.querySelector("` + selector + `")?.closest("details")?.setAttribute("open", "") ?? true`)
 	e.Until(`(() => {
+		if (document.readyState !== "complete") return false;
 		const button = document.querySelector("` + selector + `");
 		button?.closest("details")?.setAttribute("open", "");
 		button?.click();
