@@ -2,6 +2,8 @@ package desk
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/x509"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,7 +23,24 @@ type key struct {
 
 func (o *office) newKey() *key {
 	return &key{o: o, rp: virtualwebauthn.RelyingParty{Name: "Dateline desk", ID: "desk.example", Origin: officeOrigin},
-		auth: virtualwebauthn.NewAuthenticator(), cred: virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)}
+		auth: virtualwebauthn.NewAuthenticator(), cred: o.newCredential()}
+}
+
+// newCredential has a key whose coordinates fill their 32 bytes. virtualwebauthn
+// drops the zeros that one of 128 keys begins a coordinate with; authenticators
+// must not (RFC 9053 section 7.1.1), and the desk rightly takes no such key.
+func (o *office) newCredential() virtualwebauthn.Credential {
+	o.t.Helper()
+	for {
+		c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+		parsed, err := x509.ParsePKCS8PrivateKey(c.Key.Data)
+		o.must(err)
+		raw, err := parsed.(*ecdsa.PrivateKey).PublicKey.Bytes() // 4, x, y
+		o.must(err)
+		if raw[1] != 0 && raw[33] != 0 {
+			return c
+		}
+	}
 }
 
 // makes answers what the account page asks, as a browser would.
@@ -128,7 +147,7 @@ func TestPasskeysThatAreRefused(t *testing.T) {
 		"an unknown credential": func(k *key) string { k.cred.ID = []byte("nobody's"); return k.says(k.asked()) },
 		"another key": func(k *key) string {
 			id := k.cred.ID
-			k.cred = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+			k.cred = k.o.newCredential()
 			k.cred.ID = id
 			return k.says(k.asked())
 		},

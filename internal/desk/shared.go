@@ -22,6 +22,7 @@ type shared[T any] struct {
 type worked[T any] struct {
 	mu    sync.Mutex
 	value T
+	begun time.Time // before anything was read for it
 	at    time.Time // zero: never
 }
 
@@ -32,15 +33,22 @@ func newShared[T any](fresh time.Duration, now func() time.Time) *shared[T] {
 // get is the value of the key; work makes it when there is none that is fresh.
 // What fails is not kept.
 func (s *shared[T]) get(key string, work func() (T, error)) (T, error) {
+	return s.since(time.Time{}, key, work)
+}
+
+// since is get for who knows of something that was so at a moment: what was
+// begun before it may not tell of that, and does not count as fresh.
+func (s *shared[T]) since(moment time.Time, key string, work func() (T, error)) (T, error) {
 	k := s.of(key)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if now := s.now(); !k.at.IsZero() && now.Sub(k.at) < s.fresh {
+	now := s.now()
+	if !k.at.IsZero() && now.Sub(k.at) < s.fresh && !k.begun.Before(moment) {
 		return k.value, nil
 	}
 	value, err := work()
 	if err == nil {
-		k.value, k.at = value, s.now()
+		k.value, k.begun, k.at = value, now, s.now()
 	}
 	return value, err
 }
@@ -81,7 +89,8 @@ type watched struct {
 }
 
 // statusNow is the block "status" of the alert, at most as old as half the time
-// between two looks.
-func (p *Pages) statusNow(ctx context.Context, id string) (watched, error) {
-	return p.statuses.get(id, func() (watched, error) { return p.renderStatus(ctx, id) })
+// between two looks, and not older than the page that asks: it would take an
+// older one for news, and load itself again.
+func (p *Pages) statusNow(ctx context.Context, opened time.Time, id string) (watched, error) {
+	return p.statuses.since(opened, id, func() (watched, error) { return p.renderStatus(ctx, id) })
 }

@@ -60,3 +60,20 @@ func TestShared(t *testing.T) {
 		t.Errorf("%d are kept, %v", len(s.known), err)
 	}
 }
+
+// Who asks since a moment gets nothing that was begun before it, however fresh;
+// the others go on sharing.
+func TestSharedSince(t *testing.T) {
+	now := noon
+	s := newShared[int](time.Second, func() time.Time { return now })
+	made := 0
+	slow := func() (int, error) { made++; now = now.Add(100 * time.Millisecond); return made, nil }
+	for n, step := range []struct {
+		since time.Duration
+		want  int
+	}{{0, 1}, {0, 1}, {50 * time.Millisecond, 2}, {50 * time.Millisecond, 2}, {0, 2}, {100 * time.Millisecond, 2}, {101 * time.Millisecond, 3}} {
+		if got, _ := s.since(noon.Add(step.since), "a", slow); got != step.want {
+			t.Errorf("step %d: %d, want %d", n, got, step.want)
+		}
+	}
+}

@@ -17,6 +17,7 @@ const watchEvery = 300 * time.Millisecond
 // getAlertEvents streams the blocks "status" and "chart" of an alert whenever
 // they change.
 func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
+	opened := time.Now()
 	look, beat := time.NewTicker(watchEvery), time.NewTicker(streamBeat)
 	defer look.Stop()
 	defer beat.Stop()
@@ -31,7 +32,7 @@ func (p *Pages) getAlertEvents(w http.ResponseWriter, r *http.Request) error {
 			}
 			continue
 		}
-		status, err := p.statusNow(r.Context(), r.PathValue("id"))
+		status, err := p.statusNow(r.Context(), opened, r.PathValue("id"))
 		chart := ""
 		if err == nil {
 			chart, err = p.chartNow(r.Context(), r.PathValue("id"))
