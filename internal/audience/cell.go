@@ -82,6 +82,9 @@ func (c *Cell) Reset() {
 	c.reset()
 }
 
+// Number is which of the cells it is.
+func (c *Cell) Number() int { return c.number }
+
 // Change is the cell's change counter that the devices here have caught up
 // with.
 func (c *Cell) Change() int64 {
@@ -240,8 +243,41 @@ func (c *Cell) Owner(number uint32) (o Owner, ok bool) {
 	if !ok {
 		return Owner{}, false
 	}
+	return c.owner(p, i), true
+}
+
+func (c *Cell) owner(p *page, i uint32) Owner {
 	clock, zone := c.interned.clock(p.clocks[i])
-	return Owner{SubscriberID: p.record(i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}, true
+	return Owner{SubscriberID: p.record(i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}
+}
+
+// EachCapped calls fn for those of the numbers whose reader has a cap. It locks
+// the cell once; fn must not call back into it.
+func (c *Cell) EachCapped(numbers *news.Numbers, fn func(number uint32, o Owner)) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for it := numbers.Iterator(); it.HasNext(); {
+		n := it.Next()
+		if p, i, ok := c.at(n); ok && p.caps[i] > 0 {
+			fn(n, c.owner(p, i))
+		}
+	}
+}
+
+// EachEndpoint calls fn with the endpoint of each of the numbers, whatever the
+// state of its device; nil where there is none. It locks the cell once; fn must
+// not call back into it, nor keep the bytes.
+func (c *Cell) EachEndpoint(numbers *news.Numbers, fn func(number uint32, endpoint []byte)) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for it := numbers.Iterator(); it.HasNext(); {
+		n := it.Next()
+		if p, i, ok := c.at(n); ok {
+			fn(n, p.record(i).endpoint())
+		} else {
+			fn(n, nil)
+		}
+	}
 }
 
 // Asleep reports whether now falls into the quiet hours of a number's reader and,

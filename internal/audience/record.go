@@ -79,6 +79,12 @@ func (r record) appendSubscriber(b []byte) []byte {
 	return b
 }
 
+// endpoint is where the device is reached, in place.
+func (r record) endpoint() []byte {
+	e, _ := r.skipID().skipID().bytes()
+	return e
+}
+
 // push copies the subscription out.
 func (r record) push() (p news.PushSubscription) {
 	rest := r.skipID().skipID()

@@ -51,7 +51,7 @@ func TestOnStore(t *testing.T) {
 	ok(d.Approve(ctx, ben, id, hash))
 	ok(d.Release(ctx, ann, id, hash))
 	now = now.Add(time.Minute)
-	due, err := s.DueAlerts(ctx, now)
+	due, err := s.Countdowns(ctx, now)
 	if err != nil || len(due) != 1 {
 		t.Fatalf("due: %v, %v", due, err)
 	}

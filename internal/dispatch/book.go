@@ -3,7 +3,6 @@ package dispatch
 import (
 	"cmp"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -11,7 +10,6 @@ import (
 
 	"dateline/internal/audience"
 	"dateline/internal/news"
-	"dateline/internal/push"
 )
 
 // book is the ledger in memory: every release this process works on, with a
@@ -34,7 +32,7 @@ type book struct {
 
 	seen time.Time // when the states were last known to be the store's
 
-	origins map[string]string // by scheme and host as the endpoints have them
+	origins *origins
 
 	awake map[int]bool     // cells whose held rows were looked for
 	naps  map[int]nap      // by cell
@@ -43,7 +41,7 @@ type book struct {
 
 func newBook(a *audience.Audience, p *permit, l *leases, c *capBook, now func() time.Time) *book {
 	return &book{runs: map[string]*run{}, stories: map[string][]*run{}, loads: loads{byOrigin: map[string]*load{}},
-		awake: map[int]bool{}, naps: map[int]nap{}, origins: map[string]string{}, audience: a, permit: p, held: l, caps: c, now: now}
+		awake: map[int]bool{}, naps: map[int]nap{}, origins: newOrigins(), audience: a, permit: p, held: l, caps: c, now: now}
 }
 
 // run is one release.
@@ -77,6 +75,8 @@ type cellRun struct {
 	row   *news.LedgerRow
 	lost  bool // the cell went, or the run is forgotten: whatever still points here is of no use
 	dirty bool // the row differs from the store's
+	// uncounted: it is not counted for its readers' caps yet.
+	uncounted bool
 
 	todo     map[string][]uint32 // waits to be opened, by push service
 	tasks    int                 // queued or in flight
@@ -130,19 +130,29 @@ func (b *book) ordered() []*run {
 	return runs
 }
 
+// adoption is how a row came to be: read from the store, or planned a moment ago.
+type adoption struct {
+	fence int64
+	found bool
+	// lines are the numbers that wait, sorted by push service; nil: not yet.
+	lines map[string][]uint32
+	// uncounted: it has still to be counted for its readers' caps.
+	uncounted bool
+}
+
 // adopt puts a row under the run. Numbers found opened without an answer were
 // perhaps sent before a crash: they become ambiguous and are sent again. A
 // correction that has its row takes over who waited for what it replaces.
-func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
+func (b *book) adopt(r *run, row *news.LedgerRow, how adoption) *cellRun {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	row.Fence = fence
-	c := &cellRun{run: r, row: row, dirty: !found, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
+	row.Fence = how.fence
+	c := &cellRun{run: r, row: row, dirty: !how.found, uncounted: how.uncounted, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
 		tries: map[uint32]int{}, late: map[uint32]letGo{}, canary: canaryPart{later: map[string][]uint32{}}}
 	if r.chosen != nil {
 		c.choose(r.chosen[row.Cell])
 	}
-	if found {
+	if how.found {
 		lost := row.Pending()
 		lost.And(row.Opened)
 		if !lost.IsEmpty() {
@@ -158,46 +168,37 @@ func (b *book) adopt(r *run, row *news.LedgerRow, fence int64, found bool) {
 	// Other processes have the other cells; all cells are about equal.
 	r.payload.sampleOf(r.planned * news.Cells / len(r.cells))
 	delete(b.naps, row.Cell)
-	b.arrange(c)
+	b.arrange(c, how.lines)
 	for _, x := range b.stories[r.release.StoryURI] {
 		b.stopIn(x, row.Cell)
 	}
+	return c
 }
 
-// arrange fills todo with everything of the row that is still to be sent.
-func (b *book) arrange(c *cellRun) {
+// arrange fills todo with everything of the row that is still to be sent: in
+// lines, where it is sorted already.
+func (b *book) arrange(c *cellRun, lines map[string][]uint32) {
 	if c.row.Settled || c.run.state == news.ReleaseStopped {
 		return
 	}
-	send := c.row.Pending()
-	send.Or(c.row.Ambiguous)
-	for it := send.Iterator(); it.HasNext(); {
-		n := it.Next()
-		origin, line := b.originOf(c, n), c.line(n)
-		line[origin] = append(line[origin], n)
+	if lines == nil {
+		send := c.row.Pending()
+		send.Or(c.row.Ambiguous)
+		lines = b.origins.sort(b.audience.Cell(c.row.Cell), send)
+	}
+	switch {
+	case !c.run.inCanary():
+		c.todo = lines
+	case c.canary.members == nil:
+		c.canary.later = lines
+	default:
+		c.queueAll(lines)
 	}
 }
 
-// mostOrigins bounds what is remembered of endpoints: they are strangers' words.
-const mostOrigins = 4_096
-
-// originOf is the push service of a device: its lane. A plan asks for a million
-// of few services, and reading an endpoint strictly takes a microsecond.
+// originOf is the push service of a device: its lane.
 func (b *book) originOf(c *cellRun, number uint32) string {
-	to, _ := b.audience.Cell(c.row.Cell).Target(number)
-	scheme, rest, _ := strings.Cut(to.Endpoint, "://")
-	host, _, _ := strings.Cut(rest, "/")
-	site := scheme + "://" + host
-	origin, ok := b.origins[site]
-	if !ok {
-		if len(b.origins) >= mostOrigins {
-			clear(b.origins)
-		}
-		if origin = push.Origin(to.Endpoint); origin != "" { // else it is this endpoint's fault
-			b.origins[site] = origin
-		}
-	}
-	return origin
+	return b.origins.number(b.audience.Cell(c.row.Cell), number)
 }
 
 // dropCells forgets cells that are not ours any more, or not without a break.
@@ -274,13 +275,16 @@ func (b *book) cancelWaiting(c *cellRun) {
 	if c.row.Settled && c.row.Held.IsEmpty() {
 		return
 	}
+	if len(c.run.replacedBy) > 0 {
+		b.countNow(c)
+	}
 	waiting := c.unsent()
 	c.row.Held.AndNot(waiting)
 	c.row.Opened.AndNot(waiting)
 	c.row.Cancelled.Or(waiting)
 	c.dirty = true
 	if len(c.run.replacedBy) > 0 {
-		return // they get a correction instead, which counts as this one did
+		return // they were counted, and get a correction instead, which counts as this one did
 	}
 	for it := waiting.Iterator(); it.HasNext() && b.caps.knows(c.run.release.ID); {
 		b.uncount(c, it.Next())

@@ -203,7 +203,7 @@ func (s *Service) rebuildCaps(ctx context.Context, cells []int) error {
 		return fmt.Errorf("ledger of %d releases: %w", len(ids), err)
 	}
 	for _, row := range rows {
-		s.countCaps(byID[row.ReleaseID], row.Cell, capped(row), wokenAt)
+		s.book.countCaps(byID[row.ReleaseID], row.Cell, capped(row), wokenAt)
 	}
 	return nil
 }
@@ -216,15 +216,57 @@ func capped(row *news.LedgerRow) *news.Numbers {
 	return n
 }
 
+// countPatience is how long caps are counted before answers are written again:
+// where everybody has one, a million take a second.
+const countPatience = 50 * time.Millisecond
+
+// countPlanned counts what was planned for the caps of its readers, for as long
+// as patience says, and reports whether nothing is left. It comes after the first
+// write of a plan, so that nobody waits for it; but whoever judges anybody by her
+// cap waits.
+func (s *Service) countPlanned() (done bool) {
+	for begun := time.Now(); len(s.uncounted) > 0; {
+		if time.Since(begun) >= countPatience {
+			signal(s.commit)
+			return false
+		}
+		s.book.count(s.uncounted[0])
+		s.uncounted = s.uncounted[1:]
+	}
+	return true
+}
+
+// count is countPlanned for one cell, as its row says by now.
+func (b *book) count(c *cellRun) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.countNow(c)
+}
+
+// countNow is count with b.mu held.
+func (b *book) countNow(c *cellRun) {
+	if c.uncounted && !c.lost {
+		b.countCaps(&c.run.release, c.row.Cell, capped(c.row), releasedAt)
+	}
+	c.uncounted = false
+}
+
 // countCaps notes a release against the cap of each of the numbers, at the
 // instant that `at` gives.
-func (s *Service) countCaps(r *news.Release, cell int, numbers *news.Numbers, at func(r *news.Release, c *audience.Cell, n uint32) time.Time) {
-	c := s.audience.Cell(cell)
-	for it := numbers.Iterator(); it.HasNext(); {
-		n := it.Next()
-		if o, ok := c.Owner(n); ok && countsForCap(r.Level, o) {
-			s.caps.note(o, r.ID, news.DeviceRef{Cell: cell, Number: n}, at(r, c, n))
+func (b *book) countCaps(r *news.Release, cell int, numbers *news.Numbers, at func(r *news.Release, c *audience.Cell, n uint32) time.Time) {
+	type owned struct {
+		number uint32
+		owner  audience.Owner
+	}
+	var all []owned
+	c := b.audience.Cell(cell)
+	c.EachCapped(numbers, func(n uint32, o audience.Owner) {
+		if countsForCap(r.Level, o) {
+			all = append(all, owned{n, o})
 		}
+	})
+	for _, d := range all {
+		b.caps.note(d.owner, r.ID, news.DeviceRef{Cell: cell, Number: d.number}, at(r, c, d.number))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -19,6 +20,8 @@ func (s *Service) conduct(ctx context.Context) error {
 	defer poll.Stop()
 	retry := time.NewTimer(time.Hour)
 	defer retry.Stop()
+	end := time.NewTimer(time.Hour) // of a countdown: an alert does not wait for the next look
+	defer end.Stop()
 	whole := true
 	for {
 		if next := s.book.dueRetries(time.Now()); !next.IsZero() {
@@ -27,9 +30,14 @@ func (s *Service) conduct(ctx context.Context) error {
 		if err := s.step(ctx, whole); err != nil && ctx.Err() == nil {
 			s.stepTrouble.warn(s.log, "a step failed and is tried again", err)
 		}
+		if !s.nextEnd.IsZero() {
+			end.Reset(s.nextEnd.Sub(s.cfg.Now()))
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
+		case <-end.C:
+			whole = true
 		case <-s.commit:
 			whole = false
 		case <-retry.C:
@@ -51,7 +59,9 @@ func (s *Service) step(ctx context.Context, whole bool) error {
 		s.wakeSleepers(s.cfg.Now())
 		s.caps.prune(s.cfg.Now())
 	}
-	return errors.Join(err, s.writeLedger(ctx), s.tendCanaries(ctx), s.settle(ctx))
+	err = errors.Join(err, s.writeLedger(ctx))
+	s.countPlanned()
+	return errors.Join(err, s.tendCanaries(ctx), s.settle(ctx))
 }
 
 // lookAtReleases ends countdowns, takes over what is active, cancels what was
@@ -106,37 +116,52 @@ func (s *Service) openStory(ctx context.Context, uri string) error {
 	return nil
 }
 
-// endCountdowns turns alerts whose hold is over into releases. Any process may
-// do it; the row's state decides who was first.
+// endCountdowns turns alerts whose hold is over into releases, and has the plans
+// of the next made. Any process may do it; the row's state decides who was first.
 func (s *Service) endCountdowns(ctx context.Context) error {
-	due, err := s.cfg.Store.DueAlerts(ctx, s.cfg.Now())
+	now := s.cfg.Now()
+	s.nextEnd = time.Time{}
+	all, err := s.cfg.Store.Countdowns(ctx, now.Add(foreseen))
 	if err != nil {
-		return fmt.Errorf("due alerts: %w", err)
+		return fmt.Errorf("countdowns: %w", err)
 	}
-	if len(due) == 0 {
+	due := slices.IndexFunc(all, func(a news.Alert) bool { return a.HoldUntil.After(now) })
+	if due < 0 {
+		due = len(all)
+	}
+	if due < len(all) {
+		s.nextEnd = all[due].HoldUntil
+	}
+	s.forecasts.expect(all[due:], now)
+	if due == 0 {
 		return nil
 	}
 	policies, err := s.cfg.Store.Policies(ctx)
 	if err != nil {
 		return fmt.Errorf("policies: %w", err)
 	}
-	for _, id := range due {
-		terms := s.cfg.Terms
-		terms.Now = s.cfg.Now()
-		_, e := s.cfg.Store.ChangeAlert(ctx, id, func(a *news.Alert, story news.Story) (news.AlertAction, error) {
-			terms.Policy = policies[a.Level]
-			return news.EndHold(a, &story, terms)
-		})
-		switch {
-		case errors.Is(e, news.ErrConflict):
-			s.log.Info("a countdown ended without a send", "alert", id, "why", e)
-		case e != nil:
-			err = errors.Join(err, fmt.Errorf("begin alert %s: %w", id, e))
-		default:
-			signal(s.look)
-		}
+	for _, a := range all[:due] {
+		err = errors.Join(err, s.endCountdown(ctx, a.ID, policies))
 	}
 	return err
+}
+
+func (s *Service) endCountdown(ctx context.Context, id string, policies news.Policies) error {
+	terms := s.cfg.Terms
+	terms.Now = s.cfg.Now()
+	_, err := s.cfg.Store.ChangeAlert(ctx, id, func(a *news.Alert, story news.Story) (news.AlertAction, error) {
+		terms.Policy = policies[a.Level]
+		return news.EndHold(a, &story, terms)
+	})
+	switch {
+	case errors.Is(err, news.ErrConflict):
+		s.log.Info("a countdown ended without a send", "alert", id, "why", err)
+		return nil
+	case err != nil:
+		return fmt.Errorf("begin alert %s: %w", id, err)
+	}
+	signal(s.look)
+	return nil
 }
 
 // adoptRows loads the ledger rows of runs in cells that have just come here.

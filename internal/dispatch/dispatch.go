@@ -66,7 +66,8 @@ type ReleaseStore interface {
 // AlertStore ends the countdown of alerts, and their canary.
 type AlertStore interface {
 	Policies(ctx context.Context) (news.Policies, error)
-	DueAlerts(ctx context.Context, now time.Time) ([]string, error)
+	// Countdowns lists the alerts whose countdown ends by then, or has.
+	Countdowns(ctx context.Context, by time.Time) ([]news.Alert, error)
 	ChangeAlert(ctx context.Context, id string, change func(*news.Alert, news.Story) (news.AlertAction, error)) (news.Alert, error)
 }
 
@@ -119,16 +120,17 @@ type Config struct {
 
 // Service is one dispatcher.
 type Service struct {
-	cfg      Config
-	log      *slog.Logger
-	audience *audience.Audience
-	book     *book
-	lanes    *lanes
-	permit   *permit
-	held     *leases
-	caps     *capBook
-	recent   *recents
-	figures  Figures
+	cfg       Config
+	log       *slog.Logger
+	audience  *audience.Audience
+	book      *book
+	lanes     *lanes
+	permit    *permit
+	held      *leases
+	caps      *capBook
+	recent    *recents
+	forecasts *forecasts
+	figures   Figures
 
 	look   chan struct{} // releases changed: the permit loop looks at once
 	poke   chan struct{} // something changed: the conductor looks again
@@ -137,9 +139,11 @@ type Service struct {
 	ready  chan struct{} // closed once what the first leases gave is loaded
 	loaded atomic.Bool
 
-	loadAtOnce    int     // cells; the conductor's own
-	stepTrouble   trouble // the conductor's own
-	permitTrouble trouble // the permit loop's own
+	loadAtOnce    int        // cells; the conductor's own
+	uncounted     []*cellRun // to be counted for caps; the conductor's own
+	nextEnd       time.Time  // of a countdown; the conductor's own; zero: none is near
+	stepTrouble   trouble    // the conductor's own
+	permitTrouble trouble    // the permit loop's own
 }
 
 // Figures are counters since the start of the process, for metrics.
@@ -170,7 +174,7 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
-		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(),
+		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(), forecasts: newForecasts(),
 		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
 		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1,
 	}
@@ -227,6 +231,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.leaseLoop(loops) })
 	group.Go(func() error { return s.conduct(loops) })
 	group.Go(func() error { return s.watchRecents(loops) })
+	group.Go(func() error { return s.foresee(loops) })
 	err := group.Wait()
 	s.drain(stopSends)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {

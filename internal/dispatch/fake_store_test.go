@@ -399,18 +399,19 @@ func (m *memory) Release(ctx context.Context, id string) (r news.Release, err er
 	return r, news.ErrNotFound
 }
 
-func (m *memory) DueAlerts(ctx context.Context, now time.Time) (due []string, err error) {
-	done, err := m.enter(ctx, "DueAlerts")
+func (m *memory) Countdowns(ctx context.Context, by time.Time) (list []news.Alert, err error) {
+	done, err := m.enter(ctx, "Countdowns")
 	if err != nil {
 		return nil, err
 	}
 	defer done(&err)
 	for _, id := range slices.Sorted(maps.Keys(m.alerts)) {
-		if a := m.alerts[id]; a.State == news.AlertHolding && !a.HoldUntil.After(now) {
-			due = append(due, id)
+		if a := m.alerts[id]; a.State == news.AlertHolding && !a.HoldUntil.After(by) {
+			list = append(list, *a)
 		}
 	}
-	return due, nil
+	slices.SortStableFunc(list, func(x, y news.Alert) int { return x.HoldUntil.Compare(y.HoldUntil) })
+	return list, nil
 }
 
 func (m *memory) ChangeAlert(ctx context.Context, id string, change func(*news.Alert, news.Story) (news.AlertAction, error)) (a news.Alert, err error) {

@@ -20,7 +20,7 @@ type leases struct {
 	cells map[int]*tenure
 	lost  []int // not dropped by the conductor yet
 	until time.Time
-	asked bool // the store has answered at least once
+	asked bool // the store has said at least once what is ours and what is free
 	// held is what list gives, until cells come or go: it is asked for at every
 	// step. nil: to be made anew.
 	held *holding
@@ -51,14 +51,16 @@ func (l *leases) update(ours []news.Lease, until time.Time) {
 		}
 	}
 	l.take(ours)
-	l.until, l.asked = until, true
+	l.until = until
 }
 
-// add takes cells just acquired, under the time that update was given.
+// add takes cells just acquired, under the time that update was given: all that
+// were free.
 func (l *leases) add(got []news.Lease) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.take(got)
+	l.asked = true
 }
 
 func (l *leases) take(leases []news.Lease) {
@@ -193,6 +195,7 @@ func (s *Service) holdCells(ctx context.Context) error {
 		return err
 	}
 	if s.held.size() == news.Cells {
+		s.held.add(nil)
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.LeaseTTL/3)
@@ -201,8 +204,8 @@ func (s *Service) holdCells(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("acquire cells: %w", err)
 	}
+	s.held.add(got)
 	if len(got) > 0 {
-		s.held.add(got)
 		s.log.Info("cells acquired", "cells", len(got))
 		signal(s.poke) // the conductor loads them
 	}

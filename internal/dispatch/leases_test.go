@@ -181,3 +181,17 @@ func TestLeasesKeepApartWhatIsLoadedAndWhatIsLost(t *testing.T) {
 		t.Error("a lease that has run out is held")
 	}
 }
+
+// A dispatcher is ready when the cells that were free are loaded, however long it
+// takes to get them.
+func TestReadyWithTheFirstCells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newDesk(t)
+		d.store.slowOnce("after AcquireCells", time.Second)
+		s, stop := d.dispatcher("one")
+		defer stop()
+		if got := len(s.held.list().cells); got != news.Cells {
+			t.Errorf("ready with %d cells", got)
+		}
+	})
+}

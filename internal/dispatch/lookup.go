@@ -57,7 +57,7 @@ func (b *book) adoptFound(rows []*news.LedgerRow, h holding) {
 		known := r == nil || r.cells[row.Cell] != nil
 		b.mu.Unlock()
 		if !known {
-			b.adopt(r, row, h.fences[row.Cell], true)
+			b.adopt(r, row, adoption{fence: h.fences[row.Cell], found: true})
 		}
 	}
 }

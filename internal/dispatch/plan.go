@@ -40,17 +40,26 @@ func (s *Service) planRun(r *run, h holding) error {
 	return err
 }
 
-// planAlert matches a first alert against the audience.
+// planAlert matches a first alert against the audience, or takes what was made
+// of it in its countdown.
 func (s *Service) planAlert(r *run, cells []int, h holding) {
+	if !s.countPlanned() {
+		return // another alert's plan counts for this one; the next step goes on
+	}
 	q := r.query
 	q.Now = s.cfg.Now()
+	ahead := s.forecasts.take(&r.release, q.Now, s.caps.changed())
 	matcher := s.audience.NewMatcher(q)
 	for _, cell := range cells {
-		p := matcher.MatchCell(s.audience.Cell(cell), s.sentToday(r.release.ID, q.Now), s.book.alreadySent(r, cell))
+		sent := s.book.alreadySent(r, cell)
+		plan, ok := ahead.plan(s.audience.Cell(cell), sent)
+		if !ok {
+			plan = matcher.MatchCell(s.audience.Cell(cell), s.sentToday(r.release.ID, q.Now), sent)
+		}
 		row := news.NewLedgerRow(r.release.ID, cell)
-		row.Planned, row.Held, row.Quarantined = p.Planned, p.Held, p.Quarantined
-		s.countCaps(&r.release, cell, roaring.AndNot(p.Planned, p.Held), releasedAt)
-		s.book.adopt(r, row, h.fences[cell], false)
+		row.Planned, row.Held, row.Quarantined = plan.Planned, plan.Held, plan.Quarantined
+		lines := ahead.lines(s.audience.Cell(cell), roaring.AndNot(plan.Planned, plan.Held))
+		s.uncounted = append(s.uncounted, s.book.adopt(r, row, adoption{fence: h.fences[cell], lines: lines, uncounted: true}))
 	}
 }
 
@@ -130,7 +139,7 @@ func (s *Service) planRepair(r *run, cells []int, h holding) {
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned = roaring.Or(reached, waiting)
 		row.Held = s.asleep(waiting, cell, &r.release, now)
-		s.book.adopt(r, row, h.fences[cell], false)
+		s.book.adopt(r, row, adoption{fence: h.fences[cell]})
 	}
 }
 

@@ -47,7 +47,7 @@ func TestProgressAddsUp(t *testing.T) {
 // A look at a million devices that are going out: the first labels them, the
 // others count; and how long one cell's rows hold the book.
 func BenchmarkProgressOfAMillion(b *testing.B) {
-	s, r, h := million(b)
+	s, r, h := million(b, 0)
 	if err := s.planRun(r, h); err != nil {
 		b.Fatal(err)
 	}

@@ -30,8 +30,9 @@ type desk struct {
 	// policy and canary are the terms alerts are released under; "": auto.
 	policy news.Policy
 	canary bool
-	paused atomic.Int64 // told of so many alerts
-	final  bool         // the alerts made here are their story's last
+	paused atomic.Int64  // told of so many alerts
+	final  bool          // the alerts made here are their story's last
+	holds  time.Duration // the countdown of alerts made here
 }
 
 func newDesk(t *testing.T) *desk {
@@ -88,7 +89,7 @@ func (d *desk) devices(n int, w news.Wishes) []news.Device {
 	return out
 }
 
-// alert releases an alert at once.
+// alert releases an alert: at once, unless they count down.
 func (d *desk) alert(uri string, level news.Level, audience string) *news.Alert {
 	d.t.Helper()
 	d.store.mu.Lock()
@@ -101,7 +102,11 @@ func (d *desk) alert(uri string, level news.Level, audience string) *news.Alert 
 		a.Deadline = time.Now().Add(d.lasts)
 	}
 	d.store.alerts[a.ID] = a
-	action, err := news.Start(a, &story, news.Person{Name: news.SystemName, System: true}, "", d.terms())
+	by, terms, hash := news.Person{Name: news.SystemName, System: true}, d.terms(), ""
+	if terms.Hold = d.holds; d.holds > 0 {
+		by, terms.Policy, hash = editor, news.PolicyOne, a.Hash()
+	}
+	action, err := news.Start(a, &story, by, hash, terms)
 	if err != nil {
 		d.t.Fatal(err)
 	}

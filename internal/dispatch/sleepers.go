@@ -51,7 +51,11 @@ type morning struct {
 func (s *Service) wakeSleepers(now time.Time) {
 	m := morning{now: now, matchers: map[*run]*audience.Matcher{}}
 	seen := 0
-	for _, cell := range s.book.sleepingCells(now) {
+	cells := s.book.sleepingCells(now)
+	if len(cells) > 0 && !s.countPlanned() {
+		return // they are judged by their caps; the next step goes on
+	}
+	for _, cell := range cells {
 		if seen >= wokenAtOnce {
 			signal(s.poke)
 			return

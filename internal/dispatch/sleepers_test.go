@@ -220,7 +220,7 @@ func night(cells, perCell int) (s *Service, r *run, released time.Time) {
 			row.Held.Add(n)
 		}
 		row.Settled = true
-		s.book.adopt(r, row, 0, true)
+		s.book.adopt(r, row, adoption{found: true})
 	}
 	return s, r, released
 }

@@ -137,7 +137,7 @@ func TestAKillStopsTheMorningSend(t *testing.T) {
 		a := d.alert("story-1", news.LevelBulletin, "JP")
 		d.until("sent to all but those asleep", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })
 		d.until("the morning's sends", 5*time.Minute, func() bool { return d.service.total() > 100 })
-		d.store.slowOnce("DueAlerts", 5*time.Second)
+		d.store.slowOnce("Countdowns", 5*time.Second)
 		d.kill(a.ID)
 		pressed := time.Now()
 		time.Sleep(time.Minute)
@@ -233,7 +233,7 @@ func TestOneAlertThatFailsHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
 		d.devices(300, wishes("JP"))
-		d.store.fault = func(call string) (before, after bool) { return call == "ChangeAlert" || call == "DueAlerts", false }
+		d.store.fault = func(call string) (before, after bool) { return call == "ChangeAlert" || call == "Countdowns", false }
 		_, stop := d.dispatcher("one")
 		a := d.alert("story-1", news.LevelBulletin, "JP")
 		d.until("sent", time.Minute, func() bool { return d.state(a.ID) == news.AlertSent })

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"dateline/internal/news"
@@ -170,12 +171,12 @@ func (s *Store) Alerts(ctx context.Context, states []news.AlertState, limit int)
 	return out, s.fail(err, "Alerts", "")
 }
 
-// DueAlerts lists the alerts whose countdown has ended.
-func (s *Store) DueAlerts(ctx context.Context, now time.Time) ([]string, error) {
-	var ids []string
-	err := s.read().sel(ctx, &ids, "SELECT id FROM alerts WHERE state = ? AND hold_until <= ? ORDER BY hold_until, id",
-		string(news.AlertHolding), micro(now))
-	return ids, s.fail(err, "DueAlerts", "")
+// Countdowns lists the alerts whose countdown ends by then, or has, the earliest
+// first.
+func (s *Store) Countdowns(ctx context.Context, by time.Time) ([]news.Alert, error) {
+	out, err := alertsWhere(ctx, s.read(), "state = ? AND hold_until <= ?", 0, string(news.AlertHolding), micro(by))
+	slices.SortStableFunc(out, func(x, y news.Alert) int { return x.HoldUntil.Compare(y.HoldUntil) })
+	return out, s.fail(err, "Countdowns", "")
 }
 
 // ChangeAlert lets change decide on the locked alert and its story's newest

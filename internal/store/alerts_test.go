@@ -324,14 +324,10 @@ func TestAlertLists(t *testing.T) {
 			t.Errorf("all %s, holding %s, of story %s", show(all), show(holding), show(ofStory))
 		}
 		for minutes, want := range []string{"", "1", "12"} {
-			due, err := s.DueAlerts(ctx, begin.Add(time.Duration(minutes)*time.Minute))
+			ending, err := s.Countdowns(ctx, begin.Add(time.Duration(minutes)*time.Minute))
 			must(t, err)
-			got := ""
-			for _, d := range due {
-				got += names[d]
-			}
-			if got != want {
-				t.Errorf("due after %d minutes: %q, want %q", minutes, got, want)
+			if got := show(ending); got != want {
+				t.Errorf("ending within %d minutes: %q, want %q", minutes, got, want)
 			}
 		}
 	})
