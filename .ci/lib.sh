@@ -69,11 +69,12 @@ as_root() {
 	fi
 }
 
-# install_tools brings what the tests need and the machine lacks: a real
-# browser, a real Postgres, and a C compiler for the race detector.
+# install_tools brings what the tests need and the machine lacks: real
+# browsers, a real Postgres, and a C compiler for the race detector.
 install_tools() {
 	local missing=()
 	command -v firefox-esr >/dev/null || missing+=(firefox-esr)
+	command -v chromium >/dev/null || missing+=(chromium)
 	command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 	command -v gcc >/dev/null || missing+=(gcc)
 	[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
@@ -94,6 +95,7 @@ install_tools() {
 	fi
 	go version
 	firefox-esr --version 2>/dev/null
+	chromium --version 2>/dev/null
 	gcc --version | head -n 1
 }
 

@@ -127,11 +127,11 @@ const subscribeByHand = `(async () => {
 })()`
 
 // publish sends a breaking story about Japan through NATS, with the command
-// line.
-func (p *program) publish(uri, headline string) {
+// line; more are further fields, as JSON.
+func (p *program) publish(uri, headline string, more ...string) {
 	p.t.Helper()
-	story := fmt.Sprintf(`{"uri":%q,"version":1,"headline":%q,"standfirst":"Tokyo says more will follow.","url":%q,"regions":["JP"],`+
-		`"sections":["politics"],"urgency":1,"breaking":true,"versioncreated":%q}`, uri, headline, uri, time.Now().UTC().Format(time.RFC3339))
+	story := fmt.Sprintf(`{%s"uri":%q,"version":1,"headline":%q,"standfirst":"Tokyo says more will follow.","url":%q,"regions":["JP"],`+
+		`"sections":["politics"],"urgency":1,"breaking":true,"versioncreated":%q}`, strings.Join(append(more, ""), ","), uri, headline, uri, time.Now().UTC().Format(time.RFC3339))
 	if out, err := p.run(story, "publish", "-"); err != nil {
 		p.t.Fatalf("publish: %v\n%s", err, out)
 	}

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"time"
 )
 
 // maxBody is the most that RFC 8030 lets a service demand to be allowed; Mozilla
@@ -19,9 +20,15 @@ var topicSyntax = regexp.MustCompile(`^[A-Za-z0-9_-]{1,32}$`)
 
 func (s *Autopush) servePush(w http.ResponseWriter, r *http.Request) {
 	endpoint := s.endpoint(r.PathValue("uaid"), r.PathValue("channel"))
-	post, status, why := s.read(endpoint, r)
+	post, status, why := readPost(endpoint, r, s.now())
 	if status == 0 {
-		status, why = s.admit(endpoint, r)
+		s.Lock()
+		c := s.channels[endpoint]
+		s.Unlock()
+		status, why = http.StatusNotFound, "no such endpoint"
+		if c != nil {
+			status, why = s.admit(c, r)
+		}
 	}
 	post.Status, post.Why = status, why
 	post = s.record(post)
@@ -38,9 +45,9 @@ func (s *Autopush) endpoint(uaid, channel string) string {
 	return s.origin + "/push/" + uaid + "/" + channel
 }
 
-// read takes a request apart. A status other than 0 says what is wrong with it.
-func (s *Autopush) read(endpoint string, r *http.Request) (p Post, status int, why string) {
-	p = Post{Endpoint: endpoint, Topic: r.Header.Get("Topic"), Urgency: r.Header.Get("Urgency"), At: s.now()}
+// readPost takes a request apart. A status other than 0 says what is wrong with it.
+func readPost(endpoint string, r *http.Request, now time.Time) (p Post, status int, why string) {
+	p = Post{Endpoint: endpoint, Topic: r.Header.Get("Topic"), Urgency: r.Header.Get("Urgency"), At: now}
 	var err error
 	if p.Body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1)); err != nil {
 		return p, http.StatusBadRequest, "body: " + err.Error()
@@ -62,22 +69,20 @@ func (s *Autopush) read(endpoint string, r *http.Request) (p Post, status int, w
 	return p, 0, ""
 }
 
-// admit says whether this sender may send to this endpoint.
-func (s *Autopush) admit(endpoint string, r *http.Request) (status int, why string) {
+// admit says whether this sender may send to this channel.
+func (s *Autopush) admit(c *channel, r *http.Request) (status int, why string) {
 	s.Lock()
-	c := s.channels[endpoint]
-	gone, key := c != nil && c.gone, ""
-	if c != nil {
-		key = c.key
-	}
+	gone, key := c.gone, c.key
 	s.Unlock()
-	switch {
-	case c == nil:
-		return http.StatusNotFound, "no such endpoint"
-	case gone:
+	return admit(gone, key, s.origin, r, s.now())
+}
+
+// admit says whether a request comes from whom the subscription was made for.
+func admit(gone bool, key, origin string, r *http.Request, now time.Time) (status int, why string) {
+	if gone {
 		return http.StatusGone, "the subscription has ended"
 	}
-	err := verifyVAPID(r.Header.Get("Authorization"), s.origin, key, s.now())
+	err := verifyVAPID(r.Header.Get("Authorization"), origin, key, now)
 	switch {
 	case errors.Is(err, errNoToken):
 		return http.StatusUnauthorized, err.Error()

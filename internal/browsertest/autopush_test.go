@@ -296,10 +296,10 @@ func TestFind(t *testing.T) {
 		}
 		return "/opt/" + name, nil
 	}
-	if path, err := find("fox", look); err != nil || path != "/opt/fox" {
+	if path, err := find("FIREFOX", "fox", "firefox-esr", look); err != nil || path != "/opt/fox" {
 		t.Errorf("%q, %v", path, err)
 	}
-	if _, err := find("", look); !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "apt-get install firefox-esr") {
+	if _, err := find("FIREFOX", "", "firefox-esr", look); !errors.Is(err, exec.ErrNotFound) || !strings.Contains(err.Error(), "apt-get install firefox-esr") {
 		t.Errorf("without one: %v", err)
 	}
 }

@@ -23,7 +23,7 @@ func Light() BrowserOption { return WithPref("layout.css.prefers-color-scheme.co
 
 // Accessible fails the test for every rule of WCAG 2.2 AA that axe-core finds
 // broken on the page as it is now. name says which page that is.
-func (b *Browser) Accessible(name string) {
+func (b *page) Accessible(name string) {
 	b.tb.Helper()
 	// The page's own policy (CSP) does not bind what a debugger evaluates.
 	b.Eval("typeof axe === 'undefined' && (() => {" + axe + "\nwindow.axe = axe;})(); 'loaded'")

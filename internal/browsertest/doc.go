@@ -1,5 +1,5 @@
-// Package browsertest lets a test use a real browser: a Firefox that
-// subscribes, decrypts and shows what our sender sent, with no network.
+// Package browsertest lets a test use a real browser: a Firefox or a Chromium
+// that subscribes, decrypts and shows what our sender sent, with no network.
 //
 // It has two parts. [Autopush] is a stand-in for Mozilla's push service: the
 // websocket that Firefox keeps open and the HTTP endpoints a sender posts to
@@ -41,6 +41,9 @@
 // certificate of the stand-in's own, [Autopush.CAPEM], for DATELINE_PUSH_CA.
 // The page itself may be served over http://localhost, http://127.0.0.1 or over
 // https with any certificate: the browser accepts self-signed ones.
+//
+// [Google] and [Chromium] are the same for Chromium, whose push service is behind
+// other doors. Two engines that decrypt are two independent witnesses.
 //
 // What it does not prove: Topic and TTL are the stand-in's own code, so they
 // show that our sender's headers are right and what Firefox does with the

@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -29,7 +30,7 @@ const (
 // Browser is one Firefox with a profile of its own. Its methods fail the test
 // when the browser does not obey, so they belong in the test's own goroutine.
 type Browser struct {
-	tb      testing.TB
+	page
 	binary  string
 	profile string
 	prefs   map[string]any
@@ -86,14 +87,9 @@ func basePrefs() map[string]any {
 // Firefox the test is skipped as NOT RUN, or fails where CI is set.
 func Firefox(tb testing.TB, options ...BrowserOption) *Browser {
 	tb.Helper()
-	binary, err := find(os.Getenv("FIREFOX"), exec.LookPath)
-	switch {
-	case err != nil && os.Getenv("CI") != "":
-		tb.Fatalf("browsertest: %v; where CI is set a browser must be there", err)
-	case err != nil:
-		tb.Skipf("NOT RUN: %v", err)
-	}
-	b := &Browser{tb: tb, binary: binary, prefs: basePrefs(), journal: newJournal()}
+	binary := installed(tb, "FIREFOX", "firefox-esr")
+	b := &Browser{binary: binary, prefs: basePrefs(), journal: newJournal()}
+	b.page = page{tb, func(ctx context.Context, js string) (string, error) { return b.session.evaluate(ctx, js) }}
 	for _, option := range options {
 		option(b.prefs)
 	}
@@ -104,36 +100,53 @@ func Firefox(tb testing.TB, options ...BrowserOption) *Browser {
 	return b
 }
 
-// find gives the Firefox to start: the one named, else Debian's firefox-esr.
-// Others are not guessed: a packaged one may be confined to its own folders and
-// could not read our profile.
-func find(named string, look func(string) (string, error)) (string, error) {
-	name := named
-	if name == "" {
-		name = "firefox-esr"
+// installed is the browser to start. Without one the test is skipped as NOT RUN,
+// or fails where CI is set.
+func installed(tb testing.TB, variable, debian string) string {
+	tb.Helper()
+	binary, err := find(variable, os.Getenv(variable), debian, exec.LookPath)
+	switch {
+	case err != nil && os.Getenv("CI") != "":
+		tb.Fatalf("browsertest: %v; where CI is set a browser must be there", err)
+	case err != nil:
+		tb.Skipf("NOT RUN: %v", err)
 	}
+	return binary
+}
+
+// find gives the browser to start: the one named, else Debian's. Others are not
+// guessed: a packaged one may be confined to its own folders and could not read
+// our profile.
+func find(variable, named, debian string, look func(string) (string, error)) (string, error) {
+	name := cmp.Or(named, debian)
 	path, err := look(name)
 	if err != nil {
-		return "", fmt.Errorf("no %s found (apt-get install firefox-esr, or name one in FIREFOX): %w", name, err)
+		return "", fmt.Errorf("no %s found (apt-get install %s, or name one in %s): %w", name, debian, variable, err)
 	}
 	return path, nil
 }
 
-func (b *Browser) makeProfile() {
-	b.tb.Helper()
-	// Not tb.TempDir: Firefox's helpers may still write while they end, and a
-	// folder that can't be removed at once would fail the test.
-	dir, err := os.MkdirTemp("", "dateline-firefox-")
+// profileDir is a folder for a browser's profile. Not tb.TempDir: a browser's
+// helpers may still write while they end, and a folder that can't be removed at
+// once would fail the test.
+func profileDir(tb testing.TB, browser string) string {
+	tb.Helper()
+	dir, err := os.MkdirTemp("", "dateline-"+browser+"-")
 	if err != nil {
-		b.tb.Fatalf("browsertest: profile: %v", err)
+		tb.Fatalf("browsertest: profile: %v", err)
 	}
-	b.profile = dir
-	b.tb.Cleanup(func() {
+	tb.Cleanup(func() {
 		if err := os.RemoveAll(dir); err != nil {
-			b.tb.Logf("browsertest: profile left behind: %v", err)
+			tb.Logf("browsertest: profile left behind: %v", err)
 		}
 	})
-	if err := os.WriteFile(filepath.Join(dir, "user.js"), userJS(b.prefs), 0o600); err != nil {
+	return dir
+}
+
+func (b *Browser) makeProfile() {
+	b.tb.Helper()
+	b.profile = profileDir(b.tb, "firefox")
+	if err := os.WriteFile(filepath.Join(b.profile, "user.js"), userJS(b.prefs), 0o600); err != nil {
 		b.tb.Fatalf("browsertest: profile: %v", err)
 	}
 }

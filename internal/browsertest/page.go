@@ -1,11 +1,13 @@
 package browsertest
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"testing"
 	"time"
 )
 
@@ -17,7 +19,16 @@ type Notification struct {
 	Lang  string          `json:"lang"`
 	Dir   string          `json:"dir"`
 	Icon  string          `json:"icon"`
+	Image string          `json:"image"`
 	Data  json.RawMessage `json:"data"` // what the worker attached
+}
+
+// page is what can be asked of the open page, whichever browser shows it.
+type page struct {
+	tb testing.TB
+	// try runs JavaScript as if a person had just pressed something, waits for a
+	// promise and gives its value as text.
+	try func(ctx context.Context, js string) (string, error)
 }
 
 // Navigate opens an address and waits until the page is complete.
@@ -33,7 +44,7 @@ func (b *Browser) Navigate(url string) {
 
 // Eval runs JavaScript in the page, as if a person had just pressed something,
 // waits for a promise and gives its value as text.
-func (b *Browser) Eval(js string) string {
+func (b *page) Eval(js string) string {
 	b.tb.Helper()
 	text, err := b.TryEval(js)
 	if err != nil {
@@ -43,14 +54,14 @@ func (b *Browser) Eval(js string) string {
 }
 
 // TryEval is Eval for scripts that may throw or reject.
-func (b *Browser) TryEval(js string) (string, error) {
+func (b *page) TryEval(js string) (string, error) {
 	ctx, cancel := withPatience()
 	defer cancel()
-	return b.session.evaluate(ctx, js)
+	return b.try(ctx, js)
 }
 
 // EvalJSON runs a JavaScript expression and decodes its value as JSON.
-func (b *Browser) EvalJSON(expression string, into any) {
+func (b *page) EvalJSON(expression string, into any) {
 	b.tb.Helper()
 	text := b.Eval("(async () => JSON.stringify(await (" + expression + ")))()")
 	if err := json.Unmarshal([]byte(text), into); err != nil {
@@ -60,7 +71,7 @@ func (b *Browser) EvalJSON(expression string, into any) {
 
 // Until returns when the JavaScript expression is true in the page. A script
 // that fails counts as not yet true: the page may be on its way to another.
-func (b *Browser) Until(expression string) {
+func (b *page) Until(expression string) {
 	b.tb.Helper()
 	b.poll(expression, func() error {
 		text, err := b.TryEval("Boolean(" + expression + ")")
@@ -75,7 +86,7 @@ func (b *Browser) Until(expression string) {
 var errNotYet = errors.New("not true yet")
 
 // poll asks until try succeeds; a page can't tell us by itself.
-func (b *Browser) poll(what string, try func() error) {
+func (b *page) poll(what string, try func() error) {
 	b.tb.Helper()
 	tick := time.NewTicker(pollEvery)
 	defer tick.Stop()
@@ -94,13 +105,13 @@ func (b *Browser) poll(what string, try func() error) {
 }
 
 // Click presses the element that the CSS selector finds.
-func (b *Browser) Click(selector string) {
+func (b *page) Click(selector string) {
 	b.tb.Helper()
 	b.Eval(fmt.Sprintf("document.querySelector(%s).click()", quote(selector)))
 }
 
 // Fill writes into a field the way a person does: the page hears of it.
-func (b *Browser) Fill(selector, value string) {
+func (b *page) Fill(selector, value string) {
 	b.tb.Helper()
 	b.Eval(fmt.Sprintf(`(() => {
 		const field = document.querySelector(%s);
@@ -163,11 +174,11 @@ func (b *Browser) Permit(origin, state string) {
 const listNotifications = `navigator.serviceWorker.getRegistrations()
 	.then(all => Promise.all(all.map(r => r.getNotifications())))
 	.then(lists => lists.flat().map(n => ({title: n.title, body: n.body, tag: n.tag,
-		lang: n.lang, dir: n.dir, icon: n.icon, data: n.data})))`
+		lang: n.lang, dir: n.dir, icon: n.icon, image: n.image ?? "", data: n.data})))`
 
 // Notifications lists what is shown now for the origin of the open page, in no
 // order.
-func (b *Browser) Notifications() []Notification {
+func (b *page) Notifications() []Notification {
 	b.tb.Helper()
 	var shown []Notification
 	b.EvalJSON(listNotifications, &shown)
@@ -175,7 +186,7 @@ func (b *Browser) Notifications() []Notification {
 }
 
 // WaitNotifications returns what is shown as soon as ok holds for it.
-func (b *Browser) WaitNotifications(what string, ok func([]Notification) bool) []Notification {
+func (b *page) WaitNotifications(what string, ok func([]Notification) bool) []Notification {
 	b.tb.Helper()
 	var shown []Notification
 	b.poll(what, func() error {

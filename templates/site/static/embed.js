@@ -41,14 +41,29 @@
 
   // ---- memory: what the worker knows too, in IndexedDB
 
-  const open = () => new Promise((done, fail) => {
+  // open does not wait for ever: in Chromium a page that is left while it makes the
+  // store for the first time leaves the next one's request without an answer.
+  const open = (tries = 4) => new Promise((done, fail) => {
     const request = indexedDB.open("dateline", 1);
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      if (tries > 1) done(open(tries - 1));
+      else fail(new Trouble("storage"));
+    }, 1000);
     request.onupgradeneeded = () => {
       request.result.createObjectStore("own");
       request.result.createObjectStore("shown", { keyPath: "tag" });
     };
-    request.onsuccess = () => done(request.result);
-    request.onerror = () => fail(request.error);
+    request.onsuccess = () => {
+      clearTimeout(timer);
+      if (late) request.result.close();
+      else done(request.result);
+    };
+    request.onerror = () => {
+      clearTimeout(timer);
+      fail(request.error);
+    };
   });
   async function own(mode, work) {
     const db = await open();

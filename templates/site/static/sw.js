@@ -28,14 +28,29 @@ if (HOME === self.location.origin) {
 // ---- memory: the newest revision per story, and this browser's token, wishes,
 // and what could not be said yet
 
-const open = () => new Promise((resolve, reject) => {
+// open does not wait for ever: a notification must not wait for a store that does
+// not answer, as Chromium's does not while a page that was left still makes it.
+const open = (tries = 2) => new Promise((resolve, reject) => {
   const request = indexedDB.open("dateline", 1);
+  let late = false;
+  const timer = setTimeout(() => {
+    late = true;
+    if (tries > 1) resolve(open(tries - 1));
+    else reject(new Error("the store does not answer"));
+  }, 1000);
   request.onupgradeneeded = () => {
     request.result.createObjectStore("own");
     request.result.createObjectStore("shown", { keyPath: "tag" });
   };
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
+  request.onsuccess = () => {
+    clearTimeout(timer);
+    if (late) request.result.close();
+    else resolve(request.result);
+  };
+  request.onerror = () => {
+    clearTimeout(timer);
+    reject(request.error);
+  };
 });
 
 async function run(store, mode, work) {
