@@ -217,27 +217,92 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 }
 
 // testPlacesAreFound: by their names in the page's language, in English, by
-// those of the groups they stand for; and where there is nothing, it is said.
+// those of the groups they stand for; what is shown is what matches and the rows
+// it stands in, in a first search and in one after others; and where there is
+// nothing, or nothing can be looked up, it is said.
 func testPlacesAreFound(t *testing.T, s *stage) {
 	t.Helper()
 	s.browser.Navigate(s.url + "/subscribe?lang=ar")
 	s.browser.Until(`!document.getElementById("search-row").hidden`)
-	for wanted, first := range map[string]string{"اليابان": "JP", "اليابانن": "", "japan": "JP", "Southeast Asia": "035", "asean": "035", "Korean pen": "KOREAN_PENINSULA"} {
-		s.browser.Fill("#search", wanted)
-		got := s.browser.Eval(`(() => {
-			const shown = [...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility());
-			return (shown.length ? shown[0].value : "") + " " + document.getElementById("search-none").textContent;
-		})()`)
-		said, err := s.site.words.say("ar", "form.search.none")
+	s.find("japan", "JP")
+	s.find("اليابان", "JP")
+	s.find("اليابانن", "! form.search.none")
+	s.find("Southeast Asia", "035")
+	s.find("asean", "035 ASEAN_PLUS_THREE")
+	s.find("Korean pen", "KOREAN_PENINSULA")
+
+	s.browser.Navigate(s.url + "/subscribe?lang=en")
+	s.browser.Until(`!document.getElementById("search-row").hidden`)
+	for _, wanted := range []struct{ typed, shown string }{
+		{"Ja", "AZ AZ-CAB AZ-CAL ID ID-JW IN IN-JK IN-RJ JP KG KG-J KZ KZ-31 NP NP-P2"}, // a first search, of names in the list too
+		{"Tokyo", "JP JP-13"}, {"Sab", "AZ AZ-SAB LK LK-9 MY MY-12"}, {"USA", "TR TR-64"},
+		{"Mumbai", "IN IN-MH"}, {"Tokyo", "JP JP-13"}, {"Toky", "JP JP-13"}, {"zzz", "! form.search.none"},
+	} {
+		s.find(wanted.typed, wanted.shown)
+	}
+	// What is no place is not searched.
+	if seen := s.browser.Eval(`(() => {
+		const example = document.getElementById("preview-examples").appendChild(document.createElement("li"));
+		example.textContent = "An example";
+		document.getElementById("search").dispatchEvent(new Event("input"));
+		return example.checkVisibility();
+	})()`); seen != "true" {
+		t.Error("a search takes the examples out of the preview")
+	}
+	// The reader's own press opens the whole list, and closes it.
+	s.find("Tokyo", "JP JP-13")
+	s.browser.Click(`.parts[value=JP]`)
+	s.browser.Click(`.parts[value=JP]`)
+	if got := s.places(); strings.Count(got, "JP-") != 47 {
+		t.Errorf("a press on the parts of Japan shows %s", got)
+	}
+	testNothingIsFoundOffline(t, s)
+}
+
+// testNothingIsFoundOffline: what can't be looked up is not called unknown, and a
+// press on a country's parts says why there are none.
+func testNothingIsFoundOffline(t *testing.T, s *stage) {
+	t.Helper()
+	s.browser.Navigate(s.url + "/subscribe?lang=en&region=KR")
+	s.browser.Until(`!document.getElementById("search-row").hidden`)
+	online := *s.handler.Load()
+	s.open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	s.find("Busan", "! form.search.failed")
+	s.browser.Fill("#search", "")
+	s.browser.Click(`.parts[value=KR]`)
+	s.browser.Until(`document.querySelector("li > .none-found")?.textContent === document.getElementById("search-none").dataset.failed`)
+	s.open(online)
+	s.browser.Click(`.parts[value=KR]`)
+	s.browser.Until(`document.querySelectorAll("li > .none-found").length === 0 && document.getElementById("region-KR-26").checkVisibility()`)
+	s.find("Busan", "KR KR-26")
+}
+
+// places are the codes of the places in sight, in alphabetical order.
+func (s *stage) places() string {
+	return s.browser.Eval(`[...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility()).map(e => e.value).sort().join(" ")`)
+}
+
+// find searches for a place, and waits for just these to be shown, or for "!" and
+// what is said instead.
+func (s *stage) find(typed, want string) {
+	s.t.Helper()
+	lang := s.browser.Eval(`document.documentElement.lang`)
+	if key, ok := strings.CutPrefix(want, "! "); ok {
+		said, err := s.site.words.say(lang, key)
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
-		if first != "" {
-			said = ""
-		}
-		if got != first+" "+said {
-			t.Errorf("%q finds %q, want %q", wanted, got, first+" "+said)
-		}
+		want = "! " + said
+	}
+	s.browser.Fill("#search", typed)
+	const shown = `(places => places + (places ? "" : "! " + document.getElementById("search-none").textContent))(
+		[...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility()).map(e => e.value).sort().join(" "))`
+	got, deadline := "", time.Now().Add(5*time.Second)
+	for got = s.browser.Eval(shown); got != want && time.Now().Before(deadline); got = s.browser.Eval(shown) {
+		s.browser.Eval(`new Promise(requestAnimationFrame)`)
+	}
+	if got != want {
+		s.t.Errorf("%q finds %s, want %s", typed, got, want)
 	}
 }
 
