@@ -212,6 +212,7 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 		t.Errorf("after leaving and following again: %s", states)
 	}
 	testPlacesAreFound(t, s)
+	testNamesAreWhole(t, s)
 	testPagesFitAPhone(t, s)
 	testT80WorkerOpensGoodLinksOnly(t, s)
 }
@@ -329,6 +330,30 @@ func testPagesFitAPhone(t *testing.T, s *stage) {
 			})()`)
 			if wide != "" {
 				t.Errorf("%s in %s: wider than a phone: %s", query, lang, wide)
+			}
+		}
+	}
+}
+
+// testNamesAreWhole: beside the box that leaves a place out, its name has room or
+// is broken, and is not cut, on a desk's screen.
+func testNamesAreWhole(t *testing.T, s *stage) {
+	t.Helper()
+	for _, lang := range []string{"en", "th", "vi"} {
+		s.browser.Navigate(s.url + "/subscribe?region=035&region=JP&region=JP-13&mute=SG&mute=JP-01&lang=" + lang)
+		for _, width := range []int{320, 1100, 1280, 1440, 1920} {
+			s.browser.Resize(width, 900)
+			if cut := s.browser.Eval(`[...document.querySelectorAll(".tree .tick > span")].filter(e => e.checkVisibility()).filter(e => {
+				const text = document.createRange();
+				text.selectNodeContents(e);
+				const name = text.getBoundingClientRect();
+				return [e.closest("label"), ...e.closest("label").parentElement.querySelectorAll(":scope > .out, :scope > .parts")].some((other, i) => {
+					const box = other.getBoundingClientRect();
+					if (i === 0) return name.right > box.right + 1;
+					return box.width > 0 && name.right > box.left + 1 && name.left < box.right && name.bottom > box.top && name.top < box.bottom;
+				});
+			}).map(e => e.textContent).join(", ")`); cut != "" {
+				t.Errorf("in %s at %d pixels these are cut: %s", lang, width, cut)
 			}
 		}
 	}
