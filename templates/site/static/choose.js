@@ -13,7 +13,12 @@ const feed = ["region", "mute", "section", "level", "override", "overrideLevel",
 
 function fields(keep) {
   const query = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) if (typeof value === "string" && keep(name)) query.append(name, value);
+  let empty = false; // a row without a place says nothing, its level neither
+  for (const [name, value] of new FormData(form)) {
+    if (name === "override") empty = value === "";
+    if (empty && ["override", "overrideLevel"].includes(name)) continue;
+    if (typeof value === "string" && keep(name)) query.append(name, value);
+  }
   return query;
 }
 
