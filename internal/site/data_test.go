@@ -128,6 +128,11 @@ func TestDataNeedsAFreshLink(t *testing.T) {
 			}
 		}
 	}
+	before := len(h.store.signups)
+	if w := h.form(fresh, "action=move&email=Reader%40b.example"); w.Header().Get("Location") != fresh+"?same" || len(h.store.signups) != before ||
+		!strings.Contains(h.do("GET", fresh+"?same", "").Body.String(), "to this address already") {
+		t.Errorf("moved to where it goes already: %d %v", w.Code, w.Header())
+	}
 	if w := h.form(fresh, "action=move&email=nonsense"); w.Code != 400 || !strings.Contains(w.Body.String(), `id="faults"`) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}

@@ -309,6 +309,15 @@ func TestSubscribeFormWithoutJavaScript(t *testing.T) {
 	if len(h.store.signups) != 1 {
 		t.Error("nothing stored")
 	}
+	// A second one within a day is answered alike, and no mail goes: so none is promised.
+	again := h.form("/subscribe", "region=KR&level=bulletin&language=ja&timezone=Asia/Tokyo&email=Reader%40b.example&hour=7&day=1")
+	if again.Body.String() != w.Body.String() || !strings.Contains(w.Body.String(), "If we have not written to this address already today") {
+		t.Errorf("a second time: %d %s", again.Code, again.Body)
+	}
+	clear(h.store.signups)
+	if page := h.do("GET", mailedPath+"?lang=ja", ""); !strings.Contains(w.Body.String(), `href="`+mailedPath+`?lang=ja"`) || !strings.Contains(page.Body.String(), "メールをご確認ください") {
+		t.Errorf("the answer in another language: %d %s", page.Code, page.Body)
+	}
 	wellFormed(t, "a place twice", h.do("GET", "/subscribe?region=JP-13&region=jp-13", "").Body.String())
 	// Without a script nobody told us of her clock: that of her place, not ours.
 	if page := h.do("GET", "/subscribe", "").Body.String(); !strings.Contains(page, `<option value="" selected>As in my places</option>`) {

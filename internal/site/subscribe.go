@@ -165,10 +165,25 @@ func (s *Site) subscribeForm(w http.ResponseWriter, r *http.Request) error {
 	if err := s.signUp(r, start, signup, "page"); err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusAccepted, "site/mailed", struct {
-		view
-		Email string
-	}{s.view(w, r), signup.Address})
+	v := s.view(w, r)
+	v.Here = mailedPath
+	return s.Floor.Render(w, http.StatusAccepted, "site/mailed", mailedView{v, signup.Address})
+}
+
+// mailedView is the answer to a sign-up: the same for every address, so it says
+// nothing that is true of some alone.
+type mailedView struct {
+	view
+	Email string
+}
+
+// mailedPath is where the language menu of that answer leads.
+const mailedPath = "/subscribe/mailed"
+
+// mailedPage is the answer once more, in another language: without the address,
+// which belongs into no address bar.
+func (s *Site) mailedPage(w http.ResponseWriter, r *http.Request) error {
+	return s.Floor.Render(w, http.StatusOK, "site/mailed", mailedView{view: s.view(w, r)})
 }
 
 func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {

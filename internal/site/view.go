@@ -113,6 +113,9 @@ func (v view) Around(key, filled string) (phrase, error) {
 	return phrase{before, filled, after}, err
 }
 
+// Alone is what is filled in without a phrase around it.
+func (v view) Alone(filled string) phrase { return phrase{Filled: filled} }
+
 // The marks of Unicode that do in text what <bdi> does in HTML.
 const firstStrongIsolate, popIsolate = "\u2068", "\u2069"
 

@@ -68,7 +68,7 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 			said[m[1]] = true
 		}
 	}
-	for _, told := range []string{"saved", "parted", "mailed", "moved", "wipe.fault", "all"} { // what a press on the manage page did
+	for _, told := range []string{"saved", "parted", "mailed", "moved", "same", "wipe.fault", "all"} { // what a press on the manage page did
 		said["manage."+told] = true
 	}
 	return func(key string) bool {
