@@ -223,7 +223,9 @@ func (s *Site) manageWipe(w http.ResponseWriter, r *http.Request, m managed, val
 		return fmt.Errorf("site.manageWipe: %w", err)
 	}
 	s.wake(topicDevices, topicControl)
-	return s.Floor.Render(w, http.StatusOK, "site/manage", manageView{view: s.viewIn(w, r, m.wishes().Language), Wiped: true, Mailbox: m.isBox})
+	v := s.viewIn(w, r, m.wishes().Language)
+	v.Here = "" // its link opens nothing any more
+	return s.Floor.Render(w, http.StatusOK, "site/manage", manageView{view: v, Wiped: true, Mailbox: m.isBox})
 }
 
 // mailLink has a fresh link mailed to the mailbox itself.

@@ -335,8 +335,11 @@ func TestSubscribeFormWithoutJavaScript(t *testing.T) {
 			t.Errorf("%s: %d", regions, w.Code)
 		}
 	}
-	w = h.form("/subscribe", "region=JP&timezone=&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
+	w = h.form("/subscribe", "region=JP&mute=JP-13&timezone=&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
 	page := w.Body.String()
+	if !strings.Contains(page, `href="/subscribe?lang=ko&amp;level=bulletin&amp;mute=JP-13&amp;region=JP"`) {
+		t.Error("what was typed wrongly can't be turned into another language")
+	}
 	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" checked`) || !strings.Contains(page, `<a href="#email">Mail address</a>: Please give a mail address`) ||
 		!strings.Contains(page, `<option value="" selected>`) {
 		t.Errorf("%d %s", w.Code, page)

@@ -98,6 +98,7 @@ func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.
 	c := s.choices(v, wishes, faults)
 	c.Suggested, c.Opened = s.suggestions(v, r, wishes.Preference.Regions), values.Get("open")
 	c.Email, c.Query = values.Get("email"), feedQuery(chosen)
+	v.kept = feedQuery(chosenIn(chosen))
 	c.calendarTyped(values)
 	if values.Has("more") {
 		c.Overrides = append(c.Overrides, overrideRow{})
@@ -186,6 +187,12 @@ func (s *Site) mailedPage(w http.ResponseWriter, r *http.Request) error {
 	return s.Floor.Render(w, http.StatusOK, "site/mailed", mailedView{view: s.view(w, r)})
 }
 
+// chosenIn is a choice without its language, which goes with the page's.
+func chosenIn(w news.Wishes) news.Wishes {
+	w.Language = ""
+	return w
+}
+
 func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {
 	var faults news.Problems
 	signup := news.DigestSignup{Wishes: defaultWishes(), Hour: defaultHour, Days: everyDay()}
@@ -218,6 +225,7 @@ func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url
 	}
 	c := s.choices(v, signup.Wishes, faults)
 	c.Query = feedQuery(signup.Wishes)
+	v.kept = feedQuery(chosenIn(signup.Wishes))
 	var err error
 	if c.Preview, err = s.previewOrNone(r, v, signup.Wishes); err != nil {
 		return err
