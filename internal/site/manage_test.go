@@ -39,6 +39,16 @@ func TestConfirm(t *testing.T) {
 			t.Errorf("no way to manage: %v", manage)
 		}
 	}
+	// Opened again it says so, and a look changes nothing.
+	writes := h.store.writes
+	again := h.do("GET", path, "").Body.String()
+	manage := regexp.MustCompile(`href="(/manage/[^"]+)"`).FindStringSubmatch(again)
+	if !strings.Contains(again, "Confirmed already") || strings.Contains(again, `id="confirm"`) || manage == nil || h.do("GET", manage[1], "").Code != 200 || h.store.writes != writes {
+		t.Errorf("opened again after the press: %s", again)
+	}
+	if !strings.Contains(h.form(path, "").Body.String(), `hreflang="ja"`) {
+		t.Error("the answer to the press has no language menu")
+	}
 	box := h.store.boxes["box-"+id]
 	defer func() {
 		if err := h.store.LeaveMailbox(t.Context(), box.ID); err != nil {
@@ -66,6 +76,9 @@ func TestT70_UnsubscribeTwiceAndAfterDeletion(t *testing.T) {
 	}
 	if got := oneClick(); got != 200 {
 		t.Errorf("twice: %d", got)
+	}
+	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "You have left") {
+		t.Errorf("who has left is asked again: %s", page)
 	}
 	delete(h.store.boxes, box)
 	if got := oneClick(); got != 200 {
