@@ -189,7 +189,7 @@ func TestManageDevice(t *testing.T) {
 	if until := wishes().PausedUntil; until != testNow.Add(7*24*time.Hour) {
 		t.Errorf("paused until %s", until)
 	}
-	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "2026-12-01 14:00") {
+	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "2026年12月1日 14:00 WIB まで") {
 		t.Error("the end of the pause is not told in the reader's zone")
 	}
 	h.form(path, "action=resume")
