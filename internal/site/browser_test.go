@@ -212,6 +212,7 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 		t.Errorf("after leaving and following again: %s", states)
 	}
 	testPlacesAreFound(t, s)
+	testWeeklyTakesTheDays(t, s)
 	testNamesAreWhole(t, s)
 	testPagesFitAPhone(t, s)
 	testT80WorkerOpensGoodLinksOnly(t, s)
@@ -332,6 +333,28 @@ func testPagesFitAPhone(t *testing.T, s *stage) {
 				t.Errorf("%s in %s: wider than a phone: %s", query, lang, wide)
 			}
 		}
+	}
+}
+
+// testWeeklyTakesTheDays: a digest that comes on Saturday has no days to choose, and
+// has them again when it is daily; the faults that a script says are in the page's language.
+func testWeeklyTakesTheDays(t *testing.T, s *stage) {
+	t.Helper()
+	b := s.browser
+	b.Navigate(s.url + "/subscribe?lang=ja&region=KR")
+	b.Until(`document.body.dataset.state === "ready"`)
+	const off = `[...document.querySelectorAll(".days input")].filter(e => e.disabled).length`
+	for _, want := range []string{"7", "0"} {
+		b.Click("#weekly")
+		if got := b.Eval(off); got != want {
+			t.Errorf("%s of the days can't be chosen, want %s", got, want)
+		}
+	}
+	b.Fill("#cap", "5000")
+	b.Click("#follow")
+	b.Until(`document.body.dataset.error === "refused"`)
+	if said := b.Eval(`document.getElementById("status").textContent`); !strings.HasSuffix(said, "一日の速報の上限: 1から1000までの整数を入力するか、空欄にしてください。") {
+		t.Errorf("refused with %q", said)
 	}
 }
 

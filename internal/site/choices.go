@@ -386,11 +386,13 @@ func formFields(v url.Values, faults *news.Problems) fields {
 		put("email", v.Get("email"))
 		put("hour", numberOrText(v.Get("hour")))
 		put("weekly", v.Has("weekly"))
-		days := make([]any, 0, 7)
-		for _, d := range v["day"] {
-			days = append(days, numberOrText(d))
+		if !v.Has("weekly") { // else its day is Saturday, and those stay that were chosen before
+			days := make([]any, 0, 7)
+			for _, d := range v["day"] {
+				days = append(days, numberOrText(d))
+			}
+			put("days", days)
 		}
-		put("days", days)
 	}
 	return fields{raw: raw, faults: faults}
 }

@@ -235,7 +235,11 @@ func TestManageMailbox(t *testing.T) {
 		t.Error("the language is not the digest's")
 	}
 	before := h.store.boxes[box].Wishes.Preference.Level
-	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=5&day=1&day=5&weekly=on"); w.Code != 303 {
+	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=4&day=1&day=5"); w.Code != 303 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	// Weekly, the days don't count, and are there again after it.
+	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=5&weekly=on"); w.Code != 303 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	got := h.store.boxes[box]

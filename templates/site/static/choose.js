@@ -113,6 +113,16 @@ function rows(fieldset) {
   });
 }
 
+// weekly takes the days away from a digest that comes on one of them.
+function weekly(box) {
+  const days = document.querySelectorAll(".days input");
+  const tell = () => { for (const day of days) day.disabled = box.checked; };
+  box.addEventListener("change", tell);
+  addEventListener("pageshow", tell); // a browser that comes back ticks what was ticked
+  tell();
+}
+
+if ($("weekly")) weekly($("weekly"));
 if ($("overrides")) rows($("overrides"));
 if (section && form) {
   section.querySelector(".show").hidden = true;

@@ -92,7 +92,7 @@ async function mail(event) {
   const form = new FormData($("wishes"));
   const answer = await fetch("/api/v1/digests", {
     method: "POST", headers: { "Content-Type": "application/json", Authorization: `Bearer ${own.token}` },
-    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), days: form.getAll("day").map(Number), weekly: form.has("weekly") }),
+    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), ...(form.has("weekly") ? { weekly: true } : { days: form.getAll("day").map(Number) }) }),
   });
   if ([401, 403, 404, 410].includes(answer.status)) return $("wishes").submit(); // it does not follow any more
   document.body.dataset.mail = String(answer.status);
