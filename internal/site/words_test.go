@@ -40,6 +40,25 @@ func TestWordsAreWholeInEveryLanguage(t *testing.T) {
 	}
 }
 
+// TestWordsAreOneForAThing: readers are addressed in one way, and a section has one
+// name, on every page of a language; in Chinese as in its mails.
+func TestWordsAreOneForAThing(t *testing.T) {
+	c, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang, others := range map[string][]string{"zh-Hans": {"你", "主题"}, "zh-Hant": {"你", "主題"}, "ja": {"テーマ"}, "ko": {"주제"},
+		"id": {"topik"}, "th": {"หัวข้อ"}, "vi": {"chủ đề"}, "ar": {"موضوع", "مواضيع"}} {
+		for key, text := range c.words[lang] {
+			for _, other := range others {
+				if strings.Contains(text, other) {
+					t.Errorf("%s %s has another word: %s in %q", lang, key, other, text)
+				}
+			}
+		}
+	}
+}
+
 // TestGroupsAreNamedInEveryLanguage: region.Name would say in English what it
 // lacks, unseen, so a new group is asked for its title in each.
 func TestGroupsAreNamedInEveryLanguage(t *testing.T) {
