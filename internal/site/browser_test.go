@@ -212,32 +212,99 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 		t.Errorf("after leaving and following again: %s", states)
 	}
 	testPlacesAreFound(t, s)
+	testWeeklyTakesTheDays(t, s)
+	testNamesAreWhole(t, s)
 	testPagesFitAPhone(t, s)
 	testT80WorkerOpensGoodLinksOnly(t, s)
 }
 
 // testPlacesAreFound: by their names in the page's language, in English, by
-// those of the groups they stand for; and where there is nothing, it is said.
+// those of the groups they stand for; what is shown is what matches and the rows
+// it stands in, in a first search and in one after others; and where there is
+// nothing, or nothing can be looked up, it is said.
 func testPlacesAreFound(t *testing.T, s *stage) {
 	t.Helper()
 	s.browser.Navigate(s.url + "/subscribe?lang=ar")
 	s.browser.Until(`!document.getElementById("search-row").hidden`)
-	for wanted, first := range map[string]string{"اليابان": "JP", "اليابانن": "", "japan": "JP", "Southeast Asia": "035", "asean": "035", "Korean pen": "KOREAN_PENINSULA"} {
-		s.browser.Fill("#search", wanted)
-		got := s.browser.Eval(`(() => {
-			const shown = [...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility());
-			return (shown.length ? shown[0].value : "") + " " + document.getElementById("search-none").textContent;
-		})()`)
-		said, err := s.site.words.say("ar", "form.search.none")
+	s.find("japan", "JP")
+	s.find("اليابان", "JP")
+	s.find("اليابانن", "! form.search.none")
+	s.find("Southeast Asia", "035")
+	s.find("asean", "035 ASEAN_PLUS_THREE")
+	s.find("Korean pen", "KOREAN_PENINSULA")
+
+	s.browser.Navigate(s.url + "/subscribe?lang=en")
+	s.browser.Until(`!document.getElementById("search-row").hidden`)
+	for _, wanted := range []struct{ typed, shown string }{
+		{"Ja", "AZ AZ-CAB AZ-CAL ID ID-JW IN IN-JK IN-RJ JP KG KG-J KZ KZ-31 NP NP-P2"}, // a first search, of names in the list too
+		{"Tokyo", "JP JP-13"}, {"Sab", "AZ AZ-SAB LK LK-9 MY MY-12"}, {"USA", "TR TR-64"},
+		{"Mumbai", "IN IN-MH"}, {"Tokyo", "JP JP-13"}, {"Toky", "JP JP-13"}, {"zzz", "! form.search.none"},
+	} {
+		s.find(wanted.typed, wanted.shown)
+	}
+	// What is no place is not searched.
+	if seen := s.browser.Eval(`(() => {
+		const example = document.getElementById("preview-examples").appendChild(document.createElement("li"));
+		example.textContent = "An example";
+		document.getElementById("search").dispatchEvent(new Event("input"));
+		return example.checkVisibility();
+	})()`); seen != "true" {
+		t.Error("a search takes the examples out of the preview")
+	}
+	// The reader's own press opens the whole list, and closes it.
+	s.find("Tokyo", "JP JP-13")
+	s.browser.Click(`.parts[value=JP]`)
+	s.browser.Click(`.parts[value=JP]`)
+	if got := s.places(); strings.Count(got, "JP-") != 47 {
+		t.Errorf("a press on the parts of Japan shows %s", got)
+	}
+	testNothingIsFoundOffline(t, s)
+}
+
+// testNothingIsFoundOffline: what can't be looked up is not called unknown, and a
+// press on a country's parts says why there are none.
+func testNothingIsFoundOffline(t *testing.T, s *stage) {
+	t.Helper()
+	s.browser.Navigate(s.url + "/subscribe?lang=en&region=KR")
+	s.browser.Until(`!document.getElementById("search-row").hidden`)
+	online := *s.handler.Load()
+	s.open(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) }))
+	s.find("Busan", "! form.search.failed")
+	s.browser.Fill("#search", "")
+	s.browser.Click(`.parts[value=KR]`)
+	s.browser.Until(`document.querySelector("li > .none-found")?.textContent === document.getElementById("search-none").dataset.failed`)
+	s.open(online)
+	s.browser.Click(`.parts[value=KR]`)
+	s.browser.Until(`document.querySelectorAll("li > .none-found").length === 0 && document.getElementById("region-KR-26").checkVisibility()`)
+	s.find("Busan", "KR KR-26")
+}
+
+// places are the codes of the places in sight, in alphabetical order.
+func (s *stage) places() string {
+	return s.browser.Eval(`[...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility()).map(e => e.value).sort().join(" ")`)
+}
+
+// find searches for a place, and waits for just these to be shown, or for "!" and
+// what is said instead.
+func (s *stage) find(typed, want string) {
+	s.t.Helper()
+	lang := s.browser.Eval(`document.documentElement.lang`)
+	if key, ok := strings.CutPrefix(want, "! "); ok {
+		said, err := s.site.words.say(lang, key)
 		if err != nil {
-			t.Fatal(err)
+			s.t.Fatal(err)
 		}
-		if first != "" {
-			said = ""
-		}
-		if got != first+" "+said {
-			t.Errorf("%q finds %q, want %q", wanted, got, first+" "+said)
-		}
+		want = "! " + said
+	}
+	s.browser.Fill("#search", typed)
+	const shown = `(places => places + (places ? "" : "! " + document.getElementById("search-none").textContent))(
+		[...document.querySelectorAll("input[name=region]")].filter(e => e.checkVisibility()).map(e => e.value).sort().join(" "))`
+	got, deadline := "", time.Now().Add(5*time.Second)
+	for got = s.browser.Eval(shown); got != want && time.Now().Before(deadline); got = s.browser.Eval(shown) {
+		s.browser.Eval(`new Promise(requestAnimationFrame)`)
+	}
+	if got != want {
+		s.t.Errorf("%q finds %s, want %s", typed, got, want)
 	}
 }
 
@@ -264,6 +331,52 @@ func testPagesFitAPhone(t *testing.T, s *stage) {
 			})()`)
 			if wide != "" {
 				t.Errorf("%s in %s: wider than a phone: %s", query, lang, wide)
+			}
+		}
+	}
+}
+
+// testWeeklyTakesTheDays: a digest that comes on Saturday has no days to choose, and
+// has them again when it is daily; the faults that a script says are in the page's language.
+func testWeeklyTakesTheDays(t *testing.T, s *stage) {
+	t.Helper()
+	b := s.browser
+	b.Navigate(s.url + "/subscribe?lang=ja&region=KR")
+	b.Until(`document.body.dataset.state === "ready"`)
+	const off = `[...document.querySelectorAll(".days input")].filter(e => e.disabled).length`
+	for _, want := range []string{"7", "0"} {
+		b.Click("#weekly")
+		if got := b.Eval(off); got != want {
+			t.Errorf("%s of the days can't be chosen, want %s", got, want)
+		}
+	}
+	b.Fill("#cap", "5000")
+	b.Click("#follow")
+	b.Until(`document.body.dataset.error === "refused"`)
+	if said := b.Eval(`document.getElementById("status").textContent`); !strings.HasSuffix(said, "一日の速報の上限: 1から1000までの整数を入力するか、空欄にしてください。") {
+		t.Errorf("refused with %q", said)
+	}
+}
+
+// testNamesAreWhole: beside the box that leaves a place out, its name has room or
+// is broken, and is not cut, on a desk's screen.
+func testNamesAreWhole(t *testing.T, s *stage) {
+	t.Helper()
+	for _, lang := range []string{"en", "th", "vi"} {
+		s.browser.Navigate(s.url + "/subscribe?region=035&region=JP&region=JP-13&mute=SG&mute=JP-01&lang=" + lang)
+		for _, width := range []int{320, 1100, 1280, 1440, 1920} {
+			s.browser.Resize(width, 900)
+			if cut := s.browser.Eval(`[...document.querySelectorAll(".tree .tick > span")].filter(e => e.checkVisibility()).filter(e => {
+				const text = document.createRange();
+				text.selectNodeContents(e);
+				const name = text.getBoundingClientRect();
+				return [e.closest("label"), ...e.closest("label").parentElement.querySelectorAll(":scope > .out, :scope > .parts")].some((other, i) => {
+					const box = other.getBoundingClientRect();
+					if (i === 0) return name.right > box.right + 1;
+					return box.width > 0 && name.right > box.left + 1 && name.left < box.right && name.bottom > box.top && name.top < box.bottom;
+				});
+			}).map(e => e.textContent).join(", ")`); cut != "" {
+				t.Errorf("in %s at %d pixels these are cut: %s", lang, width, cut)
 			}
 		}
 	}

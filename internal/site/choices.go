@@ -181,14 +181,19 @@ type choices struct {
 	Weekly    bool
 	Email     string
 	Faults    []fault
-	follows   map[string]bool
-	mutes     map[string]bool
+	// PauseFrom and PauseTo are the first and the last day that a break may last
+	// until, on the reader's clock.
+	PauseFrom, PauseTo time.Time
+	follows            map[string]bool
+	mutes              map[string]bool
 }
 
 // choices prepares the form in the page's language.
 func (s *Site) choices(v view, w news.Wishes, faults error) choices {
 	c := choices{view: v, placeList: s.atlas.lists[v.Lang], Wishes: w, Overrides: overrideRows(w.Preference.Overrides), Zones: s.atlas.zones,
 		Hour: defaultHour, Days: everyDay(), follows: setOf(w.Preference.Regions), mutes: setOf(w.Preference.Muted)}
+	today := s.Now().In(zoneIn(w))
+	c.PauseFrom, c.PauseTo = today.AddDate(0, 0, 1), today.Add(longestPause)
 	listed := c.listed()
 	for _, code := range canonical(slices.Concat(w.Preference.Regions, w.Preference.Muted)) {
 		if !listed[code] && !listed[region.Parent(code)] {
@@ -205,7 +210,9 @@ func (s *Site) choices(v view, w news.Wishes, faults error) choices {
 	var invalid *news.InvalidError
 	if errors.As(faults, &invalid) {
 		for _, p := range invalid.Problems {
-			c.Faults = append(c.Faults, faultOf(p))
+			if f := faultOf(p); !slices.Contains(c.Faults, f) { // both ends of the quiet hours are one
+				c.Faults = append(c.Faults, f)
+			}
 		}
 	}
 	return c
@@ -214,36 +221,53 @@ func (s *Site) choices(v view, w news.Wishes, faults error) choices {
 // fault is a fault of the form as its page says it: by the field's own label,
 // which leads there.
 type fault struct {
-	Field   string // of the API
-	Label   string // key of the words; "" for a fault of no field
-	At      string // id on the page
-	Message string // in English
+	Field string // of the API
+	Label string // key of the words; "" for a fault of no field
+	At    string // id on the page
+	Said  string // key of the words: what would be right; that of an address or a day fills something in
 }
 
 func faultOf(p news.Problem) fault {
 	field, _, _ := strings.Cut(p.Path, "/")
-	f := fault{Field: field, Message: p.Message}
+	f := fault{Field: field, Said: "fault.choice"}
 	switch field {
 	case "email", "hour":
 		f.Label, f.At = "digest."+field, field
 	case "days":
-		f.Label, f.At = "digest.when", "day-1"
+		f.Label, f.At, f.Said = "digest.when", "day-1", "fault.day"
 	case "regions":
 		f.Label, f.At = "form.places", "places"
+		if p.Path == field { // of a place in it: no form has that
+			f.Said = "js.choose"
+		}
 	case "mutedRegions":
 		f.Label, f.At = "form.out", "places"
+		if p.Path == field {
+			f.Said = "fault.muted"
+		}
 	case "level":
 		f.Label, f.At = "form.level", "levels"
 	case "quiet":
-		f.Label, f.At = "form.quiet", "hours"
+		f.Label, f.At, f.Said = "form.quiet", "hours", "fault.clock"
 	case "until":
 		f.Label, f.At = "manage.pause.date", "pause-date"
 	case "overrides":
 		f.Label, f.At = "form.overrides", "overrides"
-	case "sections", "language", "timezone", "cap":
+	case "cap":
+		f.Label, f.At, f.Said = "form.cap", field, "fault.cap"
+	case "sections", "language", "timezone":
 		f.Label, f.At = "form."+field, field
 	}
 	return f
+}
+
+// Faultable are what the page's script may have to say of an answer of the API.
+func (c choices) Faultable() []fault {
+	var all []fault
+	for _, field := range []string{"regions", "mutedRegions", "sections", "level", "overrides", "language", "timezone", "quiet", "cap", "email", "hour", "days"} {
+		all = append(all, faultOf(news.Problem{Path: field}))
+	}
+	return all
 }
 
 func setOf(list []string) map[string]bool {
@@ -362,11 +386,13 @@ func formFields(v url.Values, faults *news.Problems) fields {
 		put("email", v.Get("email"))
 		put("hour", numberOrText(v.Get("hour")))
 		put("weekly", v.Has("weekly"))
-		days := make([]any, 0, 7)
-		for _, d := range v["day"] {
-			days = append(days, numberOrText(d))
+		if !v.Has("weekly") { // else its day is Saturday, and those stay that were chosen before
+			days := make([]any, 0, 7)
+			for _, d := range v["day"] {
+				days = append(days, numberOrText(d))
+			}
+			put("days", days)
 		}
-		put("days", days)
 	}
 	return fields{raw: raw, faults: faults}
 }
@@ -397,10 +423,7 @@ func pause(values url.Values, now time.Time) (func(*news.Wishes) error, error) {
 		return nil, news.Invalid("for", "must be day, week, month or until")
 	}
 	return func(w *news.Wishes) error {
-		zone, err := time.LoadLocation(w.Timezone)
-		if err != nil {
-			zone = time.UTC
-		}
+		zone := zoneIn(*w)
 		until, err := time.ParseInLocation(time.DateOnly, values.Get("until"), zone)
 		if err != nil || !until.After(now) || until.Sub(now) > longestPause {
 			return news.Invalid("until", "must be a day to come, within a year, such as %s", now.In(zone).AddDate(0, 0, 7).Format(time.DateOnly))

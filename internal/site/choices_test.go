@@ -190,10 +190,17 @@ func TestPauseUntilADay(t *testing.T) {
 	h := newHouse(t, nil)
 	c := h.subscribe("timezone", `"Asia/Tokyo"`)
 	manage := "/manage/" + c.Token
-	for _, bad := range []string{"", "2026-11-24", "2020-01-01", "2030-01-01", "tomorrow"} {
-		if w := h.form(manage, "action=pause&for=until&until="+bad); w.Code != 400 || !strings.Contains(w.Body.String(), `href="#pause-date"`) {
+	for _, bad := range []string{"", "2026-11-24", "2020-01-01", "2027-11-26", "tomorrow"} {
+		if w := h.form(manage, "action=pause&for=until&until="+bad); w.Code != 400 || !strings.Contains(w.Body.String(), `href="#pause-date"`) ||
+			!strings.Contains(w.Body.String(), "25 Nov 2027 at the latest") {
 			t.Errorf("%q: %d", bad, w.Code)
 		}
+	}
+	if page := h.do("GET", manage, "").Body.String(); !strings.Contains(page, `min="2026-11-25" max="2027-11-25"`) {
+		t.Error("the field takes days that the server does not")
+	}
+	if w := h.form(manage, "action=pause&for=until&until=2027-11-25"); w.Code != 303 {
+		t.Errorf("the last day that is offered: %d", w.Code)
 	}
 	if w := h.form(manage, "action=pause&for=until&until=2026-12-01"); w.Code != 303 {
 		t.Fatalf("%d %s", w.Code, w.Body)

@@ -18,6 +18,7 @@ type confirmView struct {
 	Move    bool   // the digest goes to another address already
 	Device  string // the device it will be joined with; "" none
 	Done    bool
+	Already bool   // it was confirmed before
 	Manage  string // path, when done
 }
 
@@ -41,6 +42,15 @@ func (s *Site) confirmPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if !signup.UsedAt.IsZero() {
+		box, err := s.Store.Mailbox(r.Context(), signup.MailboxID)
+		if err == nil {
+			return s.confirmed(w, r, signup, box, true)
+		}
+		if !errors.Is(err, news.ErrNotFound) && !errors.Is(err, news.ErrGone) { // wiped since: as if it were new, and the press says no
+			return fmt.Errorf("site.confirmPage: %w", err)
+		}
+	}
 	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, signup.Wishes.Language),
 		Address: masked(signup.Address), Move: signup.Kind == news.SignupMove, Device: signup.DeviceLabel})
 }
@@ -56,12 +66,17 @@ func (s *Site) confirm(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("site.confirm: %w", err)
 	}
+	return s.confirmed(w, r, signup, box, !signup.UsedAt.IsZero())
+}
+
+// confirmed is the page of a sign-up that became a mailbox.
+func (s *Site) confirmed(w http.ResponseWriter, r *http.Request, signup news.DigestSignup, box news.Mailbox, already bool) error {
 	if box.State != news.MailboxActive { // an old link, pressed again after leaving: it signs nobody up
 		return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.viewIn(w, r, signup.Wishes.Language), Done: true})
 	}
 	token := s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor))
 	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, box.Wishes.Language), Address: masked(box.Address),
-		Device: signup.DeviceLabel, Done: true, Manage: link.Path(link.ManageMailbox, token)})
+		Device: signup.DeviceLabel, Done: true, Already: already, Manage: link.Path(link.ManageMailbox, token)})
 }
 
 type unsubscribeView struct {
@@ -74,7 +89,9 @@ func (s *Site) unsubscribePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.boxView(w, r, id)})
+	box, err := s.Store.Mailbox(r.Context(), id)
+	left := err == nil && box.State == news.MailboxLeft
+	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.boxView(w, r, id), Done: left})
 }
 
 // unsubscribe leaves the digest: the mail program's one-click POST (RFC 8058)

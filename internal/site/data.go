@@ -223,7 +223,9 @@ func (s *Site) manageWipe(w http.ResponseWriter, r *http.Request, m managed, val
 		return fmt.Errorf("site.manageWipe: %w", err)
 	}
 	s.wake(topicDevices, topicControl)
-	return s.Floor.Render(w, http.StatusOK, "site/manage", manageView{view: s.viewIn(w, r, m.wishes().Language), Wiped: true, Mailbox: m.isBox})
+	v := s.viewIn(w, r, m.wishes().Language)
+	v.Here = "" // its link opens nothing any more
+	return s.Floor.Render(w, http.StatusOK, "site/manage", manageView{view: v, Wiped: true, Mailbox: m.isBox})
 }
 
 // mailLink has a fresh link mailed to the mailbox itself.
@@ -237,19 +239,23 @@ func (s *Site) mailLink(r *http.Request, m managed) error {
 }
 
 // move asks the new address whether the digest shall go there; until it has
-// agreed nothing changes. The sign-up's limits hold.
-func (s *Site) move(r *http.Request, m managed, values url.Values) error {
+// agreed nothing changes. The sign-up's limits hold. It returns what the page
+// then tells.
+func (s *Site) move(r *http.Request, m managed, values url.Values) (told string, err error) {
 	if !m.isBox || !m.fresh {
-		return errNeedsFresh
+		return "", errNeedsFresh
 	}
 	var faults news.Problems
 	f := fields{faults: &faults}
 	address := f.address(values.Get("email"))
 	if err := faults.Err(); err != nil {
-		return err
+		return "", err
 	}
 	start := s.Now()
 	box := m.mailbox
-	return s.signUp(r, start, news.DigestSignup{Kind: news.SignupMove, MailboxID: box.ID, Address: address, Wishes: box.Wishes, Hour: box.Hour,
+	if address == box.Address {
+		return "same", nil
+	}
+	return "moved", s.signUp(r, start, news.DigestSignup{Kind: news.SignupMove, MailboxID: box.ID, Address: address, Wishes: box.Wishes, Hour: box.Hour,
 		Days: box.Days, Weekly: box.Weekly}, "move")
 }

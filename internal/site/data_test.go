@@ -42,7 +42,7 @@ func TestManageSaysWhatCameAndWhy(t *testing.T) {
 	for name, path := range map[string]string{"device": h.path(link.ManageDevice, c.ID), "mailbox": h.path(link.ManageMailbox, box)} {
 		page := h.do("GET", path+"?lang=en", "").Body.String()
 		for _, want := range []string{"Retracted: minister resigns", "Strong quake off Luzon", `href="/why/` + sentAlert + "/", `href="/why/` + killedAlert + "/",
-			"By mail on 2026-11-23", "A film in Kyoto", "It is about a place you follow: Japan.", "a subject you chose: Culture.", `id="part"`} {
+			"By mail on 23 Nov 2026", "A film in Kyoto", "It is about a place you follow: Japan.", "a subject you chose: Culture.", `id="part"`} {
 			if !strings.Contains(page, want) {
 				t.Errorf("%s: the page lacks %q", name, want)
 			}
@@ -127,6 +127,11 @@ func TestDataNeedsAFreshLink(t *testing.T) {
 				t.Errorf("%+v %s", s, page)
 			}
 		}
+	}
+	before := len(h.store.signups)
+	if w := h.form(fresh, "action=move&email=Reader%40b.example"); w.Header().Get("Location") != fresh+"?same" || len(h.store.signups) != before ||
+		!strings.Contains(h.do("GET", fresh+"?same", "").Body.String(), "to this address already") {
+		t.Errorf("moved to where it goes already: %d %v", w.Code, w.Header())
 	}
 	if w := h.form(fresh, "action=move&email=nonsense"); w.Code != 400 || !strings.Contains(w.Body.String(), `id="faults"`) {
 		t.Errorf("%d %s", w.Code, w.Body)

@@ -144,6 +144,8 @@ func (m *memory) ConfirmDigest(_ context.Context, id string, consent news.Consen
 	box := news.Mailbox{ID: "box-" + id, Address: s.Address, SubscriberID: s.SubscriberID, State: news.MailboxActive, Wishes: s.Wishes,
 		Hour: s.Hour, Days: s.Days, Weekly: s.Weekly, Consent: consent}
 	m.boxes[box.ID] = box
+	s.UsedAt, s.MailboxID = consent.ConfirmedAt, box.ID
+	m.signups[id] = s
 	return box, nil
 }
 

@@ -71,8 +71,8 @@ func (s *Site) feed(r *http.Request) (feed, error) {
 	}
 	base := s.Floor.BaseURL()
 	f := feed{Title: s.Publisher.Name + " · " + title, Lang: lang, Self: base + r.URL.RequestURI(), Home: base + "/alerts", Updated: time.Unix(0, 0).UTC()}
-	if len(wishes.Preference.Regions) > 0 {
-		f.Title += " · " + v.places(wishes.Preference.Regions)
+	if places := placesInWords(wishes.Preference, lang); places != "" {
+		f.Title += " · " + places
 	}
 	alerts, err := s.feedAlerts(r.Context(), wishes)
 	for _, a := range alerts {

@@ -92,6 +92,9 @@ func TestFeeds(t *testing.T) {
 	if e := after.Entries[1]; e.Title != "Retracted: minister resigns" || e.Updated <= e.Published {
 		t.Errorf("the retraction: %+v", e)
 	}
+	if out := h.atom("?region=035&mute=SG&mute=JP"); !strings.HasSuffix(out.Title, " · Southeast Asia, without Singapore") {
+		t.Errorf("titled %q", out.Title)
+	}
 	if ja := h.atom("?language=ja"); ja.Lang != "ja" || ja.Entries[0].Title != "地震" || ja.Entries[0].Lang != "ja" {
 		t.Errorf("%+v", ja)
 	}

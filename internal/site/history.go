@@ -191,6 +191,11 @@ func (s *Site) mailsOf(ctx context.Context, p *manageView, box news.Mailbox, sin
 	}
 	for _, mail := range kept {
 		one := mailed{Date: mail.LocalDate}
+		if day, err := time.Parse(time.DateOnly, mail.LocalDate); err == nil {
+			if one.Date, err = p.Day(day); err != nil {
+				return fmt.Errorf("site.mailsOf: %w", err)
+			}
+		}
 		for _, uri := range mail.Stories {
 			story, ok := stories[uri]
 			if !ok || story.Status != news.Usable || story.Embargoed(s.Now()) { // taken back since, or not to be told yet

@@ -102,7 +102,7 @@ func (s *Site) managePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	for _, told := range []string{"saved", "mailed", "moved", "parted"} {
+	for _, told := range []string{"saved", "mailed", "moved", "same", "parted"} {
 		if r.URL.Query().Has(told) {
 			v.Told = "manage." + told
 		}
@@ -183,7 +183,7 @@ func (s *Site) manage(w http.ResponseWriter, r *http.Request) error {
 	case "link":
 		told, err = "mailed", s.mailLink(r, m)
 	case "move":
-		told, err = "moved", s.move(r, m, values)
+		told, err = s.move(r, m, values)
 	default:
 		err = s.manageChange(r, m, values)
 	}

@@ -39,6 +39,16 @@ func TestConfirm(t *testing.T) {
 			t.Errorf("no way to manage: %v", manage)
 		}
 	}
+	// Opened again it says so, and a look changes nothing.
+	writes := h.store.writes
+	again := h.do("GET", path, "").Body.String()
+	manage := regexp.MustCompile(`href="(/manage/[^"]+)"`).FindStringSubmatch(again)
+	if !strings.Contains(again, "Confirmed already") || strings.Contains(again, `id="confirm"`) || manage == nil || h.do("GET", manage[1], "").Code != 200 || h.store.writes != writes {
+		t.Errorf("opened again after the press: %s", again)
+	}
+	if !strings.Contains(h.form(path, "").Body.String(), `hreflang="ja"`) {
+		t.Error("the answer to the press has no language menu")
+	}
 	box := h.store.boxes["box-"+id]
 	defer func() {
 		if err := h.store.LeaveMailbox(t.Context(), box.ID); err != nil {
@@ -66,6 +76,9 @@ func TestT70_UnsubscribeTwiceAndAfterDeletion(t *testing.T) {
 	}
 	if got := oneClick(); got != 200 {
 		t.Errorf("twice: %d", got)
+	}
+	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "You have left") {
+		t.Errorf("who has left is asked again: %s", page)
 	}
 	delete(h.store.boxes, box)
 	if got := oneClick(); got != 200 {
@@ -176,7 +189,7 @@ func TestManageDevice(t *testing.T) {
 	if until := wishes().PausedUntil; until != testNow.Add(7*24*time.Hour) {
 		t.Errorf("paused until %s", until)
 	}
-	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "2026-12-01 14:00") {
+	if page := h.do("GET", path, "").Body.String(); !strings.Contains(page, "2026年12月1日 14:00 WIB まで") {
 		t.Error("the end of the pause is not told in the reader's zone")
 	}
 	h.form(path, "action=resume")
@@ -222,7 +235,11 @@ func TestManageMailbox(t *testing.T) {
 		t.Error("the language is not the digest's")
 	}
 	before := h.store.boxes[box].Wishes.Preference.Level
-	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=5&day=1&day=5&weekly=on"); w.Code != 303 {
+	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=4&day=1&day=5"); w.Code != 303 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	// Weekly, the days don't count, and are there again after it.
+	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=5&weekly=on"); w.Code != 303 {
 		t.Fatalf("%d %s", w.Code, w.Body)
 	}
 	got := h.store.boxes[box]

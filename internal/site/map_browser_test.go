@@ -130,7 +130,7 @@ func testListAndMapAreOne(t *testing.T, s *stage) {
 		t.Errorf("Singapore is %q again", state("SG"))
 	}
 	b.Until(`document.getElementById("preview-text").textContent === "About one alert a day."`)
-	if feed := b.Eval(`document.getElementById("feed-atom").href`); !strings.HasSuffix(feed, "/feeds/alerts.atom?region=035&level=bulletin&override=&overrideLevel=flash&language=en") {
+	if feed := b.Eval(`document.getElementById("feed-atom").href`); !strings.HasSuffix(feed, "/feeds/alerts.atom?region=035&level=bulletin&language=en") {
 		t.Errorf("the feed is %s", feed)
 	}
 	// Turned into another language, the page keeps the choice.

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -309,6 +311,15 @@ func TestSubscribeFormWithoutJavaScript(t *testing.T) {
 	if len(h.store.signups) != 1 {
 		t.Error("nothing stored")
 	}
+	// A second one within a day is answered alike, and no mail goes: so none is promised.
+	again := h.form("/subscribe", "region=KR&level=bulletin&language=ja&timezone=Asia/Tokyo&email=Reader%40b.example&hour=7&day=1")
+	if again.Body.String() != w.Body.String() || !strings.Contains(w.Body.String(), "If we have not written to this address already today") {
+		t.Errorf("a second time: %d %s", again.Code, again.Body)
+	}
+	clear(h.store.signups)
+	if page := h.do("GET", mailedPath+"?lang=ja", ""); !strings.Contains(w.Body.String(), `href="`+mailedPath+`?lang=ja"`) || !strings.Contains(page.Body.String(), "メールをご確認ください") {
+		t.Errorf("the answer in another language: %d %s", page.Code, page.Body)
+	}
 	wellFormed(t, "a place twice", h.do("GET", "/subscribe?region=JP-13&region=jp-13", "").Body.String())
 	// Without a script nobody told us of her clock: that of her place, not ours.
 	if page := h.do("GET", "/subscribe", "").Body.String(); !strings.Contains(page, `<option value="" selected>As in my places</option>`) {
@@ -326,8 +337,11 @@ func TestSubscribeFormWithoutJavaScript(t *testing.T) {
 			t.Errorf("%s: %d", regions, w.Code)
 		}
 	}
-	w = h.form("/subscribe", "region=JP&timezone=&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
+	w = h.form("/subscribe", "region=JP&mute=JP-13&timezone=&email=nonsense&hour=9&day=1&quiet=on&quietFrom=x")
 	page := w.Body.String()
+	if !strings.Contains(page, `href="/subscribe?lang=ko&amp;level=bulletin&amp;mute=JP-13&amp;region=JP"`) {
+		t.Error("what was typed wrongly can't be turned into another language")
+	}
 	if w.Code != 400 || !strings.Contains(page, `value="nonsense"`) || !strings.Contains(page, `id="region-JP" checked`) || !strings.Contains(page, `<a href="#email">Mail address</a>: Please give a mail address`) ||
 		!strings.Contains(page, `<option value="" selected>`) {
 		t.Errorf("%d %s", w.Code, page)
@@ -383,6 +397,36 @@ func TestFaultsLeadToTheirFields(t *testing.T) {
 		if _, err := h.site.words.say("ja", f.Label); err != nil || !strings.Contains(page, ` id="`+f.At+`"`) {
 			t.Errorf("%s: %+v leads nowhere (%v)", path, f, err)
 		}
+	}
+}
+
+// TestFaultsSpeakTheReadersLanguage: nothing of what a form can get wrong is said in
+// the words of the API, and nothing twice.
+func TestFaultsSpeakTheReadersLanguage(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	_, box := h.confirmed("reader@b.example")
+	wrong := url.Values{"action": {"save"}, "region": {"JP", "XX"}, "mute": {"YY"}, "section": {"gossip"}, "level": {"loud"}, "language": {"?"},
+		"timezone": {"Mars/Olympus"}, "quiet": {"on"}, "quietFrom": {"x"}, "quietTo": {""}, "cap": {"2.5"}, "email": {"nonsense"}, "hour": {"25"},
+		"override": {"ZZ"}, "overrideLevel": {"loud"}}.Encode()
+	for _, lang := range languages() {
+		for path, fewest := range map[string]int{"/subscribe": 10, "/manage/" + c.Token: 9, h.path(link.ManageMailbox, box): 2} {
+			w := h.form(path+"?lang="+lang, wrong)
+			_, after, _ := strings.Cut(w.Body.String(), `id="faults">`)
+			said, _, _ := strings.Cut(after, "</div>")
+			lines := regexp.MustCompile(`<li>.*?</li>`).FindAllString(said, -1)
+			if w.Code != 400 || len(lines) < fewest || strings.Contains(said, "must be") || strings.Contains(said, "is not a place") {
+				t.Errorf("%s in %s: %d %s", path, lang, w.Code, said)
+			}
+			slices.Sort(lines)
+			if len(slices.Compact(slices.Clone(lines))) != len(lines) {
+				t.Errorf("%s in %s says something twice: %s", path, lang, said)
+			}
+		}
+	}
+	if page := h.form("/subscribe", "region=JP&email=a@b.example&hour=7&quiet=on&quietFrom=x&quietTo=y&cap=0").Body.String(); strings.Count(page, "two different times of day") != 2 ||
+		!strings.Contains(page, `<a href="#day-1">When it comes</a>: Please choose at least one day`) || !strings.Contains(page, `<a href="#cap">At most this many alerts a day</a>: Please give a whole number from 1 to 1000`) {
+		t.Errorf("%s", page)
 	}
 }
 

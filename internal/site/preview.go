@@ -256,9 +256,6 @@ func (s *Site) previewOf(ctx context.Context, v view, w news.Wishes) (preview, e
 	} else {
 		comes, source = p.rehearse[1].Comes(anyHour(w)), p.stories
 	}
-	if out.Text, err = v.howOften(out); err != nil {
-		return out, err
-	}
 	for _, i := range slices.Backward(comes) {
 		if len(out.Examples) == previewExamples {
 			break
@@ -271,7 +268,8 @@ func (s *Site) previewOf(ctx context.Context, v view, w news.Wishes) (preview, e
 			out.Examples = append(out.Examples, s.exampleOf(v, w, p, source[i]))
 		}
 	}
-	return out, nil
+	out.Text, err = v.howOften(out)
+	return out, err
 }
 
 // anyHour is the wishes without clock and cap: a story is no alert.
@@ -324,6 +322,8 @@ func (v view) howOften(p preview) (string, error) {
 	const nearlyOne = .95
 	day := float64(p.Alerts) / float64(max(p.Days, 1))
 	switch {
+	case !p.Enough && len(p.Examples) == 0:
+		return v.T("preview.young.none")
 	case !p.Enough:
 		return v.T("preview.young")
 	case p.Alerts == 0:

@@ -184,6 +184,11 @@ func TestPreviewOfAYoungNewsroom(t *testing.T) {
 		!strings.HasPrefix(p.Examples[0].Title, "story ") || !strings.HasPrefix(p.Examples[0].URL, "https://news.example/") || p.Examples[0].ID != "" {
 		t.Errorf("%+v", p)
 	}
+	for lang, want := range map[string]string{"en": "no stories that fit lately", "ja": "条件に合う記事はありませんでした"} {
+		if p := h.preview(t, "region=BT", "Accept-Language", lang); p.Enough || len(p.Examples) != 0 || !strings.Contains(p.Text, want) || strings.Contains(p.Text, "These are stories") {
+			t.Errorf("stories are promised where there are none: %+v", p)
+		}
+	}
 	h.now = h.now.Add(3 * 24 * time.Hour)
 	if p := h.preview(t, "region=JP"); !p.Enough || p.Days != 7 {
 		t.Errorf("after seven days: %+v", p)

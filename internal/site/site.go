@@ -214,6 +214,7 @@ func (s *Site) routes() []route {
 		{"GET /{$}", page(s.front)},
 		{"GET /subscribe", page(s.subscribePage)},
 		{"POST /subscribe", page(s.subscribeForm)},
+		{"GET " + mailedPath, page(s.mailedPage)},
 		{"GET /places", page(s.placesFound)},
 		{"GET /places/{code}", page(s.placeParts)},
 		{"GET /alerts", page(s.alertsPage)},

@@ -98,6 +98,7 @@ func (s *Site) draft(w http.ResponseWriter, r *http.Request, v view, values url.
 	c := s.choices(v, wishes, faults)
 	c.Suggested, c.Opened = s.suggestions(v, r, wishes.Preference.Regions), values.Get("open")
 	c.Email, c.Query = values.Get("email"), feedQuery(chosen)
+	v.kept = feedQuery(chosenIn(chosen))
 	c.calendarTyped(values)
 	if values.Has("more") {
 		c.Overrides = append(c.Overrides, overrideRow{})
@@ -165,10 +166,31 @@ func (s *Site) subscribeForm(w http.ResponseWriter, r *http.Request) error {
 	if err := s.signUp(r, start, signup, "page"); err != nil {
 		return err
 	}
-	return s.Floor.Render(w, http.StatusAccepted, "site/mailed", struct {
-		view
-		Email string
-	}{s.view(w, r), signup.Address})
+	v := s.view(w, r)
+	v.Here = mailedPath
+	return s.Floor.Render(w, http.StatusAccepted, "site/mailed", mailedView{v, signup.Address})
+}
+
+// mailedView is the answer to a sign-up: the same for every address, so it says
+// nothing that is true of some alone.
+type mailedView struct {
+	view
+	Email string
+}
+
+// mailedPath is where the language menu of that answer leads.
+const mailedPath = "/subscribe/mailed"
+
+// mailedPage is the answer once more, in another language: without the address,
+// which belongs into no address bar.
+func (s *Site) mailedPage(w http.ResponseWriter, r *http.Request) error {
+	return s.Floor.Render(w, http.StatusOK, "site/mailed", mailedView{view: s.view(w, r)})
+}
+
+// chosenIn is a choice without its language, which goes with the page's.
+func chosenIn(w news.Wishes) news.Wishes {
+	w.Language = ""
+	return w
 }
 
 func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {
@@ -203,6 +225,7 @@ func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url
 	}
 	c := s.choices(v, signup.Wishes, faults)
 	c.Query = feedQuery(signup.Wishes)
+	v.kept = feedQuery(chosenIn(signup.Wishes))
 	var err error
 	if c.Preview, err = s.previewOrNone(r, v, signup.Wishes); err != nil {
 		return err

@@ -82,7 +82,8 @@ type view struct {
 	words     *catalogue
 	Lang      string
 	Dir       string
-	Here      string // the page's path, for the language menu; "" on pages that answer a form
+	Here      string // the page's path, for the language menu; "": it can't be asked for again
+	kept      string // query of what was chosen, to go with it; "" or with its question mark
 	Publisher Publisher
 	Year      int
 }
@@ -113,6 +114,9 @@ func (v view) Around(key, filled string) (phrase, error) {
 	return phrase{before, filled, after}, err
 }
 
+// Alone is what is filled in without a phrase around it.
+func (v view) Alone(filled string) phrase { return phrase{Filled: filled} }
+
 // The marks of Unicode that do in text what <bdi> does in HTML.
 const firstStrongIsolate, popIsolate = "\u2068", "\u2069"
 
@@ -130,11 +134,13 @@ func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
 			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
 	}
 	lang := languageOf(r)
-	v := view{words: s.words, Lang: lang, Dir: news.Direction(lang), Publisher: s.Publisher, Year: s.Now().Year()}
-	if r.Method == http.MethodGet || r.Method == http.MethodHead {
-		v.Here = r.URL.Path
-	}
-	return v
+	return view{words: s.words, Lang: lang, Dir: news.Direction(lang), Here: r.URL.Path, Publisher: s.Publisher, Year: s.Now().Year()}
+}
+
+// Turned is the page in another language. One that answers a form is asked for
+// anew, with the choice that its address can tell.
+func (v view) Turned(lang string) string {
+	return v.Here + "?lang=" + lang + strings.Replace(v.kept, "?", "&", 1)
 }
 
 // languageOf picks a page's language: what the reader chose now (?lang=), what

@@ -40,6 +40,25 @@ func TestWordsAreWholeInEveryLanguage(t *testing.T) {
 	}
 }
 
+// TestWordsAreOneForAThing: readers are addressed in one way, and a section has one
+// name, on every page of a language; in Chinese as in its mails.
+func TestWordsAreOneForAThing(t *testing.T) {
+	c, err := loadWords()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for lang, others := range map[string][]string{"zh-Hans": {"你", "主题"}, "zh-Hant": {"你", "主題"}, "ja": {"テーマ"}, "ko": {"주제"},
+		"id": {"topik"}, "th": {"หัวข้อ"}, "vi": {"chủ đề"}, "ar": {"موضوع", "مواضيع"}} {
+		for key, text := range c.words[lang] {
+			for _, other := range others {
+				if strings.Contains(text, other) {
+					t.Errorf("%s %s has another word: %s in %q", lang, key, other, text)
+				}
+			}
+		}
+	}
+}
+
 // TestGroupsAreNamedInEveryLanguage: region.Name would say in English what it
 // lacks, unseen, so a new group is asked for its title in each.
 func TestGroupsAreNamedInEveryLanguage(t *testing.T) {
@@ -68,14 +87,14 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 			said[m[1]] = true
 		}
 	}
-	for _, told := range []string{"saved", "parted", "mailed", "moved", "wipe.fault", "all"} { // what a press on the manage page did
+	for _, told := range []string{"saved", "parted", "mailed", "moved", "same", "wipe.fault", "all"} { // what a press on the manage page did
 		said["manage."+told] = true
 	}
 	return func(key string) bool {
-		prefix, _, _ := strings.Cut(key, ".")           // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes
+		prefix, _, _ := strings.Cut(key, ".")           // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes, "date." in dates.go, "fault." in faultOf
 		if prefix == "worker" || prefix == "manifest" { // by workerWords, trialPayload and manifest
 			return true
 		}
-		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "error" || prefix == "preview"
+		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "date" || prefix == "fault" || prefix == "error" || prefix == "preview"
 	}
 }

@@ -13,7 +13,12 @@ const feed = ["region", "mute", "section", "level", "override", "overrideLevel",
 
 function fields(keep) {
   const query = new URLSearchParams();
-  for (const [name, value] of new FormData(form)) if (typeof value === "string" && keep(name)) query.append(name, value);
+  let empty = false; // a row without a place says nothing, its level neither
+  for (const [name, value] of new FormData(form)) {
+    if (name === "override") empty = value === "";
+    if (empty && ["override", "overrideLevel"].includes(name)) continue;
+    if (typeof value === "string" && keep(name)) query.append(name, value);
+  }
   return query;
 }
 
@@ -108,6 +113,16 @@ function rows(fieldset) {
   });
 }
 
+// weekly takes the days away from a digest that comes on one of them.
+function weekly(box) {
+  const days = document.querySelectorAll(".days input");
+  const tell = () => { for (const day of days) day.disabled = box.checked; };
+  box.addEventListener("change", tell);
+  addEventListener("pageshow", tell); // a browser that comes back ticks what was ticked
+  tell();
+}
+
+if ($("weekly")) weekly($("weekly"));
 if ($("overrides")) rows($("overrides"));
 if (section && form) {
   section.querySelector(".show").hidden = true;

@@ -20,16 +20,19 @@ export function later(work, wait = 250) {
   };
 }
 
-// parts fetches a country's subdivisions into its row, once.
+// parts fetches a country's subdivisions into its row, once, and reports whether they are there.
 async function parts(button) {
   const row = button.closest("li");
-  if (row.querySelector(".inner")) return;
-  const answer = await fetch(`/places/${encodeURIComponent(button.value)}`);
-  if (!answer.ok || row.querySelector(".inner")) return;
+  if (row.querySelector(".inner")) return true;
+  const answer = await fetch(`/places/${encodeURIComponent(button.value)}`).catch(() => undefined);
+  const rows = answer && answer.ok ? await answer.text().catch(() => "") : "";
+  if (row.querySelector(".inner")) return true; // another press was quicker
+  if (rows === "") return false;
   const list = document.createElement("ul");
   list.className = "inner";
-  list.innerHTML = await answer.text();
+  list.innerHTML = rows;
   row.append(list);
+  return true;
 }
 
 function show(button, open) {
@@ -39,42 +42,66 @@ function show(button, open) {
   button.setAttribute("aria-expanded", String(open));
 }
 
-async function toggle(button) {
+// toggle is the reader's own press: it opens the whole list, also where a search
+// has left a part of it.
+async function toggle(button, failed) {
+  const row = button.closest("li");
   const open = button.getAttribute("aria-expanded") !== "true";
-  if (open) await parts(button);
+  row.querySelector(".none-found")?.remove();
+  if (open && !await parts(button)) {
+    const said = document.createElement("p");
+    Object.assign(said, { className: "none-found", role: "status" });
+    row.append(said);
+    said.textContent = failed;
+    return;
+  }
+  button.dataset.own = open ? "1" : "";
+  if (open) for (const part of row.querySelectorAll(".inner li")) part.hidden = false;
   show(button, open);
 }
 
 export function search(fieldset) {
   const field = fieldset.querySelector("#search");
   const none = fieldset.querySelector("#search-none");
+  const tree = fieldset.querySelector(".tree");
   fieldset.querySelector("#search-row").hidden = false;
-  const matches = (input, wanted) => plain([input.closest("label").textContent, input.value, input.dataset.also].join(" ")).includes(wanted);
+  for (const button of tree.querySelectorAll(".parts[aria-expanded=true]")) button.dataset.own = "1";
+  // A subdivision is found by how a word of it begins, as the server finds its
+  // country: else what is found would depend on what was fetched before.
+  const matches = (input, wanted) => {
+    const text = plain(["", input.closest("label").textContent.trim(), input.value, input.dataset.also].join(" "));
+    return text.includes(input.closest(".inner") ? ` ${wanted}` : wanted);
+  };
+  let looked; // the last search that the server has answered, or could not
   const find = () => {
     const wanted = plain(field.value.trim());
     const shown = new Set();
-    for (const input of fieldset.querySelectorAll("input[name=region]")) {
-      const row = input.closest("li, .whole");
-      const whole = row.parentElement.closest("li");
-      if (wanted && !matches(input, wanted) && !(shown.has(whole) && whole.dataset.hit)) continue;
-      row.dataset.hit = matches(input, wanted) ? "1" : "";
-      for (let up = row; up && up !== fieldset; up = up.parentElement) shown.add(up);
-      if (whole) show(whole.querySelector(".parts"), wanted !== "" || !whole.querySelector(".inner").hidden);
+    if (wanted) {
+      for (const input of tree.querySelectorAll("input[name=region]")) {
+        if (!matches(input, wanted)) continue;
+        for (let up = input.closest("li, .whole"); up !== tree; up = up.parentElement) shown.add(up);
+      }
     }
-    for (const row of fieldset.querySelectorAll("li:not(.key li), .whole, .area")) row.hidden = wanted !== "" && !shown.has(row);
-    for (const area of fieldset.querySelectorAll("details.area")) area.open = wanted === "" ? area.querySelector("input:checked") !== null : shown.has(area);
-    // Said once, not anew with every letter typed.
-    const text = shown.size ? "" : none.dataset.none;
+    for (const row of tree.querySelectorAll("li, .whole, .area")) row.hidden = wanted !== "" && !shown.has(row);
+    for (const area of tree.querySelectorAll("details.area")) area.open = wanted === "" ? area.querySelector("input:checked") !== null : shown.has(area);
+    for (const list of tree.querySelectorAll(".inner")) {
+      const button = list.closest("li:not(.inner li)").querySelector(".parts");
+      if (button) show(button, wanted === "" ? button.dataset.own === "1" || list.querySelector("input:checked") !== null : shown.has(list));
+    }
+    // Said once, not anew with every letter typed, and not before it is known.
+    const known = looked && plain(looked.wanted) === wanted || wanted.length < 2;
+    const text = wanted === "" || shown.size ? "" : known ? none.dataset[looked && looked.failed && wanted.length > 1 ? "failed" : "none"] : none.textContent;
     if (none.textContent !== text) none.textContent = text;
   };
   const deeper = later(async () => {
     const wanted = field.value.trim();
     if (wanted.length < 2) return;
     const answer = await fetch(`/places?find=${encodeURIComponent(wanted)}`).catch(() => undefined);
-    if (!answer || !answer.ok) return;
-    const buttons = (await answer.json()).countries.map(code => fieldset.querySelector(`.parts[value="${CSS.escape(code)}"]`)).filter(Boolean);
-    await Promise.all(buttons.map(parts)).catch(() => undefined);
-    if (field.value.trim() === wanted) find();
+    const found = answer && answer.ok ? await answer.json().catch(() => undefined) : undefined;
+    const buttons = found ? found.countries.map(code => tree.querySelector(`.parts[value="${CSS.escape(code)}"]`)).filter(Boolean) : [];
+    const there = await Promise.all(buttons.map(parts));
+    if (field.value.trim() === wanted) looked = { wanted, failed: !found || there.includes(false) };
+    find(); // also for a newer search: what has come would stand there unasked
   });
   field.addEventListener("input", find);
   field.addEventListener("input", deeper);
@@ -85,7 +112,7 @@ export function search(fieldset) {
     const button = event.target.closest(".parts");
     if (!button) return;
     event.preventDefault();
-    toggle(button).catch(() => undefined); // a press more fetches again
+    toggle(button, none.dataset.failed); // a press more fetches again
   });
   // What is followed is not left out, and the other way round.
   fieldset.addEventListener("change", event => {

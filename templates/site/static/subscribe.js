@@ -7,6 +7,13 @@ import { overrides, search, suggest, useMyZone } from "./places.js";
 const { Dateline } = globalThis; // embed.js, from the page's head
 const $ = id => document.getElementById(id);
 const words = Object.fromEntries([...$("words").content.querySelectorAll("[data-word]")].map(e => [e.dataset.word, e.textContent]));
+const faultWords = Object.fromEntries([...$("words").content.querySelectorAll("[data-fault]")].map(e => [e.dataset.fault, e.textContent]));
+
+// refused puts what the API found wrong into the page's language, each once.
+function refused(errors) {
+  const said = new Set((errors || []).map(e => faultWords[(e.path || "").split("/")[0]] || words.failed));
+  return [words.refused, ...said].join(" ");
+}
 
 function state(name, text = "", detail = "") {
   document.body.dataset.state = name;
@@ -47,8 +54,7 @@ async function follow() {
 }
 
 function failed(error) {
-  const faults = (error.errors || []).map(e => e.message).join(" · ");
-  const said = { denied: words.denied, service: words.service, limit: words.limit, refused: `${words.refused} ${faults}` };
+  const said = { denied: words.denied, service: words.service, limit: words.limit, refused: refused(error.errors) };
   state("error", said[error.code] || words.failed, error.code || String(error));
   if (error.code === "denied" || error.code === "service") instead();
 }
@@ -86,12 +92,12 @@ async function mail(event) {
   const form = new FormData($("wishes"));
   const answer = await fetch("/api/v1/digests", {
     method: "POST", headers: { "Content-Type": "application/json", Authorization: `Bearer ${own.token}` },
-    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), days: form.getAll("day").map(Number), weekly: form.has("weekly") }),
+    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), ...(form.has("weekly") ? { weekly: true } : { days: form.getAll("day").map(Number) }) }),
   });
   if ([401, 403, 404, 410].includes(answer.status)) return $("wishes").submit(); // it does not follow any more
   document.body.dataset.mail = String(answer.status);
-  const faults = answer.status === 400 ? ((await answer.json()).errors || []).map(e => e.message).join(" · ") : "";
-  $("mail-said").textContent = { 202: words.mailed, 400: `${words.refused} ${faults}`, 429: words.limit }[answer.status] || words.failed;
+  const faults = answer.status === 400 ? (await answer.json()).errors : [];
+  $("mail-said").textContent = { 202: words.mailed, 400: refused(faults), 429: words.limit }[answer.status] || words.failed;
 }
 
 // trial sends a test notification and says whether the browser showed it; and,
