@@ -30,6 +30,8 @@ func TestFirefoxKeepsWhatWasTyped(t *testing.T) {
 	e.look("alert-refused")
 
 	e.Fill("form.write [name='title.en']", title)
+	e.presses("form.release .button") // would send the words that were saved before
+	e.Until(`(document.querySelector("form.release .said")?.textContent ?? "").startsWith("Not done: the form below has changes that are not saved") && document.getElementById("status").dataset.state === "draft"`)
 	e.Eval(`fetch("/desk/signout", { method: "POST" }).then(() => { document.body.dataset.out = ""; }); ""`)
 	e.Until(`document.body.dataset.out === ""`)
 	e.presses("form[data-preview] .savebar .button")

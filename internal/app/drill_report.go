@@ -205,11 +205,7 @@ func (v *DrillAlert) steps(a news.Alert, visible time.Time, trail []news.AuditEn
 	for _, e := range trail {
 		if e.Subject == "alert/"+a.ID {
 			drafted = drafted || e.Action == "draft"
-			detail := e.Detail
-			if e.Action == "draft" { // a hash
-				detail = ""
-			}
-			v.Steps = append(v.Steps, DrillStep{At: e.At, Seconds: max(0, e.At.Sub(visible).Seconds()), By: e.By, Action: e.Action, Detail: detail})
+			v.Steps = append(v.Steps, DrillStep{At: e.At, Seconds: max(0, e.At.Sub(visible).Seconds()), By: e.By, Action: e.Action, Detail: news.ReadRecord(e.Detail).Why})
 		}
 	}
 	if !drafted {

@@ -67,6 +67,26 @@ func TestLinesOfTheTrailLeadToTheirAlerts(t *testing.T) {
 	}
 }
 
+// A line tells what was so at its step: after a correction the earlier ones are
+// of the words that were approved.
+func TestTheTrailTellsTheWordsOfItsStep(t *testing.T) {
+	l := newLobby(t)
+	a := news.Alert{ID: "7", Language: "en", Level: news.LevelFlash, Audience: "JP", Texts: map[string]news.Text{"en": {Title: "Magnitude 7.6", Body: "Go up."}}}
+	record := func(step, why string) news.AuditEntry {
+		return news.AuditEntry{By: "Ann", Action: step, Subject: "alert/7", Detail: news.RecordOf(step, why, &a, nil).String()}
+	}
+	first, approved := record("draft", ""), record("approve", "")
+	approvedHash := a.Hash()
+	a.Texts = map[string]news.Text{"en": {Title: "Magnitude 7.2"}}
+	l.pile.alerts = map[string]news.Alert{"7": a}
+	l.pile.trail = []news.AuditEntry{record("correct", "a typing error"), approved, first}
+	body := page(t, l, "/desk/audit")
+	if strings.Count(body, ">Magnitude 7.6</a>") != 2 || strings.Count(body, ">Magnitude 7.2</a>") != 1 || !strings.Contains(body, "<strong>Magnitude 7.6</strong> Go up.") ||
+		!strings.Contains(body, "flash JP, 1 text") || strings.Count(body, approvedHash) != 2 || !strings.Contains(body, "<bdi>a typing error</bdi>") {
+		t.Errorf("the trail: %s", body)
+	}
+}
+
 func TestTheAuditTrailIsShown(t *testing.T) {
 	l := newLobby(t)
 	if body := page(t, l, "/desk/audit"); !strings.Contains(body, "Nobody has done anything yet") {

@@ -121,6 +121,7 @@ func (p *Pages) signIn(ctx context.Context, client, name, password, code, hash s
 // signInView is the page "desk/signin".
 type signInView struct {
 	Title, Name, Next, Problem string
+	Joined                     bool // a moment ago: the code is used up
 	Passkeys                   passkeyOffer
 	Provider                   string // the host of the OpenID provider; "" when there is none
 }
@@ -130,7 +131,10 @@ func (p *Pages) signInView(next string) signInView {
 }
 
 func (p *Pages) getSignIn(w http.ResponseWriter, r *http.Request) error {
-	return p.floor.Render(w, http.StatusOK, "desk/signin", p.signInView(r.URL.Query().Get("next")))
+	view := p.signInView(r.URL.Query().Get("next"))
+	view.Name = r.URL.Query().Get("joined")
+	view.Joined = view.Name != ""
+	return p.floor.Render(w, http.StatusOK, "desk/signin", view)
 }
 
 func (p *Pages) postSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -342,7 +346,7 @@ func (p *Pages) postJoin(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p.rollcall()
-	http.Redirect(w, r, p.root+"/signin", http.StatusSeeOther)
+	http.Redirect(w, r, p.root+"/signin?joined="+url.QueryEscape(view.Editor), http.StatusSeeOther)
 	return nil
 }
 

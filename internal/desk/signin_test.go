@@ -446,3 +446,19 @@ func TestAPushHasADeadline(t *testing.T) {
 		t.Errorf("%v, deadlines %v", err, w.until)
 	}
 }
+
+func TestNamesSignInInAnyCase(t *testing.T) {
+	o := newOffice(t, nil)
+	got := o.ask("POST", "/desk/signin", "", url.Values{"name": {"aNN"}, "password": {annsPassword}, "code": {o.code()}})
+	if got.status != http.StatusSeeOther || o.isIn(got.cookie) != "Ann" {
+		t.Errorf("%d, in as %q; %s", got.status, o.isIn(got.cookie), problemOn(got.text))
+	}
+}
+
+// Who has just joined reads why the code on the phone does not serve any more.
+func TestWhoHasJoinedIsTold(t *testing.T) {
+	body := page(t, newLobby(t), "/desk/signin?joined=Noor+%3Cb%3E")
+	if !strings.Contains(body, "Your account is ready. Sign in with the next code") || !strings.Contains(body, `value="Noor &lt;b&gt;"`) {
+		t.Error(body)
+	}
+}

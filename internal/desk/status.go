@@ -23,6 +23,8 @@ type statusView struct {
 	Counts                 news.Counts
 	Released, Unmeasured   bool
 	Final                  bool // the last of its story
+	Undone                 bool // on hold since its countdown
+	Corrected              bool // the words are a correction's, the names the original's
 	Done                   int  // per cent of the intended that need nothing any more
 	P50, P90, P99          string
 	Repairs                []repairView
@@ -120,6 +122,9 @@ func stateWords(a *news.Alert) string {
 	case news.AlertSent:
 		return "Has gone to everybody it could reach."
 	case news.AlertHeld:
+		if a.HeldFrom == news.AlertHolding {
+			return "Undone: nothing has gone out. It can go back to where it was before its release, to be changed or released anew."
+		}
 		return "On hold: no send starts until somebody resumes it."
 	case news.AlertCancelled:
 		return "Cancelled. What had gone stays with its readers."
@@ -148,7 +153,11 @@ func statusOf(v View, story *news.Story) statusView {
 		Dateline: region.Dateline(region.DatelinePlace(story.Regions), story.Created, "en")}
 	if a.State == news.AlertHolding {
 		s.Until = a.HoldUntil.UTC().Format(time.RFC3339)
+		if !story.Embargo.IsZero() && story.Embargo.Equal(a.HoldUntil) {
+			s.Says = "Waits for the end of the story's embargo, " + clockTime(a.HoldUntil) + ". Nothing has gone yet, and an editor can undo it."
+		}
 	}
+	s.Undone = a.State == news.AlertHeld && a.HeldFrom == news.AlertHolding
 	if v.First == nil {
 		return s
 	}
@@ -158,6 +167,7 @@ func statusOf(v View, story *news.Story) statusView {
 	t := v.First.Figures.Timing
 	s.P50, s.P90, s.P99 = seconds(quantile(t, 0.5)), seconds(quantile(t, 0.9)), seconds(quantile(t, 0.99))
 	for _, r := range v.Repairs {
+		s.Corrected = s.Corrected || r.Release.Kind == news.ReleaseCorrection
 		s.Repairs = append(s.Repairs, repairView{string(r.Release.Kind), string(r.Release.State), clockTime(r.Release.ReleasedAt), r.Figures.Counts, done(r.Figures.Counts)})
 	}
 	return s
@@ -179,7 +189,7 @@ func (s statusView) under(policyOf func(news.Level) news.Policy) statusView {
 func (s statusView) Agreement() string {
 	switch s.Policy {
 	case news.PolicyAuto:
-		return "At this level alerts go by themselves."
+		return "At this level nobody has to agree: a release goes at once, without a countdown, and can't be undone."
 	case news.PolicyOne:
 		return "At this level one editor releases."
 	case news.PolicyTwo:

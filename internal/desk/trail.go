@@ -1,6 +1,7 @@
 package desk
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -33,8 +34,14 @@ type trailView struct {
 type trailLine struct {
 	Seq                              int64
 	At, Who, Action, Subject, Detail string
-	// Of a subject that has a page: what it is called there, and where that is.
+	// Of a subject that has a page: what it was called at that step, and where
+	// the page is.
 	Title, Lang, Dir, To string
+	// Words are what readers were to read from this step on, by language; Whom
+	// says who. Content is the hash that an approval names.
+	Words   []textView
+	Whom    string
+	Content string
 }
 
 func (p *Pages) getTrail(w http.ResponseWriter, r *http.Request) error {
@@ -47,9 +54,11 @@ func (p *Pages) getTrail(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("desk: alerts of the audit trail: %w", err)
 	}
 	view := trailView{Title: "Who did what", By: web.PersonFrom(r.Context())}
-	for _, e := range entries {
-		view.Lines = append(view.Lines, p.trailLine(e, alerts))
+	called := map[string]string{} // alerts, at the step before
+	for _, e := range slices.Backward(entries) {
+		view.Lines = append(view.Lines, p.trailLine(e, alerts, called))
 	}
+	slices.Reverse(view.Lines)
 	return p.floor.Render(w, http.StatusOK, "desk/audit", view)
 }
 
@@ -66,12 +75,18 @@ func alertsOf(entries []news.AuditEntry) []string {
 }
 
 // trailLine is a line, with a way to what it is of.
-func (p *Pages) trailLine(e news.AuditEntry, alerts map[string]news.Alert) trailLine {
+func (p *Pages) trailLine(e news.AuditEntry, alerts map[string]news.Alert, called map[string]string) trailLine {
 	l := trailLine{Seq: e.Seq, At: clockTime(e.At), Who: e.By, Action: e.Action, Subject: e.Subject, Detail: e.Detail}
 	switch kind, id, _ := strings.Cut(e.Subject, "/"); kind {
 	case "alert":
 		if a, known := alerts[id]; known {
-			l.Title, l.Lang, l.Dir, l.To = a.Texts[a.Language].Title, a.Language, news.Direction(a.Language), p.root+"/alerts/"+id
+			r := news.ReadRecord(e.Detail)
+			if words, told := r.Words[a.Language]; told && e.Action != "kill" { // a retraction's are not the alert's
+				called[id] = words.Title
+			}
+			l.Title, l.Lang, l.Dir, l.To = cmp.Or(called[id], a.Texts[a.Language].Title), a.Language, news.Direction(a.Language), p.root+"/alerts/"+id
+			l.Detail, l.Content, l.Whom = r.Why, r.Hash, r.To
+			l.Words = textsOf(&news.Alert{Language: a.Language, Texts: r.Words})
 		}
 		if strings.HasPrefix(e.Action, "draft") && len(e.Detail) == hashLength { // the hash of a content: nothing to read
 			l.Detail = ""

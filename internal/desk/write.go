@@ -57,7 +57,7 @@ func (d *Service) Draft(ctx context.Context, by news.Person, w Writing) (View, e
 	if err != nil {
 		return View{}, err
 	}
-	audit := news.AuditEntry{At: a.CreatedAt, By: by.Name, Action: "draft", Subject: "alert/" + a.ID, Detail: a.Hash()}
+	audit := news.AuditEntry{At: a.CreatedAt, By: by.Name, Action: "draft", Subject: "alert/" + a.ID, Detail: news.RecordOf("draft", "", &a, nil).String()}
 	if err := d.store.CreateAlert(ctx, a, audit); err != nil {
 		return View{}, fmt.Errorf("desk: draft an alert about %s: %w", w.StoryURI, err)
 	}

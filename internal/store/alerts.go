@@ -285,7 +285,8 @@ func (s *Store) applyAction(ctx context.Context, c conn, h *head, a *news.Alert,
 		}
 	}
 	if action.Audit != "" {
-		entry := news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + a.ID, Detail: cmp.Or(action.Detail, a.Reason)}
+		entry := news.AuditEntry{By: action.By, Action: action.Audit, Subject: "alert/" + a.ID,
+			Detail: news.RecordOf(action.Audit, cmp.Or(action.Detail, a.Reason), a, action.Release).String()}
 		if err := s.audit(ctx, c, entry); err != nil {
 			return err
 		}

@@ -136,7 +136,7 @@ func TestEmergenciesAreReviewedByOthers(t *testing.T) {
 			t.Errorf("open %v, of the alert %+v", open, of)
 		}
 		lines, err := s.Audit(ctx, 2)
-		if err != nil || lines[0].Action != "review" || lines[1].Action != "release alone" || lines[1].Detail != "nobody answers" {
+		if err != nil || lines[0].Action != "review" || lines[1].Action != "release alone" || news.ReadRecord(lines[1].Detail).Why != "nobody answers" {
 			t.Errorf("trail %+v, %v", lines, err)
 		}
 	})

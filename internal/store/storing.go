@@ -211,7 +211,7 @@ func (s *Store) applyEffects(ctx context.Context, c conn, story news.Story, h *h
 	if err := insertAlert(ctx, c, draft); err != nil {
 		return err
 	}
-	audit := news.AuditEntry{By: draft.Author, Action: "draft", Subject: "alert/" + draft.ID, Detail: draft.Reason}
+	audit := news.AuditEntry{By: draft.Author, Action: "draft", Subject: "alert/" + draft.ID, Detail: news.RecordOf("draft", draft.Reason, &draft, nil).String()}
 	if err := s.audit(ctx, c, audit); err != nil {
 		return err
 	}

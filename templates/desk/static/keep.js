@@ -122,8 +122,25 @@ async function shown(form, button) {
   }
 }
 
+// Steps that send what was saved, or have it agreed to: with other words in the
+// form they would not do what they seem to.
+const sends = /\/(release|submit|approve|alone)$/;
+// An Undo right after the page came is the second half of a double press on the
+// Release that was there.
+const deaf = 700; // ms
+const opened = performance.now();
+
 async function submit(event) {
   const form = event.currentTarget;
+  if (sends.test(action(form)) && document.querySelector("form[data-preview][data-unsaved]")) {
+    event.preventDefault();
+    say(form, "Not done: the form below has changes that are not saved, and this would leave them out. Save them first, or load the page again.");
+    return;
+  }
+  if (event.submitter?.classList.contains("undo") && performance.now() - opened < deaf) {
+    event.preventDefault();
+    return;
+  }
   if (form.dataset.native !== undefined) {
     delete form.dataset.native;
     return;
