@@ -309,6 +309,8 @@ func (d *demo) invite() error {
 	d.say("  open        %s/phones   what every phone shows", d.app.URL())
 	d.say("              %s/outbox   the mails", d.app.URL())
 	d.say("              %s/         readers subscribe here", d.app.URL())
+	d.say("              %s/desk     editors work here; make yourself an account:", d.app.URL())
+	d.progress.Line(fmt.Sprintf("              DATELINE_BASE_URL=%s %s --data %s editor add YOU --role chief", d.app.URL(), command(os.Args[0]), d.app.cfg.Data))
 	d.say("  publish     one more story, and see it arrive at /phones:")
 	// Not folded: a command is copied.
 	d.progress.Line(fmt.Sprintf("              %s --data %s publish %s", command(os.Args[0]), d.app.cfg.Data, path))
