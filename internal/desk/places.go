@@ -2,6 +2,7 @@ package desk
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -38,6 +39,37 @@ func placeCalled(typed string) string {
 		}
 	}
 	return ""
+}
+
+var (
+	saidWithout = regexp.MustCompile(`(?i)[,;]?\s*\b(?:without|except|but not)\b`)
+	saidAnd     = regexp.MustCompile(`(?i)\s*(?:[,;+]|\band\b)\s*`)
+)
+
+// saidPlaces is the expression of an audience as the page itself says it, such as
+// "ASEAN and Taiwan, without Japan"; "" where a name is no place's.
+func saidPlaces(text string) string {
+	var expr []string
+	for i, part := range saidWithout.Split(text, -1) {
+		sign := "+"
+		if i > 0 {
+			sign = "-"
+		}
+		for _, name := range saidAnd.Split(strings.TrimSpace(part), -1) {
+			if name == "" {
+				continue
+			}
+			code := placeCalled(name)
+			if code == "" {
+				return ""
+			}
+			expr = append(expr, sign, code)
+		}
+	}
+	if len(expr) == 0 || expr[0] != "+" {
+		return ""
+	}
+	return strings.Join(expr[1:], " ")
 }
 
 // mostMeant places are asked after.

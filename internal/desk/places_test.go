@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"dateline/internal/news"
+	"dateline/internal/region"
 )
 
 // A filter for a place that nobody knows shows that, and nothing as if it were
@@ -32,6 +33,28 @@ func TestTheWireKnowsNoSuchPlace(t *testing.T) {
 	f := filterOf(url.Values{"region": {"Atlantis"}})
 	if s := storyNo(1); f.fits(&s) || f.empty() || f.query() != "region=Atlantis" {
 		t.Errorf("the live stream of an unknown place: %+v", f)
+	}
+}
+
+// An audience may be typed as the page says it, and as one says it.
+func TestAudiencesAsOneSaysThem(t *testing.T) {
+	for typed, want := range map[string]string{
+		"ASEAN and Taiwan, without Japan": "ASEAN + TW - JP", "Taiwan": "TW", "japan, South Korea and Hong Kong": "JP + KR + HK",
+		"Southeast Asia except Singapore and Malaysia": "SOUTHEAST_ASIA - SG - MY", "ASEAN + TW - JP": "ASEAN + TW - JP",
+		"without Japan": "", "Taiwan and Atlantis": "", "and": "", "": "",
+	} {
+		if got, err := parseAudience(typed); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is read as %q, %v; want %q", typed, got, err, want)
+		}
+	}
+	for _, expr := range []string{"ASEAN + TW - JP", "JP + KR", "SOUTHEAST_ASIA - SG", "IN + LK + MV"} {
+		e, err := region.Parse(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := parseAudience(region.Words(expr, "en")); got != e.String() || err != nil {
+			t.Errorf("%q, said of %s, is read as %q, %v", region.Words(expr, "en"), expr, got, err)
+		}
 	}
 }
 

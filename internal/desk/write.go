@@ -159,9 +159,15 @@ func write(a *news.Alert, w Writing, room roomFor, now time.Time) error {
 	return faults.Err()
 }
 
-// parseAudience is the canonical text of a region expression.
+// parseAudience is the canonical text of a region expression, or of places as one
+// says them.
 func parseAudience(text string) (string, error) {
 	expr, err := region.Parse(text)
+	if err != nil {
+		if said := saidPlaces(text); said != "" {
+			expr, err = region.Parse(said)
+		}
+	}
 	if err != nil {
 		return "", err
 	}
