@@ -58,6 +58,14 @@ func TestAudiencesAsOneSaysThem(t *testing.T) {
 	}
 }
 
+func TestAMinusThatLeavesNothingOutIsNamed(t *testing.T) {
+	for audience, want := range map[string]bool{"ASEAN + TW - JP": true, "ASEAN - SG": false, "ASEAN + TW": false, "": false, "ASEAN - SG - JP": false} {
+		if got := leavesNothingOut(audience); got != want {
+			t.Errorf("%q: %t", audience, got)
+		}
+	}
+}
+
 // Each unknown place of an audience is named, whatever else is wrong.
 func TestUnknownPlacesAreNamedBesideOtherFaults(t *testing.T) {
 	d := newDesktop(t)

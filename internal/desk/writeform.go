@@ -32,6 +32,7 @@ type writeView struct {
 	Levels    []levelView
 	Audience  string
 	Words     string // the audience's, or why there are none
+	Idle      bool   // what it leaves out was not in it
 	Fault     string // of the audience
 	Map       mapView
 	Texts     []textView
@@ -220,7 +221,7 @@ func (f *formed) storyText(l string) news.Text {
 func (p *Pages) writeOf(f *formed, unsaved bool) *writeView {
 	a := &f.alert
 	v := &writeView{Audience: f.audience, Own: languageName(a.Language), Narrowed: len(a.Sections) > 0, Final: a.Final, Deadline: f.deadline,
-		Words: audienceWords(f), Fault: f.faults["audience"], Map: mapOf(a.Audience), Late: f.faults["deadline"],
+		Words: audienceWords(f), Idle: leavesNothingOut(f.alert.Audience), Fault: f.faults["audience"], Map: mapOf(a.Audience), Late: f.faults["deadline"],
 		Until: deadlineWords(a, f.now, f.story.Regions), Embargo: embargoWords(f.story, f.now), Unsaved: unsaved}
 	for _, l := range levelWords() {
 		l.Picked = l.Name == a.Level.String()
@@ -257,6 +258,17 @@ func audienceWords(f *formed) string {
 		return ""
 	}
 	return region.Words(f.alert.Audience, "en")
+}
+
+// leavesNothingOut: the audience has a minus, and would be the same without. Who
+// writes that may believe that readers there get nothing.
+func leavesNothingOut(audience string) bool {
+	expr, err := region.Parse(audience)
+	if err != nil || !strings.Contains(expr.String(), " - ") {
+		return false
+	}
+	all, err := region.SetOf(expr.Places(), nil)
+	return err == nil && all.Equal(expr.Set())
 }
 
 // keep puts into the form what was typed into it and refused, or sent to be
