@@ -244,7 +244,7 @@ func partOf(name string, c news.Counts) partView {
 	p := partView{Name: name, Reachable: c.Reachable, Accepted: c.Accepted, Lost: c.Gone + c.Failed + c.Expired + c.Cancelled,
 		Waiting: c.Pending + c.Held + c.Ambiguous}
 	of := 100 / float64(max(1, c.Reachable))
-	p.Percent = int(float64(c.Accepted) * of)
+	p.Percent = 100 * c.Accepted / max(1, c.Reachable) // not through of: 97 of 97 would be 99 %
 	p.AcceptedTo, p.LostFrom, p.LostWidth = decimal(float64(c.Accepted)*of), decimal(float64(c.Accepted)*of), decimal(float64(p.Lost)*of)
 	return p
 }

@@ -179,3 +179,14 @@ func TestWhatIsOverIsCountedOnce(t *testing.T) {
 		t.Error("a step is not looked at")
 	}
 }
+
+func TestAllOfManyIsAHundredPerCent(t *testing.T) {
+	for n := range 1_000 {
+		if p := partOf("x", news.Counts{Reachable: n + 1, Accepted: n + 1}); p.Percent != 100 {
+			t.Fatalf("%d of %d is %d %%", n+1, n+1, p.Percent)
+		}
+	}
+	if p := partOf("x", news.Counts{Reachable: 1_000, Accepted: 999}); p.Percent != 99 {
+		t.Errorf("999 of 1000 is %d %%", p.Percent)
+	}
+}
