@@ -41,6 +41,7 @@ func TestAlertsAreStoppedFromTheCommandLine(t *testing.T) {
 		`"action":"hold","subject":"alert/` + id + `","detail":"checking the figure · Aiko Mori, as kim (sudo) on the command line"`,
 		`"action":"resume","subject":"alert/` + id + `","detail":"kim (sudo) on the command line"`,
 		`"action":"kill","subject":"alert/` + id + `","detail":"the statement was a forgery · Aiko Mori, as kim (sudo) on the command line"`,
+		`"to":"flash JP","texts":{"en":{"title":"Taken back","body":"Tokyo says more will follow."}}`,
 	} {
 		if !strings.Contains(trail, want) {
 			t.Errorf("the trail lacks %s:\n%s", want, trail)

@@ -214,7 +214,8 @@ func TestFirefoxWalksTheDesk(t *testing.T) {
 	author.presses("form[action$='/release'] button")
 	author.Until(`document.querySelector(".undo") !== null`)
 	author.presses(".undo") // at once, as the second half of a double press: not meant
-	author.Until(`performance.now() > 2000 && document.getElementById("status").dataset.state === "holding"`)
+	author.Until(`performance.now() > 2000 && document.getElementById("status").dataset.state === "holding" &&
+		(document.querySelector(".steps .said")?.textContent ?? "").startsWith("Not undone: ")`)
 	author.presses(".undo")
 	author.state("held")
 	author.presses("form[action$='/resume'] button")

@@ -21,7 +21,30 @@ type auditLine struct {
 	Action  string    `json:"action"`
 	Subject string    `json:"subject"`
 	Detail  string    `json:"detail"`
-	Hash    string    `json:"hash"`
+	// Of a step with an alert, where they are kept: the hash of its content, whom
+	// it goes to, and its texts. What the chain's hash is over is news.Record of
+	// them and the detail.
+	Content string               `json:"content,omitempty"`
+	To      string               `json:"to,omitempty"`
+	Texts   map[string]auditText `json:"texts,omitempty"`
+	Hash    string               `json:"hash"`
+}
+
+type auditText struct {
+	Title string `json:"title"`
+	Body  string `json:"body"`
+}
+
+func auditLineOf(e news.AuditEntry) auditLine {
+	r := news.ReadRecord(e.Detail)
+	l := auditLine{Seq: e.Seq, At: e.At, By: e.By, Action: e.Action, Subject: e.Subject, Detail: r.Why, Content: r.Hash, To: r.To, Hash: e.Hash}
+	for language, t := range r.Words {
+		if l.Texts == nil {
+			l.Texts = map[string]auditText{}
+		}
+		l.Texts[language] = auditText(t)
+	}
+	return l
 }
 
 // ExportAudit writes the audit trail as JSON lines, oldest first. Where the
@@ -32,7 +55,7 @@ func ExportAudit(ctx context.Context, cfg *Config, out io.Writer) error {
 		buffer := bufio.NewWriter(out)
 		lines := json.NewEncoder(buffer)
 		lines.SetEscapeHTML(false)
-		err := s.AuditTrail(ctx, func(e news.AuditEntry) error { return lines.Encode(auditLine(e)) })
+		err := s.AuditTrail(ctx, func(e news.AuditEntry) error { return lines.Encode(auditLineOf(e)) })
 		return errors.Join(err, buffer.Flush())
 	})
 }

@@ -82,9 +82,6 @@ func (c *Cell) Reset() {
 	c.reset()
 }
 
-// Number is which of the cells it is.
-func (c *Cell) Number() int { return c.number }
-
 // Change is the cell's change counter that the devices here have caught up
 // with.
 func (c *Cell) Change() int64 {

@@ -56,8 +56,8 @@ func saidPlaces(text string) string {
 			sign = "-"
 		}
 		for _, name := range saidAnd.Split(strings.TrimSpace(part), -1) {
-			if name == "" {
-				continue
+			if name == "" { // "ASEAN +", "Taiwan and": not said to its end
+				return ""
 			}
 			code := placeCalled(name)
 			if code == "" {

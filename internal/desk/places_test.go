@@ -41,7 +41,7 @@ func TestAudiencesAsOneSaysThem(t *testing.T) {
 	for typed, want := range map[string]string{
 		"ASEAN and Taiwan, without Japan": "ASEAN + TW - JP", "Taiwan": "TW", "japan, South Korea and Hong Kong": "JP + KR + HK",
 		"Southeast Asia except Singapore and Malaysia": "SOUTHEAST_ASIA - SG - MY", "ASEAN + TW - JP": "ASEAN + TW - JP",
-		"without Japan": "", "Taiwan and Atlantis": "", "and": "", "": "",
+		"without Japan": "", "ASEAN, without": "", "Taiwan and Atlantis": "", "and": "", "": "",
 	} {
 		if got, err := parseAudience(typed); got != want || (err == nil) != (want != "") {
 			t.Errorf("%q is read as %q, %v; want %q", typed, got, err, want)

@@ -54,12 +54,26 @@ func (p *Pages) getTrail(w http.ResponseWriter, r *http.Request) error {
 		return fmt.Errorf("desk: alerts of the audit trail: %w", err)
 	}
 	view := trailView{Title: "Who did what", By: web.PersonFrom(r.Context())}
-	called := map[string]string{} // alerts, at the step before
+	called := map[string]string{} // alerts, at the step before; "" where that is older than the page
+	for _, e := range entries {
+		if id, ok := strings.CutPrefix(e.Subject, "alert/"); ok && e.Action != "kill" && len(news.ReadRecord(e.Detail).Words) > 0 {
+			called[id] = ""
+		}
+	}
 	for _, e := range slices.Backward(entries) {
 		view.Lines = append(view.Lines, p.trailLine(e, alerts, called))
 	}
 	slices.Reverse(view.Lines)
 	return p.floor.Render(w, http.StatusOK, "desk/audit", view)
+}
+
+// titleThen is what an alert was called at a step: as now, when no step on the
+// page changed that.
+func titleThen(called map[string]string, id string, a *news.Alert) string {
+	if title, changed := called[id]; changed {
+		return cmp.Or(title, "an alert, called otherwise later")
+	}
+	return a.Texts[a.Language].Title
 }
 
 // alertsOf are the alerts that lines are of, once each.
@@ -81,10 +95,10 @@ func (p *Pages) trailLine(e news.AuditEntry, alerts map[string]news.Alert, calle
 	case "alert":
 		if a, known := alerts[id]; known {
 			r := news.ReadRecord(e.Detail)
-			if words, told := r.Words[a.Language]; told && e.Action != "kill" { // a retraction's are not the alert's
-				called[id] = words.Title
+			if words := textsOf(&news.Alert{Language: a.Language, Texts: r.Words}); len(words) > 0 && e.Action != "kill" { // a retraction's are not the alert's
+				called[id] = words[0].Title
 			}
-			l.Title, l.Lang, l.Dir, l.To = cmp.Or(called[id], a.Texts[a.Language].Title), a.Language, news.Direction(a.Language), p.root+"/alerts/"+id
+			l.Title, l.Lang, l.Dir, l.To = titleThen(called, id, &a), a.Language, news.Direction(a.Language), p.root+"/alerts/"+id
 			l.Detail, l.Content, l.Whom = r.Why, r.Hash, r.To
 			l.Words = textsOf(&news.Alert{Language: a.Language, Texts: r.Words})
 		}

@@ -173,6 +173,9 @@ func (f *formed) press(form url.Values) {
 		}
 	}
 	if place := form.Get(pressToggle); place != "" {
+		if said, err := parseAudience(f.audience); err == nil { // names, as one says them
+			f.audience = said
+		}
 		if expr, err := region.Toggle(f.audience, place); err == nil {
 			f.audience = expr
 		}

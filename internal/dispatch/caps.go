@@ -216,22 +216,23 @@ func capped(row *news.LedgerRow) *news.Numbers {
 	return n
 }
 
-// countPatience is how long caps are counted before answers are written again:
-// where everybody has one, a million take a second.
-const countPatience = 50 * time.Millisecond
+// countFor is how long caps are counted before answers are written again: where
+// everybody has one, a million take a second.
+const countFor = 50 * time.Millisecond
 
-// countPlanned counts what was planned for the caps of its readers, for as long
-// as patience says, and reports whether nothing is left. It comes after the first
-// write of a plan, so that nobody waits for it; but whoever judges anybody by her
-// cap waits.
+// countPlanned counts a slice of what was planned for the caps of its readers, and
+// reports whether nothing is left. It comes after the first write of a plan, so
+// that nobody waits for it; but whoever judges anybody by her cap waits.
 func (s *Service) countPlanned() (done bool) {
 	for begun := time.Now(); len(s.uncounted) > 0; {
-		if time.Since(begun) >= countPatience {
+		s.book.count(s.uncounted[0])
+		if s.uncounted = s.uncounted[1:]; len(s.uncounted) > 0 && time.Since(begun) >= s.countFor {
 			signal(s.commit)
 			return false
 		}
-		s.book.count(s.uncounted[0])
-		s.uncounted = s.uncounted[1:]
+	}
+	if s.uncountedWait {
+		signal(s.poke)
 	}
 	return true
 }

@@ -47,6 +47,7 @@ func TestWhatDidNotGoOutUsesUpNoCap(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
+				d.slowly = true
 				w := wishes("JP")
 				w.Cap = 1
 				dev := d.devices(1, w)[0]
@@ -83,6 +84,7 @@ func TestWhatDidNotGoOutUsesUpNoCap(t *testing.T) {
 func TestTheMorningPushCountsForItsDay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.slowly = true
 		w := wishes("JP")
 		w.Cap, w.Timezone, w.Quiet = 1, "UTC", &news.Quiet{From: 22 * 60, To: 1}
 		time.Sleep(23*time.Hour + 58*time.Minute) // the bubble's clock starts at midnight UTC
@@ -108,6 +110,7 @@ func TestTheCapCountsAlertsAndNotDevices(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
+				d.slowly = true
 				w := wishes("JP")
 				w.Cap, w.Quiet = 1, quiet
 				devices := d.devices(3, w)
@@ -127,5 +130,21 @@ func TestTheCapCountsAlertsAndNotDevices(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A run that was sent faster than it could be counted for caps is not forgotten.
+func TestWhatIsNotCountedIsNotFinished(t *testing.T) {
+	s, r, _ := night(1, 3)
+	h := holding{cells: []int{0}}
+	c := r.cells[0]
+	c.row.Held.Clear()
+	c.dirty, c.uncounted = false, true
+	if got := s.book.finished(h); len(got) != 0 {
+		t.Errorf("%d runs are finished", len(got))
+	}
+	s.book.count(c)
+	if got := s.book.finished(h); len(got) != 1 {
+		t.Errorf("after counting %d runs are finished", len(got))
 	}
 }

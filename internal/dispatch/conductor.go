@@ -77,7 +77,11 @@ func (s *Service) lookAtReleases(ctx context.Context) error {
 		return errors.Join(err, e) // whoever does not know the rows must not plan: there may be some
 	}
 	s.book.stopWaiting()
+	s.uncountedWait = false
 	for _, r := range s.book.inOrder() {
+		if s.uncountedWait && !r.release.Repair() {
+			continue // in their order, once what went before is counted
+		}
 		if e := s.planRun(r, h); e != nil {
 			err = errors.Join(err, fmt.Errorf("plan release %s: %w", r.release.ID, e))
 		}

@@ -141,9 +141,11 @@ type Service struct {
 
 	loadAtOnce    int        // cells; the conductor's own
 	uncounted     []*cellRun // to be counted for caps; the conductor's own
-	nextEnd       time.Time  // of a countdown; the conductor's own; zero: none is near
-	stepTrouble   trouble    // the conductor's own
-	permitTrouble trouble    // the permit loop's own
+	uncountedWait bool       // alerts wait for that; the conductor's own
+	countFor      time.Duration
+	nextEnd       time.Time // of a countdown; the conductor's own; zero: none is near
+	stepTrouble   trouble   // the conductor's own
+	permitTrouble trouble   // the permit loop's own
 }
 
 // Figures are counters since the start of the process, for metrics.
@@ -176,7 +178,7 @@ func New(cfg Config) *Service {
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
 		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(), forecasts: newForecasts(),
 		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
-		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1,
+		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1, countFor: countFor,
 	}
 	s.book = newBook(s.audience, s.permit, s.held, s.caps, cfg.Now)
 	s.lanes = newLanes(s)

@@ -40,10 +40,15 @@ type forecast struct {
 
 // foreseenCell is a forecast in one cell.
 type foreseenCell struct {
-	change int64 // of the cell, before it was looked at
-	plan   audience.Plan
-	lines  map[string][]uint32 // who goes at once, by push service
+	state cellState // before it was looked at
+	plan  audience.Plan
+	lines map[string][]uint32 // who goes at once, by push service
 }
+
+// cellState tells whether a cell is as it was: its changes, and the tenure it is
+// held in. One that was lost and came back is read anew, and may have been empty
+// in between.
+type cellState struct{ change, fence int64 }
 
 // forecasts is what is known of countdowns. The conductor says which there are,
 // another goroutine works, the conductor takes.
@@ -101,7 +106,7 @@ func (f *forecasts) begin(alert string, r *news.Release, caps int) {
 }
 
 // lacks reports whether the cell has still to be looked at, or changed since.
-func (f *forecasts) lacks(alert string, cell int, change int64) bool {
+func (f *forecasts) lacks(alert string, cell int, now cellState) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	made := f.made[alert]
@@ -109,7 +114,7 @@ func (f *forecasts) lacks(alert string, cell int, change int64) bool {
 		return false // taken
 	}
 	known, ok := made.cells[cell]
-	return !ok || known.change != change
+	return !ok || known.state != now
 }
 
 func (f *forecasts) put(alert string, cell int, c foreseenCell) {
@@ -131,7 +136,12 @@ func (f *forecasts) take(r *news.Release, now time.Time, caps int) *taken {
 		return nil
 	}
 	delete(f.made, r.AlertID)
-	return &taken{cells: made.cells, holds: made.caps == caps && now.Sub(made.at).Abs() <= foreseenFor}
+	return &taken{cells: made.cells, holds: made.caps == caps && made.foresees(now)}
+}
+
+// foresees: nobody's quiet hours or day end between the two: those have minutes.
+func (f *forecast) foresees(now time.Time) bool {
+	return now.Sub(f.at).Abs() <= foreseenFor && now.Truncate(time.Minute).Equal(f.at.Truncate(time.Minute))
 }
 
 // taken is a forecast at the end of the countdown. Of a nil one nothing holds.
@@ -142,21 +152,21 @@ type taken struct {
 
 // plan is the plan of a cell, if it still holds. Who was sent the story before is
 // no part of it.
-func (t *taken) plan(c *audience.Cell, sent *news.Numbers) (audience.Plan, bool) {
+func (t *taken) plan(cell int, now cellState, sent *news.Numbers) (audience.Plan, bool) {
 	if t == nil || !t.holds || !sent.IsEmpty() {
 		return audience.Plan{}, false
 	}
-	known, ok := t.cells[c.Number()]
-	return known.plan, ok && known.change == c.Change()
+	known, ok := t.cells[cell]
+	return known.plan, ok && known.state == now
 }
 
 // lines are the numbers by push service, if they are those that were foreseen.
-func (t *taken) lines(c *audience.Cell, numbers *news.Numbers) map[string][]uint32 {
+func (t *taken) lines(cell int, now cellState, numbers *news.Numbers) map[string][]uint32 {
 	if t == nil {
 		return nil
 	}
-	known, ok := t.cells[c.Number()]
-	if !ok || known.change != c.Change() || !roaring.AndNot(known.plan.Planned, known.plan.Held).Equals(numbers) {
+	known, ok := t.cells[cell]
+	if !ok || known.state != now || !roaring.AndNot(known.plan.Planned, known.plan.Held).Equals(numbers) {
 		return nil
 	}
 	return known.lines
@@ -182,14 +192,15 @@ func (s *Service) foreseeAlert(ctx context.Context, a *news.Alert) {
 		Audience: a.Audience, Sections: a.Sections, Final: a.Final, ReleasedAt: a.HoldUntil}
 	s.forecasts.begin(a.ID, &r, s.caps.changed())
 	matcher := s.audience.NewMatcher(s.query(r))
-	for _, cell := range s.held.list().cells {
+	h := s.held.list()
+	for _, cell := range h.cells {
 		c := s.audience.Cell(cell)
-		change := c.Change()
-		if ctx.Err() != nil || !s.forecasts.lacks(a.ID, cell, change) {
+		now := cellState{c.Change(), h.fences[cell]}
+		if ctx.Err() != nil || !s.forecasts.lacks(a.ID, cell, now) {
 			continue
 		}
 		plan := matcher.MatchCell(c, s.sentToday("", a.HoldUntil), nil)
-		s.forecasts.put(a.ID, cell, foreseenCell{change: change, plan: plan,
+		s.forecasts.put(a.ID, cell, foreseenCell{state: now, plan: plan,
 			lines: s.book.origins.sort(c, roaring.AndNot(plan.Planned, plan.Held))})
 	}
 }

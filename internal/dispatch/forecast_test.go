@@ -52,6 +52,8 @@ func TestAForecastIsThePlan(t *testing.T) {
 		if late := first.Sub(ends); late < 0 || late > 10*time.Millisecond {
 			t.Errorf("the first send began %s after the countdown", late)
 		}
+		s.forecasts.mu.Lock()
+		defer s.forecasts.mu.Unlock()
 		if left := len(s.forecasts.made); left != 0 {
 			t.Errorf("%d forecasts are kept", left)
 		}
@@ -109,6 +111,7 @@ func TestTakeAForecast(t *testing.T) {
 		"another wording":  {change: func(r *news.Release) { r.Texts = map[string]news.Text{"ja": {Title: "z"}, "en": {Title: "z"}} }, want: "holds"},
 		"a little late":    {later: foreseenFor, want: "holds"},
 		"late":             {later: foreseenFor + 1, want: "sorted"},
+		"before":           {later: -time.Millisecond, want: "sorted"}, // in the minute before
 		"caps counted":     {caps: 1, want: "sorted"},
 		"another audience": {change: func(r *news.Release) { r.Audience = "KR" }, want: "none"},
 		"another level":    {change: func(r *news.Release) { r.Level = news.LevelNotice }, want: "none"},
@@ -169,6 +172,7 @@ func TestACountdownChangesNobody(t *testing.T) {
 // with a countdown, or when it would have ended.
 func countedDown(t *testing.T, foreseen bool, countdown time.Duration, level news.Level, events []meanwhile) string {
 	d := newDesk(t)
+	d.slowly = true
 	capped := wishes("JP")
 	capped.Cap = 1
 	d.devices(5, wishes("KR"))

@@ -162,10 +162,10 @@ func (l *leases) disturbed() bool {
 // settledIn reports whether the store has answered and everything that is ours
 // is loaded.
 func (l *leases) settledIn() bool {
-	disturbed := l.disturbed()
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.asked && !disturbed
+	asked := l.asked
+	l.mu.Unlock()
+	return asked && !l.disturbed() // in this order: what came with the answer counts
 }
 
 // leaseLoop renews every third of the lease, and takes what is free. After a

@@ -79,7 +79,8 @@ func (b *book) unplanned(r *run, cells []int) []int {
 }
 
 // finished lists the runs that have nothing left to do here and whose rows, one
-// for each of the cells, are all written.
+// for each of the cells, are all written, and counted for caps: what is forgotten
+// is counted for nobody.
 func (b *book) finished(h holding) []*run {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -88,7 +89,7 @@ func (b *book) finished(h holding) []*run {
 		over := !r.settled && len(h.cells) > 0
 		for _, cell := range h.cells {
 			c := r.cells[cell]
-			over = over && c != nil && c.row.Settled && !c.dirty
+			over = over && c != nil && c.row.Settled && !c.dirty && !c.uncounted
 		}
 		if over {
 			done = append(done, r)

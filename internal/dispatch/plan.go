@@ -32,6 +32,8 @@ func (s *Service) planRun(r *run, h holding) error {
 	}
 	switch {
 	case len(todo) == 0:
+	case !r.release.Repair() && !s.countPlanned(): // others' plans count for this one, and it for those after it
+		s.uncountedWait = true
 	case r.release.Repair():
 		s.planRepair(r, todo, h)
 	default:
@@ -43,22 +45,20 @@ func (s *Service) planRun(r *run, h holding) error {
 // planAlert matches a first alert against the audience, or takes what was made
 // of it in its countdown.
 func (s *Service) planAlert(r *run, cells []int, h holding) {
-	if !s.countPlanned() {
-		return // another alert's plan counts for this one; the next step goes on
-	}
 	q := r.query
 	q.Now = s.cfg.Now()
 	ahead := s.forecasts.take(&r.release, q.Now, s.caps.changed())
 	matcher := s.audience.NewMatcher(q)
 	for _, cell := range cells {
-		sent := s.book.alreadySent(r, cell)
-		plan, ok := ahead.plan(s.audience.Cell(cell), sent)
+		c := s.audience.Cell(cell)
+		sent, now := s.book.alreadySent(r, cell), cellState{c.Change(), h.fences[cell]}
+		plan, ok := ahead.plan(cell, now, sent)
 		if !ok {
-			plan = matcher.MatchCell(s.audience.Cell(cell), s.sentToday(r.release.ID, q.Now), sent)
+			plan = matcher.MatchCell(c, s.sentToday(r.release.ID, q.Now), sent)
 		}
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned, row.Held, row.Quarantined = plan.Planned, plan.Held, plan.Quarantined
-		lines := ahead.lines(s.audience.Cell(cell), roaring.AndNot(plan.Planned, plan.Held))
+		lines := ahead.lines(cell, now, roaring.AndNot(plan.Planned, plan.Held))
 		s.uncounted = append(s.uncounted, s.book.adopt(r, row, adoption{fence: h.fences[cell], lines: lines, uncounted: true}))
 	}
 }

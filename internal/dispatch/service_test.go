@@ -33,6 +33,7 @@ type desk struct {
 	paused atomic.Int64  // told of so many alerts
 	final  bool          // the alerts made here are their story's last
 	holds  time.Duration // the countdown of alerts made here
+	slowly bool          // caps are counted a cell at a time
 }
 
 func newDesk(t *testing.T) *desk {
@@ -61,6 +62,9 @@ func (d *desk) dispatcherWith(sender Sender, holder string) (s *Service, stop fu
 
 func (d *desk) dispatcherFor(store Store, sender Sender, holder string) (s *Service, stop func()) {
 	s = New(Config{Store: store, Sender: sender, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
+	if d.slowly {
+		s.countFor = 0 // in a bubble no time passes while it is counted
+	}
 	ctx, cancel := context.WithCancel(d.t.Context())
 	over := make(chan error, 1)
 	go func() { over <- s.Run(ctx) }()

@@ -51,11 +51,10 @@ type morning struct {
 func (s *Service) wakeSleepers(now time.Time) {
 	m := morning{now: now, matchers: map[*run]*audience.Matcher{}}
 	seen := 0
-	cells := s.book.sleepingCells(now)
-	if len(cells) > 0 && !s.countPlanned() {
-		return // they are judged by their caps; the next step goes on
+	if len(s.uncounted) > 0 {
+		return // they are judged by their caps: once the new plan is written and counted
 	}
-	for _, cell := range cells {
+	for _, cell := range s.book.sleepingCells(now) {
 		if seen >= wokenAtOnce {
 			signal(s.poke)
 			return

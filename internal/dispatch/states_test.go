@@ -33,6 +33,7 @@ func TestAStopDuringThePlanStartsNothing(t *testing.T) {
 			t.Run(call+"/"+step, func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					d := newDesk(t)
+					d.slowly = true
 					d.devices(500, wishes("JP"))
 					_, stop := d.dispatcher("one")
 					time.Sleep(time.Second)
@@ -90,6 +91,7 @@ func (d *desk) press(step, id string) {
 func TestAnOlderReadingNeverUndoesAHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.slowly = true
 		d.devices(2000, wishes("JP"))
 		d.service.takes = 500 * time.Millisecond
 		_, stop := d.dispatcher("one")
@@ -129,6 +131,7 @@ func TestAnOlderReadingNeverUndoesAHold(t *testing.T) {
 func TestAKillStopsTheMorningSend(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.slowly = true
 		w := wishes("JP")
 		w.Quiet = &news.Quiet{From: 22 * 60, To: 9*60 + 2} // the bubble's clock starts at 9:00 in Tokyo
 		d.devices(500, w)
@@ -184,6 +187,7 @@ func TestAStopReachesAProcessThatHadNotPlanned(t *testing.T) {
 		t.Run(step, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				d := newDesk(t)
+				d.slowly = true
 				devices := d.devices(512, wishes("JP"))
 				gate, reached := make(chan struct{}), make(chan struct{}, 100)
 				open := sync.OnceFunc(func() { close(gate) })
@@ -232,6 +236,7 @@ func TestAStopReachesAProcessThatHadNotPlanned(t *testing.T) {
 func TestOneAlertThatFailsHoldsUpNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
+		d.slowly = true
 		d.devices(300, wishes("JP"))
 		d.store.fault = func(call string) (before, after bool) { return call == "ChangeAlert" || call == "Countdowns", false }
 		_, stop := d.dispatcher("one")

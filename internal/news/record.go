@@ -1,6 +1,7 @@
 package news
 
 import (
+	"crypto/sha256"
 	"maps"
 	"slices"
 	"strings"
@@ -31,6 +32,9 @@ func RecordOf(step, why string, a *Alert, sent *Release) Record {
 	if !slices.Contains(newWords, step) {
 		return r
 	}
+	if step == "kill" && sent == nil {
+		return r // nobody had read of it
+	}
 	r.To, r.Words = a.Level.String()+" "+a.Audience, a.Texts
 	if sent != nil {
 		r.Words = sent.Texts
@@ -53,7 +57,7 @@ func (r Record) String() string {
 // ReadRecord reads what String wrote; any other text is a reason.
 func ReadRecord(detail string) Record {
 	lines := strings.Split(detail, "\n")
-	if len(lines) < 2 || !strings.HasPrefix(lines[1], "content ") {
+	if len(lines) < 2 || !strings.HasPrefix(lines[1], "content ") || len(lines[1]) != len("content ")+sha256.Size*2 {
 		return Record{Why: detail}
 	}
 	r := Record{Why: lines[0], Hash: strings.TrimPrefix(lines[1], "content ")}

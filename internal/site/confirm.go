@@ -74,9 +74,12 @@ func (s *Site) confirmed(w http.ResponseWriter, r *http.Request, signup news.Dig
 	if box.State != news.MailboxActive { // an old link, pressed again after leaving: it signs nobody up
 		return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.viewIn(w, r, signup.Wishes.Language), Done: true})
 	}
-	token := s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor))
+	manage := ""
+	if box.Address == signup.Address { // else it has moved since: what was mailed there leads no further
+		manage = link.Path(link.ManageMailbox, s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor)))
+	}
 	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, box.Wishes.Language), Address: masked(box.Address),
-		Device: signup.DeviceLabel, Done: true, Already: already, Manage: link.Path(link.ManageMailbox, token)})
+		Device: signup.DeviceLabel, Done: true, Already: already, Manage: manage})
 }
 
 type unsubscribeView struct {

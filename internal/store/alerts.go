@@ -172,10 +172,10 @@ func (s *Store) Alerts(ctx context.Context, states []news.AlertState, limit int)
 }
 
 // Countdowns lists the alerts whose countdown ends by then, or has, the earliest
-// first.
+// first; of those that wait for one embargo the older.
 func (s *Store) Countdowns(ctx context.Context, by time.Time) ([]news.Alert, error) {
 	out, err := alertsWhere(ctx, s.read(), "state = ? AND hold_until <= ?", 0, string(news.AlertHolding), micro(by))
-	slices.SortStableFunc(out, func(x, y news.Alert) int { return x.HoldUntil.Compare(y.HoldUntil) })
+	slices.SortStableFunc(out, func(x, y news.Alert) int { return cmp.Or(x.HoldUntil.Compare(y.HoldUntil), cmp.Compare(x.ID, y.ID)) })
 	return out, s.fail(err, "Countdowns", "")
 }
 

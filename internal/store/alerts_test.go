@@ -427,3 +427,31 @@ func storeVersion(t *testing.T, s *store.Store, uri string, version int64) {
 		t.Fatal(err)
 	}
 }
+
+// Of alerts whose countdown ends at one instant, as those that wait for one
+// embargo, the older is released first: the later words are the newer.
+func TestCountdownsThatEndAtOnce(t *testing.T) {
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := context.Background()
+		const uri = "https://news.example/at-once"
+		storeStory(t, s, uri)
+		begin := time.Now().UTC().Truncate(time.Second)
+		var want []string
+		for i := range 3 {
+			a := alert(uri)
+			a.State, a.CreatedAt, a.HoldUntil = news.AlertHolding, begin.Add(time.Duration(i)*time.Second), begin
+			must(t, s.CreateAlert(ctx, a, news.AuditEntry{}))
+			want = append(want, a.ID)
+		}
+		slices.Sort(want)
+		ending, err := s.Countdowns(ctx, begin)
+		must(t, err)
+		var got []string
+		for _, a := range ending {
+			got = append(got, a.ID)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	})
+}

@@ -87,6 +87,7 @@ function done(form) {
   for (const f of forms) if (f === form) forget(f);
   delete form.dataset.unsaved;
   if (action(form).endsWith("/edit")) sessionStorage.setItem(saved, JSON.stringify({ at: new Date().toISOString(), y: scrollY }));
+  if (/\/(release|alone)$/.test(action(form))) sessionStorage.setItem(released, String(Date.now()));
   // It stays marked as on its way until this page is gone: the news of what was
   // just done must not load the page a second time.
   form.dataset.sending = "done";
@@ -125,10 +126,13 @@ async function shown(form, button) {
 // Steps that send what was saved, or have it agreed to: with other words in the
 // form they would not do what they seem to.
 const sends = /\/(release|submit|approve|alone)$/;
-// An Undo right after the page came is the second half of a double press on the
-// Release that was there.
+// An Undo right after the page that answers a Release is the second half of a double
+// press on that.
 const deaf = 700; // ms
+const released = "desk-released";
 const opened = performance.now();
+const answers = Date.now() - Number(sessionStorage.getItem(released) ?? 0) < 3_000;
+sessionStorage.removeItem(released);
 
 async function submit(event) {
   const form = event.currentTarget;
@@ -137,8 +141,9 @@ async function submit(event) {
     say(form, "Not done: the form below has changes that are not saved, and this would leave them out. Save them first, or load the page again.");
     return;
   }
-  if (event.submitter?.classList.contains("undo") && performance.now() - opened < deaf) {
+  if (answers && event.submitter?.classList.contains("undo") && performance.now() - opened < deaf) {
     event.preventDefault();
+    say(form, "Not undone: that was the second press on Release. Press Undo once more.");
     return;
   }
   if (form.dataset.native !== undefined) {

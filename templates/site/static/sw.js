@@ -28,29 +28,14 @@ if (HOME === self.location.origin) {
 // ---- memory: the newest revision per story, and this browser's token, wishes,
 // and what could not be said yet
 
-// open does not wait for ever: a notification must not wait for a store that does
-// not answer, as Chromium's does not while a page that was left still makes it.
-const open = (tries = 2) => new Promise((resolve, reject) => {
+const open = () => new Promise((resolve, reject) => {
   const request = indexedDB.open("dateline", 1);
-  let late = false;
-  const timer = setTimeout(() => {
-    late = true;
-    if (tries > 1) resolve(open(tries - 1));
-    else reject(new Error("the store does not answer"));
-  }, 1000);
   request.onupgradeneeded = () => {
     request.result.createObjectStore("own");
     request.result.createObjectStore("shown", { keyPath: "tag" });
   };
-  request.onsuccess = () => {
-    clearTimeout(timer);
-    if (late) request.result.close();
-    else resolve(request.result);
-  };
-  request.onerror = () => {
-    clearTimeout(timer);
-    reject(request.error);
-  };
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
 });
 
 async function run(store, mode, work) {
@@ -82,6 +67,10 @@ const call = (method, path, body, token) => fetch(HOME + path, {
   body: body && JSON.stringify(body),
 });
 
+// soon: a notification does not wait for a store that does not answer, as Chromium's
+// does not while a page that was left still makes it.
+const soon = promise => Promise.race([promise, new Promise((_, fail) => setTimeout(() => fail(new Error("the store does not answer")), 2000))]);
+
 const revision = n => Number(n && n.data && n.data.revision) || 0;
 
 // newest remembers n unless something newer is known of the same story, and
@@ -92,7 +81,7 @@ async function newest(n) {
   const onScreen = (await self.registration.getNotifications({ tag: n.tag })).map(s => ({ ...plain(s), at: Date.now() }));
   let known;
   try {
-    known = await run("shown", "readwrite", (store, give) => {
+    known = await soon(run("shown", "readwrite", (store, give) => {
       store.get(n.tag).onsuccess = event => {
         const before = event.target.result;
         give(before);
@@ -104,7 +93,7 @@ async function newest(n) {
         if (cursor.value.at < Date.now() - KEEP) cursor.delete();
         cursor.continue();
       };
-    });
+    }));
   } catch { /* no storage, as in some private windows: what is on screen must do */ }
   const best = [known, ...onScreen].reduce((best, other) => other && revision(other) > revision(best) ? other : best, n);
   const alert = n.data && n.data.alert;
