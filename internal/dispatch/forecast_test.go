@@ -187,7 +187,6 @@ func TestACountdownChangesNobody(t *testing.T) {
 // with a countdown, or when it would have ended.
 func countedDown(t *testing.T, foreseen bool, countdown time.Duration, level news.Level, events []meanwhile) string {
 	d := newDesk(t)
-	d.slowly = true
 	capped := wishes("JP")
 	capped.Cap = 1
 	d.devices(5, wishes("KR"))
