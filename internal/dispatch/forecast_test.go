@@ -8,9 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2"
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"dateline/internal/audience"
 	"dateline/internal/news"
 )
 
@@ -138,6 +140,37 @@ func TestTakeAForecast(t *testing.T) {
 		if again := f.take(&r, at, 0); again != nil {
 			t.Errorf("%s: given away twice", name)
 		}
+	}
+}
+
+// What was foreseen of a cell holds for that cell as it was: not after a change,
+// such as of an endpoint, nor in another tenure, nor for others than foreseen.
+func TestAForecastHoldsForTheCellAsItWas(t *testing.T) {
+	was, lines := cellState{change: 5, fence: 1}, map[string][]uint32{origin: {1, 2}}
+	foreseen := audience.Plan{Planned: roaring.BitmapOf(1, 2, 3), Held: roaring.BitmapOf(3)}
+	ahead := &taken{cells: map[int]foreseenCell{7: {state: was, plan: foreseen, lines: lines}}, holds: true}
+	nobody, atOnce := roaring.New(), roaring.BitmapOf(1, 2)
+	for name, c := range map[string]struct {
+		cell          int
+		now           cellState
+		sent, numbers *news.Numbers
+		plan, sorted  bool
+	}{
+		"as it was":       {7, was, nobody, atOnce, true, true},
+		"changed":         {7, cellState{change: 6, fence: 1}, nobody, atOnce, false, false},
+		"in a new tenure": {7, cellState{change: 5, fence: 2}, nobody, atOnce, false, false},
+		"another cell":    {8, was, nobody, atOnce, false, false},
+		"some had one":    {7, was, roaring.BitmapOf(9), atOnce, false, true},
+		"others go":       {7, was, nobody, roaring.BitmapOf(1, 2, 3), true, false},
+		"fewer go":        {7, was, nobody, roaring.BitmapOf(1), true, false},
+	} {
+		_, plan := ahead.plan(c.cell, c.now, c.sent)
+		if sorted := ahead.lines(c.cell, c.now, c.numbers) != nil; plan != c.plan || sorted != c.sorted {
+			t.Errorf("%s: the plan holds %t, its order %t", name, plan, sorted)
+		}
+	}
+	if _, ok := (*taken)(nil).plan(7, was, nobody); ok || (*taken)(nil).lines(7, was, atOnce) != nil {
+		t.Error("what was not foreseen holds")
 	}
 }
 
