@@ -83,27 +83,31 @@ func (s *Store) Join(ctx context.Context, hash string, a news.Account) error {
 	return s.fail(err, "Join", a.Editor)
 }
 
-// Account is how an editor signs in; news.ErrNotFound for one who is not in
-// the newsroom or has never used an invitation.
-func (s *Store) Account(ctx context.Context, editor string) (news.Account, error) {
+// Account is how an editor signs in, whose name may be typed in any letters;
+// news.ErrNotFound for one who is not in the newsroom or has never used an
+// invitation.
+func (s *Store) Account(ctx context.Context, typed string) (news.Account, error) {
+	editor, err := spelling(ctx, s.read(), typed)
+	if err != nil {
+		return news.Account{}, s.fail(err, "Account", typed)
+	}
 	var r struct {
-		Editor   string `db:"editor"`
 		Role     string `db:"role"`
 		Password string `db:"password"`
 		Secret   []byte `db:"secret"`
 		KeyID    string `db:"key_id"`
 		Step     int64  `db:"step"`
 	}
-	err := s.read().get(ctx, &r, `SELECT a.editor, e.role, a.password, a.secret, a.key_id, a.step FROM accounts a
-		JOIN editors e ON e.name = a.editor WHERE LOWER(a.editor) = LOWER(?)`, editor)
+	err = s.read().get(ctx, &r, `SELECT e.role, a.password, a.secret, a.key_id, a.step FROM accounts a
+		JOIN editors e ON e.name = a.editor WHERE a.editor = ?`, editor)
 	if err != nil {
 		return news.Account{}, s.fail(err, "Account", editor)
 	}
-	secret, err := s.seal.open(r.KeyID, "accounts", r.Editor, r.Secret)
+	secret, err := s.seal.open(r.KeyID, "accounts", editor, r.Secret)
 	if err != nil {
 		return news.Account{}, s.fail(err, "Account", editor)
 	}
-	return news.Account{Editor: r.Editor, Role: news.Role(r.Role), Password: r.Password, Secret: secret, Step: r.Step}, nil
+	return news.Account{Editor: editor, Role: news.Role(r.Role), Password: r.Password, Secret: secret, Step: r.Step}, nil
 }
 
 // SignIn begins a session, by the hash of its cookie, and marks the code of the

@@ -113,16 +113,27 @@ func (s *Store) putEditor(ctx context.Context, c conn, e news.Editor, known bool
 	if known {
 		return c.one(ctx, "UPDATE editors SET role = ? WHERE name = ?", string(e.Role), e.Name)
 	}
-	var names []string
-	if err := c.sel(ctx, &names, "SELECT name FROM editors ORDER BY name"); err != nil {
+	switch name, err := spelling(ctx, c, e.Name); {
+	case err != nil:
 		return err
-	}
-	for _, name := range names {
-		if strings.EqualFold(name, e.Name) {
-			return fmt.Errorf("%w: there is an editor %s already", news.ErrConflict, name)
-		}
+	case name != "":
+		return fmt.Errorf("%w: there is an editor %s already", news.ErrConflict, name)
 	}
 	return c.exec(ctx, "INSERT INTO editors (name, role, created_at) VALUES (?, ?, ?)", e.Name, string(e.Role), s.orNow(at(e.CreatedAt)))
+}
+
+// spelling is how the newsroom writes a name that was typed in any letters; ""
+// when nobody has it. SQLite folds the letters of English alone.
+func spelling(ctx context.Context, c conn, typed string) (string, error) {
+	var names []string
+	if err := c.sel(ctx, &names, "SELECT name FROM editors ORDER BY name"); err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(names, func(name string) bool { return strings.EqualFold(name, typed) })
+	if i < 0 {
+		return "", nil
+	}
+	return names[i], nil
 }
 
 // lockEditor locks an editor's row and gives her role, "" when there is none.

@@ -266,3 +266,19 @@ func TestMembersAndWhoDidIt(t *testing.T) {
 		}
 	})
 }
+
+// A name is one person's in whatever letters it is typed, also where the
+// database does not know them.
+func TestAccountsInAnyLetters(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
+		ctx := context.Background()
+		for _, name := range []string{"Élodie Анна", "Bo"} {
+			joined(t, s, name, c.Now())
+		}
+		for typed, want := range map[string]string{"élodie анна": "Élodie Анна", "ÉLODIE АННА": "Élodie Анна", "bO": "Bo", "Elodie Анна": "", "": ""} {
+			if a, err := s.Account(ctx, typed); a.Editor != want || errors.Is(err, news.ErrNotFound) != (want == "") {
+				t.Errorf("%q is %q, %v", typed, a.Editor, err)
+			}
+		}
+	})
+}
