@@ -58,6 +58,8 @@ func (h *three) join(p *program) {
 		other.signal(syscall.SIGSTOP)
 	}
 	h.exec(`UPDATE cell_leases SET holder = '', lease_until = NULL WHERE cell = $1`, len(h.holders))
+	// Frozen they renew nothing, and on a busy machine a start outlasts a lease.
+	h.exec(`UPDATE cell_leases SET lease_until = now() + interval '1 minute' WHERE holder <> '' AND cell <> $1`, len(h.holders))
 	p.start()
 	h.until("a process holds a cell", `SELECT count(DISTINCT holder) FROM cell_leases WHERE holder <> ''`, len(h.holders)+1)
 	for _, other := range others {
