@@ -27,6 +27,37 @@ func Zone(code string) string {
 	return UTC
 }
 
+// ZoneCity is the city by which a time zone is known, in a language: 東京 for
+// Asia/Tokyo. Other names of a zone, such as Asia/Calcutta, are its own; where
+// CLDR has no city the end of the zone's name is it.
+func ZoneCity(zone, lang string) string {
+	cities := zoneCities()
+	known := zone
+	if was, ok := cities["="][zone]; ok {
+		known = was
+	}
+	for _, l := range append(chain(lang), "en", "root") {
+		if city := cities[l][known]; city != "" {
+			return city
+		}
+	}
+	return strings.ReplaceAll(known[strings.LastIndex(known, "/")+1:], "_", " ")
+}
+
+// Offset is a clock's distance from UTC as a reader knows it: UTC, UTC+9,
+// UTC+5:30.
+func Offset(local time.Time) string {
+	_, offset := local.Zone()
+	numbers := local.Format("-07:00")
+	switch {
+	case offset == 0:
+		return UTC
+	case offset%3600 == 0:
+		return fmt.Sprintf("UTC%+d", offset/3600)
+	}
+	return "UTC" + numbers[:1] + strings.TrimPrefix(numbers[1:], "0")
+}
+
 // DatelineCity is what a dateline names for a place, in capitals: the capital
 // of a country, the main city of a subdivision that is called otherwise, else
 // the place's English name.
@@ -38,7 +69,8 @@ func DatelineCity(code string) string {
 }
 
 // cityIn is DatelineCity as a language writes it. One that is not written in
-// Latin letters, and whose name for the city we lack, names the place instead.
+// Latin letters, and whose name for the city we lack, names the place instead:
+// a province in Arabic letters is better than its capital in Latin ones.
 func cityIn(code, lang string) string {
 	for _, l := range chain(lang) {
 		if name := tree().citiesIn[l][code]; name != "" {
@@ -48,6 +80,10 @@ func cityIn(code, lang string) string {
 	switch kind := KindOf(code); {
 	case kind == KindArea, kind == KindGroup, kind == KindCountry && !latin(lang):
 		return strings.ToUpper(Name(code, lang))
+	case kind == KindSubdivision && !latin(lang):
+		if name := subdivisionName(code, lang); name != "" {
+			return name
+		}
 	}
 	return DatelineCity(code)
 }
@@ -121,18 +157,15 @@ func styleIn(lang string) dateStyle {
 // Abbreviation is the zone of a local time as newspapers write it: JST, IST,
 // SGT; UTC+8 where no abbreviation is in common use.
 func Abbreviation(local time.Time) string {
-	name, offset := local.Zone()
+	name, _ := local.Zone()
 	numbers := local.Format("-07:00")
 	if known, ok := tree().abbreviations[local.Location().String()]; ok && known.offset == numbers {
 		return known.name
 	}
-	switch {
-	case name != "" && name[0] != '+' && name[0] != '-':
+	if name != "" && name[0] != '+' && name[0] != '-' {
 		return name
-	case offset%3600 == 0:
-		return fmt.Sprintf("UTC%+d", offset/3600)
 	}
-	return "UTC" + numbers[:1] + strings.TrimPrefix(numbers[1:], "0")
+	return Offset(local)
 }
 
 // abbreviation is a line of abbreviations.tsv: it holds while the zone's clock

@@ -3,6 +3,7 @@ package region_test
 import (
 	"testing"
 	"time"
+	"unicode"
 
 	"dateline/internal/region"
 )
@@ -30,9 +31,14 @@ func TestDateline(t *testing.T) {
 		{"142", "id", "ASIA, 6 Feb, 01:30 UTC —"},
 		{"142", "vi", "CHÂU Á, 6 thg 2, 01:30 UTC —"},
 		{"ASEAN", "en", "ASEAN, 6 Feb, 01:30 UTC —"},
-		{"TH", "th", "ไทย 6 ก.พ. 08:30 ICT —"},
+		{"TH", "th", "กรุงเทพฯ 6 ก.พ. 08:30 ICT —"},
 		{"AE", "ar", "أبوظبي، 6 فبراير، 05:30 GST —"},
-		{"AE-DU", "ar", "DUBAI\u200f، 6 فبراير، 05:30 GST —"}, // a mark, or the day would stand before the place
+		{"AE-DU", "ar", "دبي، 6 فبراير، 05:30 GST —"},
+		{"IN-MH", "ur", "مہاراشٹر، 6 فروری، 07:00 IST —"},
+		{"JP-23", "ja", "愛知県、2月6日 10:30 JST —"},
+		{"CN-GD", "zh-TW", "廣東省，2月6日 09:30 CST —"},
+		{"JP-23", "vi", "NAGOYA, 6 thg 2, 10:30 JST —"},
+		{"US-CA", "ar", "LOS ANGELES\u200f، 5 فبراير، 17:30 PST —"}, // a mark, or the day would stand before the place
 		{"AE-DU", "en", "DUBAI, 6 Feb, 05:30 GST —"},
 		{"RU-SA", "ru", "YAKUTSK, 6 февр., 10:30 UTC+9 —"},
 		{"XX", "en", "XX, 6 Feb, 01:30 UTC —"},
@@ -74,6 +80,50 @@ func TestEveryAsianCapitalSaysItsTime(t *testing.T) {
 		abbreviation := region.Abbreviation(now.In(region.Location(p.Code)))
 		if abbreviation[0] == '+' || abbreviation[0] == '-' {
 			t.Errorf("%s: %s", p.Code, abbreviation)
+		}
+	}
+}
+
+// TestEveryAsianCapitalIsWritten in the letters of each language of the pages
+// that does not write in Latin ones.
+func TestEveryAsianCapitalIsWritten(t *testing.T) {
+	for lang, letters := range scripts() {
+		if letters[0] == unicode.Latin {
+			continue
+		}
+		for p := range region.All() {
+			if p.Kind == region.KindCountry && region.Within(p.Code, "142") && !writtenIn(region.CitiesIn(p.Code)[lang], letters) {
+				t.Errorf("the capital of %s in %s is %q", p.Code, lang, region.CitiesIn(p.Code)[lang])
+			}
+		}
+	}
+}
+
+func TestZoneCity(t *testing.T) {
+	for _, tt := range []struct{ zone, lang, want string }{
+		{"Asia/Tokyo", "en", "Tokyo"}, {"Asia/Tokyo", "ja", "東京"}, {"Asia/Tokyo", "zh-TW", "東京"}, {"Asia/Tokyo", "zh-Hans", "东京"},
+		{"Asia/Kolkata", "en", "Kolkata"}, {"Asia/Calcutta", "en", "Kolkata"}, {"Asia/Kolkata", "hi", "कोलकाता"},
+		{"Asia/Ho_Chi_Minh", "en", "Ho Chi Minh City"}, {"Asia/Saigon", "vi", "TP Hồ Chí Minh"}, {"Asia/Yangon", "ko", "양곤"},
+		{"Asia/Kathmandu", "id", "Kathmandu"}, {"Asia/Hong_Kong", "en", "Hong Kong"}, {"America/St_Johns", "en", "St. John’s"},
+		{"Europe/Kyiv", "en", "Kyiv"}, {"America/Argentina/Buenos_Aires", "en", "Buenos Aires"},
+		{"UTC", "ar", "UTC"}, {"", "en", ""}, {"Mars/Olympus_Mons", "ja", "Olympus Mons"}, {"Asia/Tokyo", "not a language", "Tokyo"},
+	} {
+		if got := region.ZoneCity(tt.zone, tt.lang); got != tt.want {
+			t.Errorf("ZoneCity(%s, %s) = %q, want %q", tt.zone, tt.lang, got, tt.want)
+		}
+	}
+}
+
+func TestOffset(t *testing.T) {
+	at := time.Date(2024, 2, 6, 1, 30, 0, 0, time.UTC)
+	for zone, want := range map[string]string{"Asia/Tokyo": "UTC+9", "Asia/Kolkata": "UTC+5:30", "UTC": "UTC", "Europe/London": "UTC",
+		"America/New_York": "UTC-5", "America/St_Johns": "UTC-3:30"} {
+		loc, err := time.LoadLocation(zone)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := region.Offset(at.In(loc)); got != want {
+			t.Errorf("Offset in %s is %q, want %q", zone, got, want)
 		}
 	}
 }

@@ -9,8 +9,9 @@ import (
 
 // Name is what a place or group is called in a language (BCP 47): areas and
 // countries in any language x/text knows, groups where groups.json has a
-// title, subdivisions in English (CLDR's other lists hold a few only). What is
-// lacking in a language is said in English; an unknown code is its own name.
+// title, Asia's subdivisions in the languages of the pages (from CLDR 41 and by
+// hand, see gen/subdivisions.go), the others in English. What is lacking in a
+// language is said in English; an unknown code is its own name.
 func Name(code, lang string) string {
 	t := tree()
 	if g, ok := t.group(code); ok {
@@ -26,6 +27,9 @@ func Name(code, lang string) string {
 		return code
 	}
 	if n := t.nodes[i].name; n != "" {
+		if name := subdivisionName(code, lang); name != "" {
+			return name
+		}
 		return n
 	}
 	for _, l := range [2]string{lang, "en"} {
@@ -34,6 +38,20 @@ func Name(code, lang string) string {
 		}
 	}
 	return code
+}
+
+// subdivisionName is a subdivision's name in another language than English; ""
+// where we have none.
+func subdivisionName(code, lang string) string {
+	if lang == "en" {
+		return ""
+	}
+	for _, l := range chain(lang) {
+		if name := subdivisionNames()[l][code]; name != "" {
+			return name
+		}
+	}
+	return ""
 }
 
 // territoryName is one language's name of an area or country: our correction,

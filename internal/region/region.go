@@ -16,6 +16,7 @@ import (
 
 //go:generate go run ./gen -from $CLDR -to .
 //go:generate go run ./gen -world $WORLD -to .
+//go:generate go run ./gen -common $CLDR41 -to .
 
 // World is the root of the tree.
 const World = "001"

@@ -118,7 +118,8 @@ func TestNames(t *testing.T) {
 		{"JP", "en", "Japan"}, {"JP", "ja", "日本"}, {"JP", "zh-TW", "日本"}, {"JP", "ko-KR", "일본"}, {"TW", "zh-Hant", "台灣"},
 		{"TW", "zh-CN", "台湾"}, {"HK", "en", "Hong Kong"}, {"HK", "ja", "香港"}, {"MO", "zh-Hans", "澳门"}, {"MM", "en-GB", "Myanmar"},
 		{"SZ", "en", "Eswatini"}, {"MK", "ja", "北マケドニア"}, {"TR", "en", "Türkiye"}, {"142", "hi", "एशिया"}, {"035", "id", "Asia Tenggara"},
-		{"001", "fr", "Monde"}, {"JP-13", "en", "Tokyo"}, {"JP-13", "ja", "Tokyo"}, {"CN-NM", "en", "Inner Mongolia"}, {"IR-23", "en", "Tehran"},
+		{"001", "fr", "Monde"}, {"JP-13", "en", "Tokyo"}, {"JP-13", "ja", "東京都"}, {"JP-01", "ja-JP", "北海道"}, {"JP-13", "fa", "Tokyo"}, {"CN-GD", "zh", "广东省"}, {"CN-GD", "zh-HK", "廣東省"},
+		{"TH-12", "zh-Hant", "暖武里府"}, {"TW-TPE", "zh-TW", "台北市"}, {"IR-23", "ur", "تہران"}, {"US-CA", "ja", "California"}, {"CN-NM", "en", "Inner Mongolia"}, {"IR-23", "en", "Tehran"},
 		{"ASEAN", "en", "ASEAN"}, {"ASEAN", "th", "อาเซียน"}, {"GCC", "ar-AE", "مجلس التعاون الخليجي"}, {"GCC", "fr", "Gulf Cooperation Council"},
 		{"JP", "tlh", "Japan"}, {"JP", "", "Japan"}, {"JP", "not a language", "Japan"}, {"XX", "en", "XX"}, {"", "en", ""},
 	} {

