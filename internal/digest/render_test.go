@@ -290,7 +290,8 @@ func TestRenderOncePerContent(t *testing.T) {
 func TestDatelineKeepsItsOrder(t *testing.T) {
 	at := time.Date(2026, 11, 28, 1, 3, 0, 0, time.UTC)
 	for _, c := range []struct{ place, lang, want string }{
-		{"AE-DU", "ar", "DUBAI\u200f، 28 نوفمبر، 05:03 GST"},
+		{"AE-DU", "ar", "دبي، 28 نوفمبر، 05:03 GST"},
+		{"US-NY", "ar", "NEW YORK\u200f، 27 نوفمبر، 20:03 EST"},
 		{"AE-DU", "fa", "DUBAI\u200f، 28 نوامبر، 05:03 GST"},
 		{"JP", "ar", "طوكيو، 28 نوفمبر، 10:03 JST"},
 		{"AE-DU", "en", "DUBAI, 28 Nov, 05:03 GST"},

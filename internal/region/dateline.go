@@ -72,8 +72,12 @@ func DatelineCity(code string) string {
 // Latin letters, and whose name for the city we lack, names the place instead:
 // a province in Arabic letters is better than its capital in Latin ones.
 func cityIn(code, lang string) string {
+	named := code
+	if country := CountryOf(code); country != "" && DatelineCity(code) == DatelineCity(country) { // Delhi's is India's
+		named = country
+	}
 	for _, l := range chain(lang) {
-		if name := tree().citiesIn[l][code]; name != "" {
+		if name := tree().citiesIn[l][named]; name != "" {
 			return name
 		}
 	}
