@@ -408,7 +408,7 @@ func TestConfirmationMail(t *testing.T) {
 	if _, err := h.Links.Verify(link.Confirm, token, now().Add(49*time.Hour)); !errors.Is(err, link.ErrExpired) {
 		t.Errorf("after 48 hours: %v", err)
 	}
-	for _, want := range []string{"配信を確認する", "日本", "07:00 (Asia/Tokyo)", "SNOWLAND s.r.o.", token} {
+	for _, want := range []string{"配信を確認する", "日本", "07:00 (東京)", "SNOWLAND s.r.o.", token} {
 		if !strings.Contains(text, want) || !strings.Contains(html, want) {
 			t.Errorf("%q is missing", want)
 		}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"dateline/internal/news"
+	"dateline/internal/region"
 )
 
 // Publisher is who is behind the mails: the imprint that many countries ask
@@ -96,7 +97,7 @@ func (c *Confirmation) Render(d ConfirmationData) (subject, text, html string, e
 	return view.Subject, t.String(), h.String(), nil
 }
 
-// timeWords is "Saturday · 07:00 (Asia/Tokyo)" or "Every day · 07:00 (…)".
+// timeWords is "Saturday · 07:00 (Tokyo)" or "Every day · 07:00 (…)".
 func timeWords(words Vocabulary, s news.DigestSignup) string {
 	days := words.Term("everyday")
 	switch {
@@ -109,7 +110,7 @@ func timeWords(words Vocabulary, s news.DigestSignup) string {
 		}
 		days = strings.Join(names, " ")
 	}
-	return fmt.Sprintf("%s · %02d:00 (%s)", days, s.Hour, cmp.Or(s.Wishes.Timezone, "UTC"))
+	return fmt.Sprintf("%s · %02d:00 (%s)", days, s.Hour, region.ZoneCity(cmp.Or(s.Wishes.Timezone, region.UTC), words.Language))
 }
 
 func validWords(words Vocabulary, s news.DigestSignup) string {

@@ -116,7 +116,7 @@ func TestConfirmationSaysWhen(t *testing.T) {
 		change func(*news.DigestSignup)
 		want   string
 	}{
-		"daily":    {func(*news.DigestSignup) {}, "Every day · 07:00 (Asia/Tokyo)"},
+		"daily":    {func(*news.DigestSignup) {}, "Every day · 07:00 (Tokyo)"},
 		"all days": {func(s *news.DigestSignup) { s.Days = []int{1, 2, 3, 4, 5, 6, 7} }, "Every day · 07:00"},
 		"some":     {func(s *news.DigestSignup) { s.Days = []int{1, 7} }, "Monday Sunday · 07:00"},
 		"weekly":   {func(s *news.DigestSignup) { s.Weekly = true }, "Saturday · 07:00"},
