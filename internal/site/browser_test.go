@@ -232,16 +232,28 @@ func testPlacesAreFound(t *testing.T, s *stage) {
 	s.find("Southeast Asia", "035")
 	s.find("asean", "035 ASEAN_PLUS_THREE")
 	s.find("Korean pen", "KOREAN_PENINSULA")
+	s.find("ميانمار", "MM")
+	s.find("Burma", "MM")
+	s.foundBy("MM", "Burma")
+	s.find("日本", "JP")
+	s.foundBy("JP", "日本")
+	s.find("ميانمار", "MM")
+	s.foundBy("MM", "")
 
 	s.browser.Navigate(s.url + "/subscribe?lang=en")
 	s.browser.Until(`!document.getElementById("search-row").hidden`)
 	for _, wanted := range []struct{ typed, shown string }{
-		{"Ja", "AZ AZ-CAB AZ-CAL ID ID-JW IN IN-JK IN-RJ JP KG KG-J KZ KZ-31 NP NP-P2"}, // a first search, of names in the list too
+		{"Ja", "AZ AZ-CAB AZ-CAL GE GE-SJ ID ID-JW IN IN-JK IN-RJ JP KG KG-J KZ KZ-31"}, // a first search, of names in the list too
 		{"Tokyo", "JP JP-13"}, {"Sab", "AZ AZ-SAB LK LK-9 MY MY-12"}, {"USA", "TR TR-64"},
 		{"Mumbai", "IN IN-MH"}, {"Tokyo", "JP JP-13"}, {"Toky", "JP JP-13"}, {"zzz", "! form.search.none"},
+		{"Macau", "MO"}, {"Burma", "MM"}, {"日本", "JP"}, {"Hongkong", "HK"}, {"Bombay", "IN IN-MH"},
 	} {
 		s.find(wanted.typed, wanted.shown)
 	}
+	s.foundBy("IN-MH", "Bombay")
+	s.foundBy("JP", "") // of the search before
+	s.find("Mahara", "IN IN-MH")
+	s.foundBy("IN-MH", "")
 	// What is no place is not searched.
 	if seen := s.browser.Eval(`(() => {
 		const example = document.getElementById("preview-examples").appendChild(document.createElement("li"));
@@ -306,6 +318,13 @@ func (s *stage) find(typed, want string) {
 	if got != want {
 		s.t.Errorf("%q finds %s, want %s", typed, got, want)
 	}
+}
+
+// foundBy waits for the name beside a place by which it was found, which its box
+// is described by.
+func (s *stage) foundBy(code, want string) {
+	s.t.Helper()
+	s.browser.Until(fmt.Sprintf(`(input => (document.getElementById(input.getAttribute("aria-describedby"))?.textContent ?? "") === %q)(document.getElementById("region-%s"))`, want, code))
 }
 
 // testPagesFitAPhone: at 320 pixels no page scrolls sideways and nothing is cut

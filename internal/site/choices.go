@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/text/collate"
@@ -23,9 +24,11 @@ const asia = "142"
 // atlas is the list of places to choose from, in every language of the pages.
 type atlas struct {
 	lists map[string]placeList
-	zones []string // of the places listed, sorted
-	// subdivisions are what a search finds beyond the list.
-	subdivisions []subdivision
+	zones []zone // of the places listed
+	// zoneLists are the zones by language, sorted; searched is what a search finds.
+	// Both are made when they are first asked for.
+	zoneLists func() map[string][]zoneChoice
+	searched  func() []searched
 }
 
 // placeList is what the form offers, in one language.
@@ -56,23 +59,14 @@ type place struct {
 }
 
 func newAtlas() *atlas {
-	a := &atlas{lists: map[string]placeList{}, subdivisions: subdivisionsOfAsia()}
+	a := &atlas{lists: map[string]placeList{}}
 	groups := sortOut(region.Groups())
 	for _, lang := range languages() {
 		a.lists[lang] = groups.listIn(lang)
 	}
-	seen := map[string]bool{"UTC": true}
-	for _, ar := range a.lists[fallback].Areas {
-		for _, p := range ar.Places {
-			if p.Zone != "" {
-				seen[p.Zone] = true
-			}
-		}
-	}
-	for zone := range seen {
-		a.zones = append(a.zones, zone)
-	}
-	slices.Sort(a.zones)
+	a.zones = zonesOf(a.lists[fallback])
+	a.zoneLists = sync.OnceValue(a.sortZones)
+	a.searched = sync.OnceValue(func() []searched { return searchable(groups, a.lists[fallback]) })
 	return a
 }
 
@@ -173,7 +167,7 @@ type choices struct {
 	Preview   preview
 	Query     string // of the choice's feed, "" or with its question mark
 	Wishes    news.Wishes
-	Zones     []string
+	Zones     []zoneChoice
 	Spoken    []languageName
 	Digest    bool // the digest's calendar is asked for, not quiet hours
 	Hour      int
@@ -190,7 +184,7 @@ type choices struct {
 
 // choices prepares the form in the page's language.
 func (s *Site) choices(v view, w news.Wishes, faults error) choices {
-	c := choices{view: v, placeList: s.atlas.lists[v.Lang], Wishes: w, Overrides: overrideRows(w.Preference.Overrides), Zones: s.atlas.zones,
+	c := choices{view: v, placeList: s.atlas.lists[v.Lang], Wishes: w, Overrides: overrideRows(w.Preference.Overrides),
 		Hour: defaultHour, Days: everyDay(), follows: setOf(w.Preference.Regions), mutes: setOf(w.Preference.Muted)}
 	today := s.Now().In(zoneIn(w))
 	c.PauseFrom, c.PauseTo = today.AddDate(0, 0, 1), today.Add(longestPause)
@@ -200,9 +194,7 @@ func (s *Site) choices(v view, w news.Wishes, faults error) choices {
 			c.Others = append(c.Others, row{view: v, place: placeIn(code, v.Lang), Follows: c.follows[code], Mutes: c.mutes[code], Mutable: c.mutes[code]})
 		}
 	}
-	if !slices.Contains(c.Zones, w.Timezone) && w.Timezone != "" {
-		c.Zones = append(slices.Clone(c.Zones), w.Timezone)
-	}
+	c.Zones = s.atlas.zoneChoices(v.Lang, w.Timezone, s.Now())
 	c.Spoken = v.words.names
 	if w.Language != "" && known(w.Language) == "" {
 		c.Spoken = append(slices.Clone(c.Spoken), languageName{w.Language, display.Self.Name(language.Make(w.Language))})
@@ -278,18 +270,21 @@ func setOf(list []string) map[string]bool {
 	return set
 }
 
-func (c *choices) listed() map[string]bool {
-	listed := map[string]bool{c.Whole.Code: true}
-	for _, a := range c.Areas {
-		listed[a.Code] = true
+func (c *choices) listed() map[string]bool { return setOf(c.codes()) }
+
+// codes are all places of the list.
+func (l *placeList) codes() []string {
+	codes := []string{l.Whole.Code}
+	for _, a := range l.Areas {
+		codes = append(codes, a.Code)
 		for _, p := range a.Places {
-			listed[p.Code] = true
+			codes = append(codes, p.Code)
 		}
 	}
-	for _, p := range slices.Concat(c.Beyond, c.Clubs) {
-		listed[p.Code] = true
+	for _, p := range slices.Concat(l.Beyond, l.Clubs) {
+		codes = append(codes, p.Code)
 	}
-	return listed
+	return codes
 }
 
 // Follows, Open, Mutes, Beyonds, Reads, Wants and Comes say what is ticked.

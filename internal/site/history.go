@@ -89,7 +89,7 @@ func (v view) facts(m managed) ([]fact, error) {
 		}
 		add("form.level", strings.Join(level, " "))
 		if w.Quiet != nil {
-			add("form.quiet", fmt.Sprintf("%s–%s (%s)", clock(w.Quiet.From), clock(w.Quiet.To), w.Timezone))
+			add("form.quiet", fmt.Sprintf("%s–%s (%s)", clock(w.Quiet.From), clock(w.Quiet.To), region.ZoneCity(w.Timezone, v.Lang)))
 		}
 		if w.Cap > 0 {
 			add("form.cap", fmt.Sprint(w.Cap))
@@ -103,7 +103,7 @@ func (v view) facts(m managed) ([]fact, error) {
 	if m.mailbox.Weekly {
 		days = []string{word("digest.weekly")}
 	}
-	add("digest.when", fmt.Sprintf("%s · %s (%s)", strings.Join(days, " "), clock(m.mailbox.Hour*60), w.Timezone))
+	add("digest.when", fmt.Sprintf("%s · %s (%s)", strings.Join(days, " "), clock(m.mailbox.Hour*60), region.ZoneCity(w.Timezone, v.Lang)))
 	return out, fault
 }
 

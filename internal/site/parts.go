@@ -6,13 +6,11 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/collate"
 	"golang.org/x/text/language"
 
 	"dateline/internal/news"
 	"dateline/internal/region"
-	"dateline/internal/web"
 )
 
 // row is a place of the list as it stands on the page.
@@ -65,10 +63,22 @@ func sortedPlaces(codes []string, lang string) []place {
 	order := collate.New(language.Make(lang))
 	places := make([]place, 0, len(codes))
 	for _, code := range codes {
-		places = append(places, place{Code: code, Name: region.Name(code, lang), Also: otherCity(code)})
+		places = append(places, place{Code: code, Name: region.Name(code, lang), Also: strings.Join(alsoCalled(code, lang), ", ")})
 	}
 	slices.SortFunc(places, func(a, b place) int { return order.CompareString(a.Name, b.Name) })
 	return places
+}
+
+// alsoCalled is what a subdivision's row is looked up by beside its name.
+func alsoCalled(code, lang string) []string {
+	var also []string
+	if name := region.Name(code, fallback); name != region.Name(code, lang) {
+		also = append(also, name)
+	}
+	if city := otherCity(code); city != "" {
+		also = append(also, city)
+	}
+	return also
 }
 
 // otherCity is the city that a subdivision is looked up by where it is called
@@ -96,54 +106,4 @@ func (s *Site) placeParts(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("X-Robots-Tag", "noindex")
 	s.Floor.Send(w, http.StatusOK, "text/html; charset=utf-8", []byte(part))
 	return nil
-}
-
-const (
-	leastTyped  = 2  // letters: one would find a third of all places
-	mostTyped   = 64 // as long as a place's name gets
-	mostMatched = 6  // countries whose parts are fetched for one search
-)
-
-// placesFound answers GET /places?find=tok: which countries of Asia have a
-// subdivision whose name begins a word with that. The page fetches their parts.
-func (s *Site) placesFound(w http.ResponseWriter, r *http.Request) error {
-	typed := strings.TrimSpace(r.URL.Query().Get("find"))
-	countries := []string{}
-	if n := len([]rune(typed)); n >= leastTyped && n <= mostTyped {
-		countries = s.atlas.countriesWith(typed)
-	}
-	w.Header().Set("Cache-Control", "public, max-age=3600")
-	return web.WriteJSON(w, http.StatusOK, map[string][]string{"countries": countries})
-}
-
-// subdivision is one that can be found.
-type subdivision struct{ country, text string }
-
-func subdivisionsOfAsia() []subdivision {
-	var all []subdivision
-	for _, area := range region.Children(asia) {
-		for _, country := range region.Children(area) {
-			for _, code := range region.Children(country) {
-				all = append(all, subdivision{country, folded(" " + region.Name(code, fallback) + " " + code + " " + otherCity(code))})
-			}
-		}
-	}
-	return all
-}
-
-// folded is text without case and accents, as the page's script compares it.
-func folded(text string) string { return unaccented(cases.Fold().String(text)) }
-
-func (a *atlas) countriesWith(typed string) []string {
-	wanted := " " + folded(typed)
-	found := []string{}
-	for _, sub := range a.subdivisions {
-		if len(found) == mostMatched {
-			break
-		}
-		if strings.Contains(sub.text, wanted) && !slices.Contains(found, sub.country) {
-			found = append(found, sub.country)
-		}
-	}
-	return found
 }

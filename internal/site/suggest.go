@@ -3,13 +3,8 @@ package site
 import (
 	"net/http"
 	"slices"
-	"strings"
-	"unicode"
 
 	"golang.org/x/text/language"
-	"golang.org/x/text/runes"
-	"golang.org/x/text/transform"
-	"golang.org/x/text/unicode/norm"
 
 	"dateline/internal/region"
 )
@@ -64,13 +59,4 @@ func (s *Site) suggestions(v view, r *http.Request, chosen []string) []place {
 		out = append(out, placeIn(code, v.Lang))
 	}
 	return out
-}
-
-// unaccented is text without combining marks. The stroke of Vietnam's đ is none.
-func unaccented(text string) string {
-	out, _, err := transform.String(transform.Chain(norm.NFD, runes.Remove(runes.In(unicode.M)), norm.NFC), text)
-	if err != nil {
-		return text
-	}
-	return strings.ReplaceAll(strings.ToLower(out), "đ", "d")
 }

@@ -60,14 +60,29 @@ async function toggle(button, failed) {
   show(button, open);
 }
 
+// because says by what other name a place is found, beside its own.
+function because(input, wanted, place) {
+  const label = input.closest("label");
+  const id = `by-${input.value}`;
+  const text = place && place.by && !plain(label.textContent).includes(wanted) ? place.by : "";
+  let said = document.getElementById(id);
+  if (said?.textContent === text || !said && !text) return;
+  said?.remove();
+  input.removeAttribute("aria-describedby");
+  if (!text) return;
+  said = Object.assign(document.createElement("small"), { className: "by", id, lang: place.lang, dir: "auto", textContent: text });
+  label.after(said);
+  input.setAttribute("aria-describedby", id);
+}
+
 export function search(fieldset) {
   const field = fieldset.querySelector("#search");
   const none = fieldset.querySelector("#search-none");
   const tree = fieldset.querySelector(".tree");
   fieldset.querySelector("#search-row").hidden = false;
   for (const button of tree.querySelectorAll(".parts[aria-expanded=true]")) button.dataset.own = "1";
-  // A subdivision is found by how a word of it begins, as the server finds its
-  // country: else what is found would depend on what was fetched before.
+  // A subdivision is found by how a word of it begins, as the server finds it:
+  // else what is found would depend on what was fetched before.
   const matches = (input, wanted) => {
     const text = plain(["", input.closest("label").textContent.trim(), input.value, input.dataset.also].join(" "));
     return text.includes(input.closest(".inner") ? ` ${wanted}` : wanted);
@@ -76,9 +91,12 @@ export function search(fieldset) {
   const find = () => {
     const wanted = plain(field.value.trim());
     const shown = new Set();
+    const known = looked && plain(looked.wanted) === wanted || wanted.length < 2;
+    const found = known && wanted ? looked?.found : undefined; // by names that do not stand on the page
     if (wanted) {
       for (const input of tree.querySelectorAll("input[name=region]")) {
-        if (!matches(input, wanted)) continue;
+        because(input, wanted, found?.get(input.value));
+        if (!found?.has(input.value) && !matches(input, wanted)) continue;
         for (let up = input.closest("li, .whole"); up !== tree; up = up.parentElement) shown.add(up);
       }
     }
@@ -88,19 +106,21 @@ export function search(fieldset) {
       const button = list.closest("li:not(.inner li)").querySelector(".parts");
       if (button) show(button, wanted === "" ? button.dataset.own === "1" || list.querySelector("input:checked") !== null : shown.has(list));
     }
+    if (!wanted) for (const by of tree.querySelectorAll(".by")) by.remove();
     // Said once, not anew with every letter typed, and not before it is known.
-    const known = looked && plain(looked.wanted) === wanted || wanted.length < 2;
     const text = wanted === "" || shown.size ? "" : known ? none.dataset[looked && looked.failed && wanted.length > 1 ? "failed" : "none"] : none.textContent;
     if (none.textContent !== text) none.textContent = text;
   };
   const deeper = later(async () => {
     const wanted = field.value.trim();
     if (wanted.length < 2) return;
-    const answer = await fetch(`/places?find=${encodeURIComponent(wanted)}`).catch(() => undefined);
+    const answer = await fetch(`/places?find=${encodeURIComponent(wanted)}&lang=${document.documentElement.lang}`).catch(() => undefined);
     const found = answer && answer.ok ? await answer.json().catch(() => undefined) : undefined;
     const buttons = found ? found.countries.map(code => tree.querySelector(`.parts[value="${CSS.escape(code)}"]`)).filter(Boolean) : [];
     const there = await Promise.all(buttons.map(parts));
-    if (field.value.trim() === wanted) looked = { wanted, failed: !found || there.includes(false) };
+    if (field.value.trim() === wanted) {
+      looked = { wanted, failed: !found || there.includes(false), found: new Map(found?.places.map(p => [p.code, p])) };
+    }
     find(); // also for a newer search: what has come would stand there unasked
   });
   field.addEventListener("input", find);
@@ -157,12 +177,34 @@ export function suggest(fieldset) {
   });
 }
 
+// canonical is the browser's one name of a zone that has several.
+function canonical(zone) {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: zone }).resolvedOptions().timeZone;
+  } catch {
+    return zone;
+  }
+}
+
+// named is a zone as the server names those on its list: "Prague (UTC+1)".
+function named(zone) {
+  const city = zone.split("/").pop().replaceAll("_", " ");
+  try {
+    const parts = new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "shortOffset" }).formatToParts();
+    return `${city} (${parts.find(p => p.type === "timeZoneName").value.replace("GMT", "UTC")})`;
+  } catch {
+    return city;
+  }
+}
+
 // useMyZone proposes this computer's zone where none was chosen.
 export function useMyZone(select) {
   if (select.value !== "") return;
   const zone = myZone();
-  if (![...select.options].some(o => o.value === zone)) select.add(new Option(zone, zone));
-  select.value = zone;
+  const options = [...select.options].filter(o => o.value);
+  const same = options.find(o => o.value === zone) || options.find(o => canonical(o.value) === canonical(zone));
+  if (!same) select.add(new Option(named(zone), zone));
+  select.value = same ? same.value : zone;
 }
 
 // overrides are the rows of places with a level of their own, as the API has them.
