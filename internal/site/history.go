@@ -147,7 +147,7 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 	if len(devices) == 0 {
 		return nil
 	}
-	sent, err := s.Store.SentTo(ctx, m.subscriber(), since, historyLines)
+	sent, err := s.Store.SentTo(ctx, m.subscriber(), since, time.Time{}, historyLines)
 	if err != nil {
 		return fmt.Errorf("site.history: %w", err)
 	}
