@@ -30,6 +30,7 @@ type manageView struct {
 	Joined  []half
 	Fresh   bool   // it may export, wipe and move
 	Export  string // path; "" where it may not
+	Kept    bool   // something is kept of her
 	Stories []storyLine
 }
 
@@ -117,7 +118,8 @@ func (s *Site) manageView(r *http.Request, v view, m managed, faults error) (man
 	} else {
 		p.Ended = m.device.State == news.DeviceGone
 	}
-	if m.fresh && (!m.isBox || m.mailbox.Address != "") { // of a wiped one nothing is left
+	p.Kept = !m.isBox || m.mailbox.Address != "" // of a wiped one nothing is left
+	if m.fresh && p.Kept {
 		p.Export = r.URL.Path + "/data.json"
 	}
 	if p.Left {

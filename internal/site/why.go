@@ -122,6 +122,29 @@ func (s *Site) whyDevice(r *http.Request) (d news.Device, manage string, err err
 	return d, manage, err
 }
 
+// whyOf explains an alert to who holds a link. One that only asks why stands for
+// all of a reader's devices: what one of them got, she got.
+func (s *Site) whyOf(ctx context.Context, alertID string, device news.Device, all bool) (Explanation, error) {
+	why, err := s.Explainer.Explain(ctx, alertID, device)
+	if err != nil || why.Got || !all {
+		return why, err
+	}
+	others, err := s.Store.DevicesOf(ctx, device.SubscriberID)
+	if err != nil {
+		return why, err
+	}
+	for _, other := range others {
+		if other.ID == device.ID {
+			continue
+		}
+		got, err := s.Explainer.Explain(ctx, alertID, other)
+		if err != nil || got.Got {
+			return got, err
+		}
+	}
+	return why, nil
+}
+
 // whyPage says why a device got an alert, or why not, in words.
 func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
 	device, manage, err := s.whyDevice(r)
@@ -134,7 +157,7 @@ func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.Asked, v.Manage = true, manage
 	if s.Explainer != nil {
-		why, err := s.Explainer.Explain(r.Context(), alert.ID, device)
+		why, err := s.whyOf(r.Context(), alert.ID, device, manage == "")
 		if err != nil {
 			return fmt.Errorf("site.whyPage: %w", err)
 		}
