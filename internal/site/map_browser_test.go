@@ -218,7 +218,7 @@ func TestChoosingIsAccessible(t *testing.T) {
 				for _, page := range []string{"/?", "/subscribe?", "/subscribe?region=142&mute=SG&region=JP&mute=JP-13&override=JP&overrideLevel=flash&", "/manage/" + c.Token + "?"} {
 					s.browser.Navigate(s.url + page + "lang=" + lang)
 					s.browser.Eval(`(() => { for (const d of document.querySelectorAll("details")) d.open = true; })()`)
-					s.browser.Accessible(name + " " + lang + " " + page[:min(len(page), 12)])
+					s.accessible(name, name+" "+lang+" "+page[:min(len(page), 12)])
 				}
 			}
 		})
