@@ -16,7 +16,7 @@ import (
 
 // consentText is the version of the sentence a reader agrees to; it changes
 // with the words "digest.consent".
-const consentText = "digest-2026-11b"
+const consentText = "digest-2026-11c"
 
 // domainShare is how many clients, each at its limit, it takes to shut the
 // sign-ups of one mail domain for an hour: one alone must not shut out everybody
