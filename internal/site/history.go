@@ -130,7 +130,10 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 		}
 		// A device's page exports and wipes it, so an old mail, which may have been
 		// forwarded, does not lead there; and a fresh one no longer than itself.
-		one := half{Name: deviceSince(d)}
+		one := half{}
+		if one.Name, err = p.deviceName(deviceSince(d)); err != nil {
+			return fmt.Errorf("site.history: %w", err)
+		}
 		if m.fresh {
 			one.Path = s.pathFor(link.ManageDevice, d.ID, link.FreshFor)
 		}

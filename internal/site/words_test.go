@@ -104,10 +104,10 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 		said["manage."+told] = true
 	}
 	return func(key string) bool {
-		prefix, _, _ := strings.Cut(key, ".")           // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes, "date." in dates.go, "fault." in faultOf
+		prefix, _, _ := strings.Cut(key, ".")           // "device." is said by deviceName, "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes, "date." in dates.go, "fault." in faultOf
 		if prefix == "worker" || prefix == "manifest" { // by workerWords, trialPayload and manifest
 			return true
 		}
-		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "date" || prefix == "fault" || prefix == "error" || prefix == "preview"
+		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "date" || prefix == "fault" || prefix == "device" || prefix == "error" || prefix == "preview"
 	}
 }
