@@ -2,17 +2,17 @@
 // permission only on the press, and says in place what to do when it can't.
 // document.body.dataset.state is "ready", "working", "subscribed" or "error";
 // dataset.trial is what became of the test notification.
+import { faultsSaid } from "./faults.js";
 import { overrides, search, suggest, useMyZone } from "./places.js";
 
 const { Dateline } = globalThis; // embed.js, from the page's head
 const $ = id => document.getElementById(id);
 const words = Object.fromEntries([...$("words").content.querySelectorAll("[data-word]")].map(e => [e.dataset.word, e.textContent]));
-const faultWords = Object.fromEntries([...$("words").content.querySelectorAll("[data-fault]")].map(e => [e.dataset.fault, e.textContent]));
 
-// refused puts what the API found wrong into the page's language, each once.
+// refused puts what the API found wrong into the page's language.
 function refused(errors) {
-  const said = new Set((errors || []).map(e => faultWords[(e.path || "").split("/")[0]] || words.failed));
-  return [words.refused, ...said].join(" ");
+  const { said, other } = faultsSaid(errors);
+  return said.length ? [words.refused, ...said, ...(other ? [words.failed] : [])].join(" ") : words.failed;
 }
 
 function state(name, text = "", detail = "") {
@@ -54,7 +54,7 @@ async function follow() {
 }
 
 function failed(error) {
-  const said = { denied: words.denied, service: words.service, limit: words.limit, refused: refused(error.errors) };
+  const said = { denied: words.denied, dismissed: words.dismissed, service: words.service, limit: words.limit, refused: refused(error.errors) };
   state("error", said[error.code] || words.failed, error.code || String(error));
   if (error.code === "denied" || error.code === "service") instead();
 }
