@@ -348,7 +348,7 @@ func (c choices) QuietFlash() bool { return c.Wishes.Quiet == nil || c.Wishes.Qu
 
 // calendarTyped takes over when the digest is to come, as far as it can be read.
 func (c *choices) calendarTyped(values url.Values) {
-	if !values.Has("hour") {
+	if !slices.ContainsFunc([]string{"hour", "day", "weekly"}, values.Has) {
 		return
 	}
 	var unread news.Problems

@@ -233,7 +233,8 @@ func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, va
 	if err != nil {
 		return err
 	}
-	values["region"] = append(values["region"], knownPlaces(values["pick"])...)
+	picked, _ := knownPlaces(values["pick"])
+	values["region"] = append(values["region"], picked...)
 	dropOverride(values, values.Get("drop"))
 	wishes, faults := s.typed(values, &m)
 	v.Form = s.manageForm(v.view, m, faults)

@@ -84,6 +84,7 @@ type view struct {
 	Dir       string
 	Here      string // the page's path, for the language menu; "": it can't be asked for again
 	kept      string // query of what was chosen, to go with it; "" or with its question mark
+	Unknown   string // what the link had that we don't know; "" nothing
 	Publisher Publisher
 	Year      int
 }
