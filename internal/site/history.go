@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
+
 	"dateline/internal/link"
 	"dateline/internal/news"
 	"dateline/internal/region"
@@ -103,6 +106,14 @@ func (v view) facts(m managed) ([]fact, error) {
 	if m.mailbox.Weekly {
 		days = []string{word("digest.weekly")}
 	}
+	tongue := w.Language
+	if l := known(w.Language); l != "" {
+		tongue = display.Self.Name(language.Make(l))
+	}
+	if w.OnlyLanguage {
+		tongue += " · " + word("form.onlyLanguage")
+	}
+	add("digest.language", tongue)
 	add("digest.when", fmt.Sprintf("%s · %s (%s)", strings.Join(days, " "), clock(m.mailbox.Hour*60), w.Timezone))
 	return out, fault
 }

@@ -169,10 +169,11 @@ func chosenIn(w news.Wishes) news.Wishes {
 	return w
 }
 
+// readSignup takes of the form what a digest goes by.
 func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {
 	var faults news.Problems
 	signup := news.DigestSignup{Wishes: defaultWishes(), Hour: defaultHour, Days: everyDay()}
-	s.parser.digest(formFields(values, &faults), &signup)
+	s.parser.digest(formFields(quietly(values), &faults), &signup)
 	if values.Get("timezone") == "" {
 		signup.Wishes.Timezone = zoneOf(signup.Wishes.Preference)
 	}
@@ -196,14 +197,16 @@ func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url
 		return faults
 	}
 	v := s.view(w, r)
+	chosen, _ := s.wishesOf(values) // what is wrong with it and is the digest's is known
+	wishes := chosen
 	if values.Get("timezone") == "" {
-		signup.Wishes.Timezone = ""
+		wishes.Timezone = ""
 	}
-	c := s.choices(v, signup.Wishes, faults)
-	c.Query = feedQuery(signup.Wishes)
-	v.kept = feedQuery(chosenIn(signup.Wishes))
+	v.kept = feedQuery(chosenIn(chosen))
+	c := s.choices(v, wishes, faults)
+	c.Query = feedQuery(chosen)
 	var err error
-	if c.Preview, err = s.previewOrNone(r, v, signup.Wishes); err != nil {
+	if c.Preview, err = s.previewOrNone(r, v, chosen); err != nil {
 		return err
 	}
 	c.Email, c.Hour, c.Days, c.Weekly = values.Get("email"), signup.Hour, signup.Days, signup.Weekly

@@ -90,9 +90,10 @@ async function mail(event) {
   const own = await Dateline.recall("subscription");
   if (!own) return $("wishes").submit();
   const form = new FormData($("wishes"));
+  const { regions, mutedRegions, sections, language, onlyLanguage, timezone } = wishes(); // what a mail goes by
   const answer = await fetch("/api/v1/digests", {
     method: "POST", headers: { "Content-Type": "application/json", Authorization: `Bearer ${own.token}` },
-    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), ...(form.has("weekly") ? { weekly: true } : { days: form.getAll("day").map(Number) }) }),
+    body: JSON.stringify({ regions, mutedRegions, sections, language, onlyLanguage, timezone, email: form.get("email"), hour: Number(form.get("hour")), ...(form.has("weekly") ? { weekly: true } : { days: form.getAll("day").map(Number) }) }),
   });
   if ([401, 403, 404, 410].includes(answer.status)) return $("wishes").submit(); // it does not follow any more
   document.body.dataset.mail = String(answer.status);
