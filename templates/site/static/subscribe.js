@@ -79,7 +79,10 @@ async function followed(own) {
 
 async function manageLink(own) {
   const answer = await fetch(`/api/v1/subscriptions/${encodeURIComponent(own.id)}`, { headers: { Authorization: `Bearer ${own.token}` } });
-  if (answer.ok) $("manage").href = new URL((await answer.json()).manage).pathname;
+  if (!answer.ok) return;
+  $("manage").href = new URL((await answer.json()).manage).pathname;
+  $("break").href = `${$("manage").pathname}#pause`;
+  $("break").hidden = false;
 }
 
 // mail signs up for the digest. Where this browser follows they become one
