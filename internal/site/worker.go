@@ -31,7 +31,7 @@ func (s *Site) workerWords() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, lang := range languages() {
 		all[lang] = map[string]string{}
-		for _, name := range []string{"read", "mute", "over", "undo", "muted", "waits", "later", "alert"} {
+		for _, name := range []string{"read", "mute", "over", "undo", "muted", "waits", "later", "next", "alert"} {
 			all[lang][name], _ = s.words.say(lang, "worker."+name) // a test asks for every one
 		}
 		all[lang]["failed"], _ = s.words.say(lang, "js.failed")
