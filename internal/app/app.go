@@ -46,9 +46,10 @@ const StopWithin = 10 * time.Second
 
 // App is one process with all its parts.
 type App struct {
-	cfg  Config
-	keys Keys
-	log  *slog.Logger
+	cfg    Config
+	keys   Keys
+	log    *slog.Logger
+	holder string // this process in leases
 
 	store     *store.Store
 	bus       *bus.Bus
@@ -81,7 +82,7 @@ type cleanupStep struct {
 // Open builds everything, in order, and listens; nothing runs yet. What fails
 // undoes what was built.
 func Open(ctx context.Context, cfg Config, log *slog.Logger) (_ *App, err error) {
-	a := &App{cfg: cfg, log: log}
+	a := &App{cfg: cfg, log: log, holder: holderOf(cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -274,7 +275,7 @@ func (a *App) buildParts(ctx context.Context) error {
 	caller := desk.NewCaller(a.store, a.sender, a.log)
 	a.onClose("calls to editors", func() error { caller.Close(); return nil })
 	paused := func(alert news.Alert) { caller.Notify(context.Background(), news.CallPaused, alert, news.SystemName) }
-	a.dispatch = dispatch.New(dispatch.Config{Paused: paused, Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder(),
+	a.dispatch = dispatch.New(dispatch.Config{Paused: paused, Store: a.store, Sender: a.sender, Links: a.links, Holder: a.holder,
 		BaseURL: a.baseURL(), NoReceipts: !a.cfg.Tracking, Terms: terms, OnWake: a.bus.OnWake, Logger: a.log})
 	a.metrics = newMetrics(a)
 	if err := a.layFloors(); err != nil {
@@ -329,11 +330,11 @@ func (a *App) layFloors() error {
 
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
 
-// holder names this process in leases. Alone on its database (the data
+// holderOf names this process in leases. Alone on its database (the data
 // folder's lock says so) it keeps one name, and takes its cells back at once
 // after a crash; otherwise the name is new at each start.
-func (a *App) holder() string {
-	if a.cfg.embedded() {
+func holderOf(cfg Config) string {
+	if cfg.embedded() {
 		return "alone"
 	}
 	return "process-" + strings.ToLower(rand.Text())

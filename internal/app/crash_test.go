@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -74,11 +75,15 @@ const (
 	transactions = 4
 )
 
-// TestKill9LosesNothing kills the program twenty times while an alert goes out
+// A kill costs 5 s of sending and the program's start: ten in the normal suite,
+// more in .ci/nightly.
+var crashKills = flag.Int("crash.kills", 10, "kills in TestKill9LosesNothing")
+
+// TestKill9LosesNothing kills the program again and again while an alert goes out
 // and a digest run is under way, starts it again, repairs the alert, and
 // compares what phones and mailboxes got as sets.
 func TestKill9LosesNothing(t *testing.T) {
-	runs := 20
+	runs := *crashKills
 	if testing.Short() {
 		runs = 3
 	}

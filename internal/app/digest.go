@@ -15,7 +15,7 @@ const digestLease = 30 * time.Second
 
 func newDigest(a *App) (*digest.Service, error) {
 	return digest.New(digest.Config{Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
-		Publisher: email.Publisher(a.cfg.Publisher), BaseURL: a.baseURL(), Owner: a.holder(), Lease: digestLease, Logger: a.log})
+		Publisher: email.Publisher(a.cfg.Publisher), BaseURL: a.baseURL(), Owner: a.holder, Lease: digestLease, Logger: a.log})
 }
 
 // recoverDigests ends, on a database that is ours alone, what a process before

@@ -129,11 +129,11 @@ func (e explainer) today(ctx context.Context, r news.Release, device news.Device
 		zone = time.UTC
 	}
 	y, m, d := r.ReleasedAt.In(zone).Date()
-	sent, err := e.store.SentTo(ctx, device.SubscriberID, time.Date(y, m, d, 0, 0, 0, 0, zone), 0)
+	sent, err := e.store.SentTo(ctx, device.SubscriberID, time.Date(y, m, d, 0, 0, 0, 0, zone), r.ReleasedAt, 0)
 	today := 0
 	for _, s := range sent {
 		counts := s.Level < news.LevelFlash || device.Wishes.Quiet != nil && !device.Wishes.Quiet.Flash
-		if s.Kind == news.ReleaseAlert && s.ID != r.ID && counts && !s.ReleasedAt.After(r.ReleasedAt) {
+		if s.Kind == news.ReleaseAlert && s.ID != r.ID && counts {
 			today++
 		}
 	}

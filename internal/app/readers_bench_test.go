@@ -26,16 +26,17 @@ import (
 // How many devices there are already in BenchmarkReaders. The bar is for
 //
 //	go test ./internal/app -run XXX -bench Readers -benchtime 1x -timeout 2h -readers.devices 1000000
-var readersDevices = flag.Int("readers.devices", 10_000, "devices there are already in BenchmarkReaders")
-
-// What is asked of the program: so many requests a second, for so long.
-const (
-	readersPace  = 200
-	readersLasts = 20 * time.Second
+var (
+	readersDevices = flag.Int("readers.devices", 10_000, "devices there are already in BenchmarkReaders")
+	readersLasts   = flag.Duration("readers.lasts", 20*time.Second, "how long BenchmarkReaders asks each door")
 )
 
+// readersPace is how many requests a second a door is asked.
+const readersPace = 200
+
 // BenchmarkReaders is the bar of the readers' doors: subscribe, change and leave
-// over HTTP, 200 a second of each, with many devices there already. Times count
+// over HTTP, 200 a second of each, with many devices there already; and the pages
+// and data of what was sent, 20 a second of each. Times count
 // from when a request was due, not from when it was sent: whoever waits behind a
 // slow one has waited.
 func BenchmarkReaders(b *testing.B) {
@@ -67,11 +68,20 @@ func benchmarkReaders(b *testing.B, settings map[string]string) {
 	c := &crowd{b: b, app: o.app, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	c.makeKeys(1000)
 	c.settle(*readersDevices)
+	c.publish(*readersDevices)
 	for b.Loop() {
 		c.own = make([]ownSubscription, int(readersLasts.Seconds())*readersPace)
-		c.measure("subscribe", c.subscribe)
-		c.measure("change", c.change)
-		c.measure("leave", c.leave)
+		c.measure("subscribe", readersPace, c.subscribe)
+		c.measure("change", readersPace, c.change)
+		c.measure("leave", readersPace, c.leave)
+		c.own = make([]ownSubscription, int(readersLasts.Seconds())*readersAsked)
+		c.measure("again", readersAsked, c.subscribe)
+		c.measure("own", readersAsked, c.see)
+		c.measure("archive", readersAsked, c.archive)
+		c.measure("alert", readersAsked, c.alert)
+		c.measure("manage", readersAsked, c.manage)
+		c.measure("export", readersAsked, c.export)
+		c.measure("wipe", readersAsked, c.wipe)
 	}
 }
 
@@ -83,9 +93,10 @@ type crowd struct {
 	keys   []string // p256dh
 	made   int
 	own    []ownSubscription
+	alerts []string // that were published
 }
 
-type ownSubscription struct{ ID, Token string }
+type ownSubscription struct{ ID, Token, Manage string }
 
 func (c *crowd) makeKeys(n int) {
 	for range n {
@@ -189,16 +200,17 @@ func (c *crowd) ask(method, path, token string, body any, want int, answer any) 
 	return json.Unmarshal(got, answer)
 }
 
-// measure asks at the pace and reports how long the answers took.
-func (c *crowd) measure(what string, ask func(n int) error) {
+// measure asks at the pace, in requests a second, and reports how long the answers
+// took.
+func (c *crowd) measure(what string, pace int, ask func(n int) error) {
 	took := make([]time.Duration, len(c.own))
 	began := time.Now()
-	tick := time.NewTicker(time.Second / readersPace)
+	tick := time.NewTicker(time.Second / time.Duration(pace))
 	defer tick.Stop()
 	var all sync.WaitGroup
 	var failed atomic.Pointer[error]
 	for n := range c.own {
-		due := began.Add(time.Duration(n) * time.Second / readersPace)
+		due := began.Add(time.Duration(n) * time.Second / time.Duration(pace))
 		for time.Now().Before(due) {
 			<-tick.C
 		}

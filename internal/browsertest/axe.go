@@ -12,8 +12,12 @@ import (
 //go:embed axe/axe.min.js
 var axe string
 
-// axeTags are the rules of WCAG 2.2 AA.
-const axeTags = `["wcag2a","wcag2aa","wcag21a","wcag21aa","wcag22aa"]`
+// What axe looks for: the rules of WCAG 2.2 AA, or those of them that go by
+// colours.
+const (
+	axeAll     = `{type: "tag", values: ["wcag2a","wcag2aa","wcag21a","wcag21aa","wcag22aa"]}`
+	axeColours = `{type: "rule", values: ["color-contrast","link-in-text-block"]}`
+)
 
 // Dark makes the browser ask for dark pages.
 func Dark() BrowserOption { return WithPref("layout.css.prefers-color-scheme.content-override", 0) }
@@ -25,6 +29,17 @@ func Light() BrowserOption { return WithPref("layout.css.prefers-color-scheme.co
 // broken on the page as it is now. name says which page that is.
 func (b *page) Accessible(name string) {
 	b.tb.Helper()
+	b.holds(name, axeAll)
+}
+
+// AccessibleColours is Accessible for a page that held already, in another theme.
+func (b *page) AccessibleColours(name string) {
+	b.tb.Helper()
+	b.holds(name, axeColours)
+}
+
+func (b *page) holds(name, rules string) {
+	b.tb.Helper()
 	// The page's own policy (CSP) does not bind what a debugger evaluates.
 	b.Eval("typeof axe === 'undefined' && (() => {" + axe + "\nwindow.axe = axe;})(); 'loaded'")
 	var broken []struct {
@@ -34,7 +49,7 @@ func (b *page) Accessible(name string) {
 			FailureSummary string
 		}
 	}
-	b.EvalJSON(fmt.Sprintf(`axe.run(document, {runOnly: {type: "tag", values: %s}}).then(r => r.violations)`, axeTags), &broken)
+	b.EvalJSON(fmt.Sprintf(`axe.run(document, {runOnly: %s}).then(r => r.violations)`, rules), &broken)
 	for _, v := range broken {
 		var where strings.Builder
 		for _, n := range v.Nodes[:min(len(v.Nodes), 3)] {

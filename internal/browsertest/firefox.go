@@ -146,6 +146,9 @@ func profileDir(tb testing.TB, browser string) string {
 func (b *Browser) makeProfile() {
 	b.tb.Helper()
 	b.profile = profileDir(b.tb, "firefox")
+	if err := warmUp(b.profile); err != nil {
+		b.tb.Fatalf("browsertest: profile: %v", err)
+	}
 	if err := os.WriteFile(filepath.Join(b.profile, "user.js"), userJS(b.prefs), 0o600); err != nil {
 		b.tb.Fatalf("browsertest: profile: %v", err)
 	}
@@ -205,6 +208,7 @@ func (b *Browser) Close() {
 	b.process.stop(b.session != nil)
 	if b.session != nil {
 		b.session.close()
+		keepWarm(b.profile)
 	}
 	b.process, b.session = nil, nil
 }

@@ -88,15 +88,19 @@ func (s *Service) markSignup(ctx context.Context, id string, done bool) error {
 }
 
 func (s *Service) confirmationMail(signup news.DigestSignup) ([]byte, error) {
-	purpose, id := link.Confirm, signup.ID
-	if signup.Kind == news.SignupLink {
-		purpose, id = link.FreshMailbox, signup.MailboxID
+	var path string
+	switch signup.Kind {
+	case news.SignupMoved: // nothing to open with a right of its own: who wants the digest back signs up
+		path = "/subscribe"
+	case news.SignupLink:
+		path = link.Path(link.FreshMailbox, s.Links.Sign(link.FreshMailbox, signup.MailboxID, signup.ExpiresAt))
+	default:
+		path = link.Path(link.Confirm, s.Links.Sign(link.Confirm, signup.ID, signup.ExpiresAt))
 	}
-	token := s.Links.Sign(purpose, id, signup.ExpiresAt)
 	p := signup.Wishes.Preference
 	places := region.Words(strings.Join(append([]string{strings.Join(p.Regions, " + ")}, p.Muted...), " - "), signup.Wishes.Language)
 	subject, text, html, err := s.confirm.Render(email.ConfirmationData{Signup: signup, Places: places,
-		URL: s.BaseURL + link.Path(purpose, token)})
+		URL: s.BaseURL + path})
 	if err != nil {
 		return nil, err
 	}

@@ -419,6 +419,36 @@ func TestConfirmationMail(t *testing.T) {
 	}
 }
 
+// The last mail to an address that a digest has left: it says so in her language,
+// leads to the sign-up, and has no link that opens anything of hers.
+func TestMovedMail(t *testing.T) {
+	h := newHouse(t, simulate.MailOptions{})
+	s := signup("s1")
+	s.Kind, s.MailboxID = news.SignupMoved, "m1"
+	h.store.signups["s1"] = s
+	if err := h.confirmQueued(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	mails := h.server.To("s1@mail.example")
+	if len(mails) != 1 || !h.store.done["s1"] {
+		t.Fatalf("%d mails, done %t", len(mails), h.store.done["s1"])
+	}
+	text, html, err := mails[0].Parts()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{text, html} {
+		if !strings.Contains(part, "送り先が変わりました") || !strings.Contains(part, "https://alerts.news.example/subscribe") {
+			t.Errorf("it lacks something: %s", part)
+		}
+		for _, not := range []string{"/confirm/", "/manage/", "日本", "07:00"} {
+			if strings.Contains(part, not) {
+				t.Errorf("it tells %q", not)
+			}
+		}
+	}
+}
+
 func TestConfirmationIsTriedAgain(t *testing.T) {
 	for _, test := range []struct {
 		answer simulate.MailAnswer

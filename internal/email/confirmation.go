@@ -35,7 +35,7 @@ type Confirmation struct {
 type ConfirmationData struct {
 	Signup news.DigestSignup
 	Places string // what she follows, in words
-	URL    string // of the confirm page; opening it changes nothing
+	URL    string // of the page that the mail leads to; opening it changes nothing
 }
 
 // NewConfirmation parses email/confirm.html and email/confirm.txt.
@@ -51,7 +51,7 @@ func NewConfirmation(templates fs.FS, words *Words, publisher Publisher) (*Confi
 	c := &Confirmation{words: words, publisher: publisher, html: html, text: text}
 	// A template that fails is found now, not when a reader signs up.
 	for _, l := range words.Languages() {
-		for _, kind := range []news.SignupKind{news.SignupDigest, news.SignupLink, news.SignupMove} {
+		for _, kind := range []news.SignupKind{news.SignupDigest, news.SignupLink, news.SignupMove, news.SignupMoved} {
 			if _, _, _, err := c.Render(ConfirmationData{Signup: news.DigestSignup{Kind: kind, Wishes: news.Wishes{Language: l}}, URL: "https://news.example/"}); err != nil {
 				return nil, fmt.Errorf("email.NewConfirmation: %w", err)
 			}
@@ -63,7 +63,7 @@ func NewConfirmation(templates fs.FS, words *Words, publisher Publisher) (*Confi
 type confirmationView struct {
 	W         Vocabulary
 	Face      Face
-	Kind      string // begins the names of the words: "confirm", "link" or "move"
+	Kind      string // begins the names of the words: "confirm", "link", "move" or "moved"
 	Subject   string
 	Publisher Publisher
 	URL       string
@@ -85,6 +85,8 @@ func (c *Confirmation) Render(d ConfirmationData) (subject, text, html string, e
 		view.Kind, view.Places, view.Time, view.Valid = "link", "", "", words.Term("link_valid")
 	case news.SignupMove:
 		view.Kind = "move"
+	case news.SignupMoved: // the last mail: where it goes now, and what is followed, is nobody's business here
+		view.Kind, view.Places, view.Time, view.Valid = "moved", "", "", ""
 	}
 	view.Subject = view.Say("subject")
 	var h, t bytes.Buffer

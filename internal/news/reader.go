@@ -121,6 +121,7 @@ const (
 	SignupDigest SignupKind = "signup" // shall a digest go to this address?
 	SignupLink   SignupKind = "link"   // takes the owner of a mailbox a fresh link
 	SignupMove   SignupKind = "move"   // shall the mailbox's digest go to this address?
+	SignupMoved  SignupKind = "moved"  // tells this address that its digest goes elsewhere now; its mail has no link of its own
 )
 
 // DigestSignup is a digest sign-up that waits for its confirmation, or another

@@ -100,15 +100,18 @@ const (
 // archiveFilter is what of the archive is looked for. The zero filter is all.
 type archiveFilter struct{ Region, Section string }
 
-func filterOf(q url.Values) archiveFilter {
-	var f archiveFilter
-	if code, ok := region.Canonical(q.Get("region")); ok {
-		f.Region = code
+// filterOf reads a filter, and gives what it does not know of it.
+func filterOf(q url.Values) (f archiveFilter, unknown []string) {
+	places, unknown := knownPlaces([]string{q.Get("region")})
+	if len(places) > 0 {
+		f.Region = places[0]
 	}
 	if news.IsSection(q.Get("section")) {
 		f.Section = q.Get("section")
+	} else {
+		unknown = append(unknown, q.Get("section"))
 	}
-	return f
+	return f, unknown
 }
 
 // fits reports whether the alert, as it stands, is about the place and filed
@@ -192,7 +195,9 @@ type archiveView struct {
 }
 
 func (s *Site) alertsPage(w http.ResponseWriter, r *http.Request) error {
-	v, f, from := s.view(w, r), filterOf(r.URL.Query()), markOf(r.URL.Query().Get("before"))
+	v, from := s.view(w, r), markOf(r.URL.Query().Get("before"))
+	f, unknown := filterOf(r.URL.Query())
+	v.Unknown = unknownInWords(unknown)
 	alerts, next, err := s.archive(r.Context(), f, from, archivePage)
 	if err != nil {
 		return err

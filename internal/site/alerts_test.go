@@ -100,6 +100,38 @@ func (explainer) Explain(_ context.Context, alertID string, d news.Device) (Expl
 		Demands: []Demand{{nil, news.LevelNotice}, {[]string{"TW"}, news.LevelFlash}}}, nil
 }
 
+// onlyOn explains an alert that one device of a reader's got.
+type onlyOn struct{ device string }
+
+func (e onlyOn) Explain(_ context.Context, _ string, d news.Device) (Explanation, error) {
+	if d.ID != e.device {
+		return Explanation{Reason: ReasonFailed}, nil
+	}
+	return Explanation{Got: true, Reason: "matched", Places: d.Wishes.Preference.Regions}, nil
+}
+
+// A mailbox's page asks why for all of its reader's devices: what one of them got,
+// she got. A device's own page asks for itself.
+func TestWhyOfOneOfTwoDevices(t *testing.T) {
+	h := newHouse(t, nil)
+	h.fill()
+	first, second := h.subscribe(), h.subscribe("subscription", subscription(goodPush+"2", goodP256dh, goodAuth))
+	for _, id := range []string{first.ID, second.ID} {
+		d := h.store.devices[id]
+		d.SubscriberID = "of-both"
+		h.store.devices[id] = d
+	}
+	h.site.Explainer = onlyOn{second.ID}
+	for name, token := range map[string]string{"of both": h.links.Sign(link.Why, first.ID, time.Time{}), "of the second": h.links.Sign(link.ManageDevice, second.ID, time.Time{})} {
+		if page := h.do("GET", "/why/"+sentAlert+"/"+token+"?lang=en", "").Body.String(); !strings.Contains(page, "was sent to your device") {
+			t.Errorf("%s: %s", name, page)
+		}
+	}
+	if page := h.do("GET", "/why/"+sentAlert+"/"+h.links.Sign(link.ManageDevice, first.ID, time.Time{})+"?lang=en", "").Body.String(); !strings.Contains(page, "was not sent to your device") {
+		t.Errorf("of the first: %s", page)
+	}
+}
+
 // TestWhy: the rule that decided is told in the page's language, with the places
 // and sections by name.
 func TestWhy(t *testing.T) {

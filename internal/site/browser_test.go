@@ -216,6 +216,43 @@ func TestReaderComesBackInFirefox(t *testing.T) {
 	testNamesAreWhole(t, s)
 	testPagesFitAPhone(t, s)
 	testT80WorkerOpensGoodLinksOnly(t, s)
+	testWorkerSaysWhenItSaves(t, s)
+}
+
+// testWorkerSaysWhenItSaves: without a network, by what the browser tells a worker of
+// its return. It runs the worker's own code over a store in memory.
+func testWorkerSaysWhenItSaves(t *testing.T, s *stage) {
+	t.Helper()
+	source, err := json.Marshal(s.do("GET", "/sw.js", "").Body.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for sync, want := range map[string]string{
+		`{sync: {register: async () => undefined}}`:              "Noted here; it will be saved as soon as you are online",
+		`{sync: {register: async () => { throw new Error(); }}}`: "Noted here; it will be saved with the next alert, or when you are here again",
+		`{}`: "Noted here; it will be saved with the next alert, or when you are here again",
+	} {
+		got := s.browser.Eval(fmt.Sprintf(`(async () => {
+			const on = {}, shown = [], kept = {subscription: {id: "1", token: "t"}};
+			const store = {
+				get(key) { const request = {}; setTimeout(() => request.onsuccess({target: {result: kept[key]}})); return request; },
+				put(value, key) { kept[key] = value; },
+				delete(key) { delete kept[key]; },
+			};
+			const db = {close() {}, transaction() { const tx = {objectStore: () => store}; setTimeout(() => tx.oncomplete(), 20); return tx; }};
+			const indexedDB = {open() { const request = {result: db}; setTimeout(() => request.onsuccess()); return request; }};
+			const registration = {showNotification: async title => { shown.push(title); }, ...%s};
+			const self = {location: {origin: "https://alerts.example"}, navigator: {}, registration, addEventListener(name, work) { on[name] = work; }};
+			new Function("self", "indexedDB", "fetch", "Notification", %s)(self, indexedDB, async () => { throw new TypeError("no network"); }, {maxActions: 2});
+			let all;
+			on.notificationclick({action: "over", notification: {title: "A quake", lang: "en", data: {alert: "x"}, close() {}}, waitUntil(promise) { all = promise; }});
+			await all;
+			return shown.join("|") + (kept.later?.x === "over" ? "" : " and is not noted");
+		})()`, sync, source))
+		if got != want {
+			t.Errorf("with %s: %q, want %q", sync, got, want)
+		}
+	}
 }
 
 // testPlacesAreFound: by their names in the page's language, in English, by

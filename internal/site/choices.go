@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -206,8 +207,14 @@ func (s *Site) choices(v view, w news.Wishes, faults error) choices {
 				c.Faults = append(c.Faults, f)
 			}
 		}
+		slices.SortStableFunc(c.Faults, func(a, b fault) int { return slices.Index(onPage(), a.Field) - slices.Index(onPage(), b.Field) })
 	}
 	return c
+}
+
+// onPage are the fields that can be wrong, in the order in which pages have them.
+func onPage() []string {
+	return []string{"regions", "mutedRegions", "level", "overrides", "sections", "language", "timezone", "quiet", "cap", "email", "hour", "days", "until"}
 }
 
 // fault is a fault of the form as its page says it: by the field's own label,
@@ -256,7 +263,10 @@ func faultOf(p news.Problem) fault {
 // Faultable are what the page's script may have to say of an answer of the API.
 func (c choices) Faultable() []fault {
 	var all []fault
-	for _, field := range []string{"regions", "mutedRegions", "sections", "level", "overrides", "language", "timezone", "quiet", "cap", "email", "hour", "days"} {
+	for _, field := range onPage() {
+		if field == "until" { // the page of one's choices alone
+			continue
+		}
 		all = append(all, faultOf(news.Problem{Path: field}))
 	}
 	return all
@@ -343,7 +353,7 @@ func (c choices) QuietFlash() bool { return c.Wishes.Quiet == nil || c.Wishes.Qu
 
 // calendarTyped takes over when the digest is to come, as far as it can be read.
 func (c *choices) calendarTyped(values url.Values) {
-	if !values.Has("hour") {
+	if !slices.ContainsFunc([]string{"hour", "day", "weekly"}, values.Has) {
 		return
 	}
 	var unread news.Problems
@@ -390,6 +400,16 @@ func formFields(v url.Values, faults *news.Problems) fields {
 		}
 	}
 	return fields{raw: raw, faults: faults}
+}
+
+// quietly takes out of a form what a mail knows nothing of: how loud, how often, when
+// not. A fault in it is none of a digest.
+func quietly(values url.Values) url.Values {
+	kept := maps.Clone(values)
+	for _, name := range []string{"level", "override", "overrideLevel", "quiet", "quietFrom", "quietTo", "quietFlash", "cap"} {
+		kept.Del(name)
+	}
+	return kept
 }
 
 // numberOrText is nil for "", a number, or else the text, which the reader of

@@ -51,8 +51,13 @@ func (s *Site) confirmPage(w http.ResponseWriter, r *http.Request) error {
 			return fmt.Errorf("site.confirmPage: %w", err)
 		}
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, signup.Wishes.Language),
-		Address: masked(signup.Address), Move: signup.Kind == news.SignupMove, Device: signup.DeviceLabel})
+	v := s.viewIn(w, r, signup.Wishes.Language)
+	device, err := v.deviceName(signup.DeviceLabel)
+	if err != nil {
+		return fmt.Errorf("site.confirmPage: %w", err)
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: v, Address: masked(signup.Address),
+		Move: signup.Kind == news.SignupMove, Device: device})
 }
 
 func (s *Site) confirm(w http.ResponseWriter, r *http.Request) error {
@@ -78,8 +83,13 @@ func (s *Site) confirmed(w http.ResponseWriter, r *http.Request, signup news.Dig
 	if box.Address == signup.Address { // else it has moved since: what was mailed there leads no further
 		manage = link.Path(link.ManageMailbox, s.Links.Sign(link.ManageMailbox, box.ID, s.Now().Add(link.ManageFor)))
 	}
-	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: s.viewIn(w, r, box.Wishes.Language), Address: masked(box.Address),
-		Device: signup.DeviceLabel, Done: true, Already: already, Manage: manage})
+	v := s.viewIn(w, r, box.Wishes.Language)
+	device, err := v.deviceName(signup.DeviceLabel)
+	if err != nil {
+		return fmt.Errorf("site.confirmed: %w", err)
+	}
+	return s.Floor.Render(w, http.StatusOK, "site/confirm", confirmView{view: v, Address: masked(box.Address),
+		Device: device, Done: true, Already: already, Manage: manage})
 }
 
 type unsubscribeView struct {

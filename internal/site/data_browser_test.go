@@ -42,7 +42,7 @@ func TestAReadersPagesAreAccessible(t *testing.T) {
 					s.browser.Navigate(s.url + path + glue + "lang=" + lang)
 					s.browser.Eval(`(() => { for (const d of document.querySelectorAll("details.because, details.sent")) d.open = true; })()`)
 					if lang == "en" || lang == "ar" {
-						s.browser.Accessible(strings.Join([]string{name, lang, page}, " "))
+						s.accessible(name, strings.Join([]string{name, lang, page}, " "))
 					}
 					for width, size := range map[int]string{360: "360", 1280: "1280"} {
 						s.browser.Resize(width, 900)
@@ -58,4 +58,15 @@ func TestAReadersPagesAreAccessible(t *testing.T) {
 			}
 		})
 	}
+}
+
+// accessible holds the page against all rules in the light theme, and in the dark
+// one, which has the same pages, against those that go by colours.
+func (s *stage) accessible(theme, name string) {
+	s.t.Helper()
+	if theme == "dark" {
+		s.browser.AccessibleColours(name)
+		return
+	}
+	s.browser.Accessible(name)
 }

@@ -148,6 +148,28 @@ func TestDataNeedsAFreshLink(t *testing.T) {
 	}
 }
 
+// Who has left has a right to what is kept of her, too: an old link has a fresh
+// one mailed, and gives nothing away itself.
+func TestWhoLeftAsksForAFreshLink(t *testing.T) {
+	h := newHouse(t, nil)
+	_, box := h.confirmed("reader@b.example")
+	old := h.path(link.ManageMailbox, box)
+	if w := h.form(old, "action=leave"); w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	page := h.do("GET", old, "").Body.String()
+	if !strings.Contains(page, `id="send-link"`) || strings.Contains(page, `id="wipe"`) || strings.Contains(page, "data.json") {
+		t.Errorf("the page of who has left: %s", page)
+	}
+	if w := h.form(old, "action=link"); w.Code != 303 || !strings.Contains(h.do("GET", old+"?mailed", "").Body.String(), `id="saved"`) {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	fresh := link.Path(link.FreshMailbox, h.links.Sign(link.FreshMailbox, box, testNow.Add(link.FreshFor)))
+	if page := h.do("GET", fresh, "").Body.String(); !strings.Contains(page, `id="wipe"`) || !strings.Contains(page, fresh+"/data.json") || strings.Contains(page, `id="move"`) {
+		t.Errorf("the fresh link's page: %s", page)
+	}
+}
+
 // An old mail may have been forwarded. Its link shows what came, and leads to no
 // page on which the device that is joined is exported or erased; a fresh one does,
 // for as long as it lasts itself.

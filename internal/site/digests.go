@@ -16,7 +16,7 @@ import (
 
 // consentText is the version of the sentence a reader agrees to; it changes
 // with the words "digest.consent".
-const consentText = "digest-2026-11b"
+const consentText = "digest-2026-11c"
 
 // domainShare is how many clients, each at its limit, it takes to shut the
 // sign-ups of one mail domain for an hour: one alone must not shut out everybody
@@ -100,9 +100,9 @@ func (s *Site) pause(ctx context.Context, start time.Time) {
 	}
 }
 
-// deviceLabel is what the confirm page calls a device, so that its owner
+// deviceLabel is what a device is kept under with a sign-up, so that its owner
 // knows it again: "Firefox on Android". A guess from the User-Agent, and
-// nothing but these words, whatever was sent.
+// nothing but these words, whatever was sent. Pages say it by deviceName.
 func deviceLabel(agent string) string {
 	browser := firstIn(agent, "Edg", "Edge", "OPR", "Opera", "SamsungBrowser", "Samsung Internet", "Firefox", "Firefox",
 		"FxiOS", "Firefox", "CriOS", "Chrome", "Chrome", "Chrome", "Safari", "Safari")
@@ -126,6 +126,35 @@ func deviceSince(d news.Device) string {
 		service = u.Hostname()
 	}
 	return service + ", " + d.CreatedAt.UTC().Format(time.DateOnly)
+}
+
+// deviceName says a device's label in the page's language, with the date as that
+// writes it.
+func (v view) deviceName(label string) (string, error) {
+	if browser, system, ok := strings.Cut(label, " on "); ok {
+		return v.T("device.on", browser, system)
+	}
+	if service, since, ok := strings.Cut(label, ", "); ok {
+		if at, err := time.Parse(time.DateOnly, since); err == nil {
+			day, err := v.Day(at)
+			if err != nil {
+				return "", err
+			}
+			return v.T("device.since", browserOf(service), day)
+		}
+	}
+	return label, nil
+}
+
+// browserOf is the browser that a push service belongs to. Google's serves many
+// browsers, and is called by its own name.
+func browserOf(service string) string {
+	for _, known := range [][2]string{{"push.services.mozilla.com", "Firefox"}, {"push.apple.com", "Safari"}, {"notify.windows.com", "Edge"}} {
+		if service == known[0] || strings.HasSuffix(service, "."+known[0]) {
+			return known[1]
+		}
+	}
+	return service
 }
 
 // firstIn is the word after the first of the marks that text contains.

@@ -124,7 +124,7 @@ func TestConfirmPageNamesTheDevice(t *testing.T) {
 	h := newHouse(t, nil)
 	c := h.subscribe()
 	for agent, want := range map[string]string{
-		"": "fcm.googleapis.com, " + testNow.Format(time.DateOnly), "curl/8": "fcm.googleapis.com, " + testNow.Format(time.DateOnly),
+		"": "fcm.googleapis.com, since 24 Nov 2026", "curl/8": "fcm.googleapis.com, since 24 Nov 2026",
 		"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "Firefox on Linux",
 	} {
 		clear(h.store.signups)
@@ -135,6 +135,44 @@ func TestConfirmPageNamesTheDevice(t *testing.T) {
 		for id := range h.store.signups {
 			if w := h.do("GET", h.path(link.Confirm, id), ""); w.Code != 200 || !strings.Contains(w.Body.String(), want) {
 				t.Errorf("%q: %d, %q is not on the page: %s", agent, w.Code, want, w.Body)
+			}
+		}
+	}
+}
+
+// TestDevicesAreNamedInThePagesLanguage: before the press, after it and on the page
+// of the joined mailbox; with the date as the language writes it.
+func TestDevicesAreNamedInThePagesLanguage(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe("subscription", subscription("https://updates.push.services.mozilla.com/wpush/v2/abc", goodP256dh, goodAuth))
+	ask := func(agent string) (path string) {
+		clear(h.store.signups)
+		clear(h.store.boxes)
+		if w := h.do("POST", "/api/v1/digests", `{"email":"reader@example.org","regions":["JP"]}`, "Authorization", "Bearer "+c.Token, "User-Agent", agent); w.Code != 202 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		for id := range h.store.signups {
+			path = h.path(link.Confirm, id)
+		}
+		return path
+	}
+	day := map[string]string{"en": "24 Nov 2026", "ja": "2026年11月24日", "zh-Hans": "2026年11月24日", "zh-Hant": "2026年11月24日", "ko": "2026년 11월 24일",
+		"hi": "24 नव॰ 2026", "id": "24 Nov 2026", "th": "24 พ.ย. 2026", "vi": "24 thg 11, 2026", "ar": "24 نوفمبر 2026", "ur": "24 نومبر 2026"}
+	for _, lang := range languages() {
+		for _, agent := range []string{"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", ""} {
+			path := ask(agent)
+			pages := map[string]string{"before": h.do("GET", path+"?lang="+lang, "").Body.String(), "after": h.form(path+"?lang="+lang, "").Body.String()}
+			for id := range h.store.boxes {
+				pages["joined"] = h.do("GET", h.path(link.ManageMailbox, id)+"?lang="+lang, "").Body.String()
+			}
+			for name, page := range pages {
+				want := "Firefox"
+				if name == "joined" || agent == "" {
+					want = day[lang]
+				}
+				if !strings.Contains(page, want) || !strings.Contains(page, "Firefox") || strings.Contains(page, "2026-11-24") || lang != "en" && strings.Contains(page, " on Linux") {
+					t.Errorf("%s %s %q: lacks %s", lang, name, agent, want)
+				}
 			}
 		}
 	}

@@ -258,7 +258,7 @@ func (m *memory) StoriesByURI(_ context.Context, uris []string) (map[string]news
 	return out, m.broken
 }
 
-func (m *memory) SentTo(_ context.Context, subscriberID string, _ time.Time, limit int) ([]news.Release, error) {
+func (m *memory) SentTo(_ context.Context, subscriberID string, _, _ time.Time, limit int) ([]news.Release, error) {
 	defer m.lock()()
 	sent := m.sent[subscriberID]
 	return sent[:min(limit, len(sent))], m.broken

@@ -10,10 +10,12 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
 	"dateline/internal/news"
+	"dateline/internal/region"
 )
 
 const (
@@ -71,7 +73,7 @@ func (s *Site) feed(r *http.Request) (feed, error) {
 	}
 	base := s.Floor.BaseURL()
 	f := feed{Title: s.Publisher.Name + " · " + title, Lang: lang, Self: base + r.URL.RequestURI(), Home: base + "/alerts", Updated: time.Unix(0, 0).UTC()}
-	if places := placesInWords(wishes.Preference, lang); places != "" {
+	if places := placesInWords(wishes.Preference, lang); places != "" && q.Has("region") {
 		f.Title += " · " + places
 	}
 	alerts, err := s.feedAlerts(r.Context(), wishes)
@@ -85,17 +87,30 @@ func (s *Site) feed(r *http.Request) (feed, error) {
 	return f, err
 }
 
+// feedWishes reads a feed's choice. One that names no place is about all of them;
+// one that chooses nothing is everything.
 func (s *Site) feedWishes(q url.Values) (news.Wishes, error) {
 	w := defaultWishes()
 	w.Preference.Level = news.LevelNotice
 	var faults news.Problems
-	if !q.Has("region") { // everything, in some language
-		s.parser.speech(formFields(q, &faults), &w)
-		return w, faults.Err()
+	f := formFields(q, &faults)
+	if !q.Has("region") {
+		delete(f.raw, "regions")
+		if slices.ContainsFunc([]string{"mute", "section", "level", "override"}, q.Has) {
+			f.raw["regions"] = []byte(`["` + region.World + `"]`)
+		}
 	}
-	s.parser.wishes(formFields(q, &faults), &w)
+	s.parser.wishes(f, &w)
+	f.pairs(q)
 	w.Quiet, w.Cap = nil, 0 // a feed wakes nobody
 	return w, faults.Err()
+}
+
+// pairs holds each place with a level of its own against its level.
+func (f fields) pairs(q url.Values) {
+	if places, levels := len(q["override"]), len(q["overrideLevel"]); places != levels {
+		f.add("overrides", "each override needs its overrideLevel: there are %d and %d", places, levels)
+	}
 }
 
 // feedAlerts are the newest alerts that fit the wishes.

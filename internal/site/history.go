@@ -8,6 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
+
 	"dateline/internal/link"
 	"dateline/internal/news"
 	"dateline/internal/region"
@@ -103,6 +106,14 @@ func (v view) facts(m managed) ([]fact, error) {
 	if m.mailbox.Weekly {
 		days = []string{word("digest.weekly")}
 	}
+	tongue := w.Language
+	if l := known(w.Language); l != "" {
+		tongue = display.Self.Name(language.Make(l))
+	}
+	if w.OnlyLanguage {
+		tongue += " · " + word("form.onlyLanguage")
+	}
+	add("digest.language", tongue)
 	add("digest.when", fmt.Sprintf("%s · %s (%s)", strings.Join(days, " "), clock(m.mailbox.Hour*60), region.ZoneCity(w.Timezone, v.Lang)))
 	return out, fault
 }
@@ -130,7 +141,10 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 		}
 		// A device's page exports and wipes it, so an old mail, which may have been
 		// forwarded, does not lead there; and a fresh one no longer than itself.
-		one := half{Name: deviceSince(d)}
+		one := half{}
+		if one.Name, err = p.deviceName(deviceSince(d)); err != nil {
+			return fmt.Errorf("site.history: %w", err)
+		}
 		if m.fresh {
 			one.Path = s.pathFor(link.ManageDevice, d.ID, link.FreshFor)
 		}
@@ -147,7 +161,7 @@ func (s *Site) history(ctx context.Context, p *manageView, m managed) error {
 	if len(devices) == 0 {
 		return nil
 	}
-	sent, err := s.Store.SentTo(ctx, m.subscriber(), since, historyLines)
+	sent, err := s.Store.SentTo(ctx, m.subscriber(), since, time.Time{}, historyLines)
 	if err != nil {
 		return fmt.Errorf("site.history: %w", err)
 	}

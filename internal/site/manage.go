@@ -30,6 +30,7 @@ type manageView struct {
 	Joined  []half
 	Fresh   bool   // it may export, wipe and move
 	Export  string // path; "" where it may not
+	Kept    bool   // something is kept of her
 	Stories []storyLine
 }
 
@@ -117,7 +118,8 @@ func (s *Site) manageView(r *http.Request, v view, m managed, faults error) (man
 	} else {
 		p.Ended = m.device.State == news.DeviceGone
 	}
-	if m.fresh && (!m.isBox || m.mailbox.Address != "") { // of a wiped one nothing is left
+	p.Kept = !m.isBox || m.mailbox.Address != "" // of a wiped one nothing is left
+	if m.fresh && p.Kept {
 		p.Export = r.URL.Path + "/data.json"
 	}
 	if p.Left {
@@ -139,6 +141,11 @@ func (s *Site) manageForm(v view, m managed, faults error) choices {
 	c := s.choices(v, m.wishes(), faults)
 	if m.isBox {
 		c.Digest, c.Hour, c.Days, c.Weekly = true, m.mailbox.Hour, m.mailbox.Days, m.mailbox.Weekly
+	}
+	for i, f := range c.Faults {
+		if f.Field == "until" && !s.paused(m.wishes()).IsZero() { // the page of a break has no field for another
+			c.Faults[i].At = "resume"
+		}
 	}
 	return c
 }
@@ -218,7 +225,7 @@ func (s *Site) manageAgain(w http.ResponseWriter, r *http.Request, m managed, va
 func (s *Site) typed(values url.Values, m *managed) (*news.Wishes, error) {
 	wishes := &m.device.Wishes
 	if m.isBox {
-		wishes = &m.mailbox.Wishes
+		wishes, values = &m.mailbox.Wishes, quietly(values)
 	}
 	var faults news.Problems
 	s.parser.wishes(formFields(values, &faults), wishes)
@@ -231,7 +238,8 @@ func (s *Site) manageDraft(w http.ResponseWriter, r *http.Request, m managed, va
 	if err != nil {
 		return err
 	}
-	values["region"] = append(values["region"], knownPlaces(values["pick"])...)
+	picked, _ := knownPlaces(values["pick"])
+	values["region"] = append(values["region"], picked...)
 	dropOverride(values, values.Get("drop"))
 	wishes, faults := s.typed(values, &m)
 	v.Form = s.manageForm(v.view, m, faults)
@@ -254,9 +262,7 @@ func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error)
 	case "save":
 		return func(w *news.Wishes) error {
 			var faults news.Problems
-			wishes := *w
-			s.parser.wishes(formFields(values, &faults), &wishes)
-			*w = wishes
+			s.parser.wishes(formFields(values, &faults), w)
 			return faults.Err()
 		}, nil
 	case "pause":
@@ -270,19 +276,20 @@ func (s *Site) wishesChange(values url.Values) (func(*news.Wishes) error, error)
 }
 
 func (s *Site) manageChange(r *http.Request, m managed, values url.Values) error {
+	if m.isBox {
+		values = quietly(values)
+	}
 	change, err := s.wishesChange(values)
 	if err != nil {
 		return err
 	}
 	if m.isBox {
 		_, err := s.Store.ChangeMailbox(r.Context(), m.mailbox.ID, func(box *news.Mailbox) error {
-			if box.State == news.MailboxLeft {
+			switch {
+			case box.State == news.MailboxLeft:
 				return fmt.Errorf("%w: you have left", news.ErrConflict)
-			}
-			if values.Get("action") == "save" {
-				if err := calendarOf(values, box); err != nil {
-					return err
-				}
+			case values.Get("action") == "save":
+				return s.saveMailbox(values, box)
 			}
 			return change(&box.Wishes)
 		})
@@ -300,10 +307,13 @@ func (s *Site) manageChange(r *http.Request, m managed, values url.Values) error
 	return err
 }
 
-func calendarOf(values url.Values, box *news.Mailbox) error {
+// saveMailbox reads all of a mailbox's form, so that all its faults are told.
+func (s *Site) saveMailbox(values url.Values, box *news.Mailbox) error {
 	var faults news.Problems
 	values.Set("digest", "1")
-	formFields(values, &faults).calendar(&box.Hour, &box.Days, &box.Weekly)
+	f := formFields(values, &faults)
+	s.parser.wishes(f, &box.Wishes)
+	f.calendar(&box.Hour, &box.Days, &box.Weekly)
 	return faults.Err()
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"dateline/internal/link"
 	"dateline/internal/news"
 )
@@ -234,6 +236,9 @@ func TestManageMailbox(t *testing.T) {
 	if !strings.Contains(page, `<label for="language">Language of the digest</label>`) {
 		t.Error("the language is not the digest's")
 	}
+	if !strings.Contains(page, `id="digest-keeps"`) || !strings.Contains(page, "<dt>Language of the digest</dt> <dd>English</dd>") {
+		t.Error("what the digest goes by is not told")
+	}
 	before := h.store.boxes[box].Wishes.Preference.Level
 	if w := h.form(path, "action=save&region=IN&language=hi&timezone=Asia/Kolkata&hour=4&day=1&day=5"); w.Code != 303 {
 		t.Fatalf("%d %s", w.Code, w.Body)
@@ -250,7 +255,64 @@ func TestManageMailbox(t *testing.T) {
 	if w := h.form(path, "action=save&region=IN&hour=6"); w.Code != 400 || !strings.Contains(w.Body.String(), `<option value="6" selected>`) {
 		t.Errorf("no day: %d", w.Code)
 	}
+	if w := h.form(path, "action=pause&for=until&until=2026-12-01"); w.Code != 303 || h.store.boxes[box].Wishes.PausedUntil.IsZero() {
+		t.Errorf("a break of the digest: %d", w.Code)
+	}
+	if page := h.form(path, "action=pause&for=until&until=x").Body.String(); !strings.Contains(page, `href="#resume"`) || !strings.Contains(page, `id="resume"`) {
+		t.Error("a fault leads to a field that is not there")
+	}
 	if w := h.form(path, "action=leave"); w.Code != 200 || h.store.boxes[box].State != news.MailboxLeft {
 		t.Errorf("%d", w.Code)
+	}
+}
+
+var faultLink = regexp.MustCompile(`<li><a href="#([^"]+)">`)
+
+// TestFaultsComeInThePagesOrder: all of them at once, as the page has their fields,
+// and each leads to a field that is there.
+func TestFaultsComeInThePagesOrder(t *testing.T) {
+	h := newHouse(t, nil)
+	c := h.subscribe()
+	_, box := h.confirmed("reader@b.example")
+	const wrong = "action=save&region=XX&mute=YY&section=gossip&level=loud&language=%3F&timezone=Mars&quiet=on&quietFrom=x&cap=x&email=nonsense&hour=25&override=ZZ&overrideLevel=loud"
+	for path, want := range map[string]string{"/subscribe": "places places sections language timezone email hour day-1",
+		"/manage/" + c.Token: "places places levels overrides sections language timezone hours cap", h.path(link.ManageMailbox, box): "places places sections language timezone hour day-1"} {
+		page := h.form(path, wrong).Body.String()
+		at, found := 0, []string{}
+		for _, m := range faultLink.FindAllStringSubmatch(page, -1) {
+			found = append(found, m[1])
+			here := strings.Index(page, ` id="`+m[1]+`"`)
+			if here < at {
+				t.Errorf("%s: #%s is told out of turn, or is not there", path, m[1])
+			}
+			at = here
+		}
+		if got := strings.Join(found, " "); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}
+
+// TestDigestKeepsWhatAMailGoesBy: places, sections, language and clock; nothing of
+// how loud an alert may be, by the form.
+func TestDigestKeepsWhatAMailGoesBy(t *testing.T) {
+	h := newHouse(t, nil)
+	w := h.form("/subscribe", "region=JP&mute=JP-13&section=culture&level=flash&override=JP&overrideLevel=notice&language=ja&timezone=Asia/Tokyo&quiet=on&quietFrom=22:00&quietTo=07:00&cap=3&email=a%40b.example&hour=6&day=1")
+	if w.Code != 202 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	for _, s := range h.store.signups {
+		want := news.Wishes{Preference: news.Preference{Regions: []string{"JP"}, Muted: []string{"JP-13"}, Sections: []string{"culture"}, Level: news.LevelBulletin},
+			Language: "ja", Timezone: "Asia/Tokyo"}
+		if d := cmp.Diff(want, s.Wishes); d != "" {
+			t.Error(d)
+		}
+	}
+	for _, lang := range languages() {
+		page := h.do("GET", "/subscribe?lang="+lang, "").Body.String()
+		told, _ := h.site.words.say(lang, "digest.keeps")
+		if mail := page[strings.Index(page, `id="by-mail"`):]; !strings.Contains(mail, told) {
+			t.Errorf("%s: the form does not say what a digest goes by", lang)
+		}
 	}
 }

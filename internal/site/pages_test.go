@@ -410,7 +410,7 @@ func TestFaultsSpeakTheReadersLanguage(t *testing.T) {
 		"timezone": {"Mars/Olympus"}, "quiet": {"on"}, "quietFrom": {"x"}, "quietTo": {""}, "cap": {"2.5"}, "email": {"nonsense"}, "hour": {"25"},
 		"override": {"ZZ"}, "overrideLevel": {"loud"}}.Encode()
 	for _, lang := range languages() {
-		for path, fewest := range map[string]int{"/subscribe": 10, "/manage/" + c.Token: 9, h.path(link.ManageMailbox, box): 2} {
+		for path, fewest := range map[string]int{"/subscribe": 8, "/manage/" + c.Token: 9, h.path(link.ManageMailbox, box): 2} {
 			w := h.form(path+"?lang="+lang, wrong)
 			_, after, _ := strings.Cut(w.Body.String(), `id="faults">`)
 			said, _, _ := strings.Cut(after, "</div>")
@@ -424,8 +424,15 @@ func TestFaultsSpeakTheReadersLanguage(t *testing.T) {
 			}
 		}
 	}
-	if page := h.form("/subscribe", "region=JP&email=a@b.example&hour=7&quiet=on&quietFrom=x&quietTo=y&cap=0").Body.String(); strings.Count(page, "two different times of day") != 2 ||
-		!strings.Contains(page, `<a href="#day-1">When it comes</a>: Please choose at least one day`) || !strings.Contains(page, `<a href="#cap">At most this many alerts a day</a>: Please give a whole number from 1 to 1000`) {
+	const loud = "region=JP&quiet=on&quietFrom=x&quietTo=y&cap=0"
+	if page := h.form("/manage/"+c.Token, "action=save&"+loud).Body.String(); strings.Count(page, "two different times of day") != 2 ||
+		!strings.Contains(page, `<a href="#cap">At most this many alerts a day</a>: Please give a whole number from 1 to 1000`) {
+		t.Errorf("%s", page)
+	}
+	// What a mail knows nothing of can't be wrong with it, and stays as it was typed.
+	if page := h.form("/subscribe", "email=a@b.example&hour=7&"+loud+"&level=flash").Body.String(); strings.Count(page, "two different times of day") != 1 ||
+		!strings.Contains(page, `<a href="#day-1">When it comes</a>: Please choose at least one day`) || strings.Contains(page, `href="#cap"`) ||
+		!strings.Contains(page, `id="level-flash" checked`) {
 		t.Errorf("%s", page)
 	}
 }

@@ -342,23 +342,39 @@ func (s *Site) previewDoor(w http.ResponseWriter, r *http.Request) error {
 	if err := s.previews.Take(web.ClientKey(r)); err != nil {
 		return err
 	}
-	wishes, err := s.wishesOf(r.URL.Query())
+	wishes, err := s.previewWishes(r.URL.Query())
 	if err != nil {
 		return err
 	}
-	p, err := s.previewOf(r.Context(), s.view(w, r), wishes)
+	p, err := s.previewOf(r.Context(), s.fetched(w, r), wishes)
 	if err != nil {
 		return err
 	}
 	return web.WriteJSON(w, http.StatusOK, p)
 }
 
+// previewWishes reads the choice of the door, and whether we speak the language
+// that its words are asked for in.
+func (s *Site) previewWishes(q url.Values) (news.Wishes, error) {
+	var faults news.Problems
+	if lang := q.Get(wordsIn); lang != "" && known(lang) == "" {
+		faults.Add(wordsIn, "must be one of %s", strings.Join(languages(), ", "))
+	}
+	w := s.readWishes(q, &faults)
+	return w, faults.Err()
+}
+
 // wishesOf reads a choice from a form or a query: the same fields, and nothing
 // but a place that is unknown, or a value that can't be, is a fault.
 func (s *Site) wishesOf(values url.Values) (news.Wishes, error) {
 	var faults news.Problems
+	w := s.readWishes(values, &faults)
+	return w, faults.Err()
+}
+
+func (s *Site) readWishes(values url.Values, faults *news.Problems) news.Wishes {
 	w := defaultWishes()
-	f := formFields(values, &faults)
+	f := formFields(values, faults)
 	if len(values["region"]) == 0 {
 		delete(f.raw, "regions") // a form that is just begun
 	}
@@ -366,7 +382,7 @@ func (s *Site) wishesOf(values url.Values) (news.Wishes, error) {
 	if values.Get("timezone") == "" {
 		w.Timezone = zoneOf(w.Preference)
 	}
-	return w, faults.Err()
+	return w
 }
 
 // feedQuery is a choice as the query of its feed: what a story is chosen by, and

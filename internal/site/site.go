@@ -60,7 +60,7 @@ type Archive interface {
 
 // Records are what is kept of one reader, and its end.
 type Records interface {
-	SentTo(ctx context.Context, subscriberID string, since time.Time, limit int) ([]news.Release, error) // newest first
+	SentTo(ctx context.Context, subscriberID string, since, until time.Time, limit int) ([]news.Release, error) // newest first; a zero until: to date
 	DevicesOf(ctx context.Context, subscriberID string) ([]news.Device, error)
 	MailboxesOf(ctx context.Context, subscriberID string) ([]news.Mailbox, error)
 	DeviceRecord(ctx context.Context, id string) (news.DeviceRecord, error)

@@ -31,13 +31,10 @@ type subscribeView struct {
 
 // subscribePage shows the form. ?region=JP ticks a place, for links from
 // stories; every other field of the form may be given as well, and what can't
-// be is left out.
+// be is left out, and named.
 func (s *Site) subscribePage(w http.ResponseWriter, r *http.Request) error {
 	values := r.URL.Query()
-	for _, name := range []string{"region", "mute"} {
-		values[name] = knownPlaces(values[name])
-	}
-	knownOverrides(values)
+	unknown := s.parser.knownOnly(values)
 	if !values.Has("form") { // a link: what it doesn't say is as the form proposes it
 		setDefault(values, "quiet", "on")
 		setDefault(values, "quietFlash", "on")
@@ -46,6 +43,7 @@ func (s *Site) subscribePage(w http.ResponseWriter, r *http.Request) error {
 	setDefault(values, "quietTo", "07:00")
 	v := s.view(w, r)
 	setDefault(values, "language", v.Lang)
+	v.Unknown = unknownInWords(unknown)
 	return s.draft(w, r, v, values)
 }
 
@@ -53,29 +51,6 @@ func setDefault(values url.Values, name, value string) {
 	if !values.Has(name) {
 		values.Set(name, value)
 	}
-}
-
-// knownPlaces are the places of a link in their one spelling.
-func knownPlaces(typed []string) []string {
-	var codes []string
-	for _, t := range typed {
-		if code, ok := region.Canonical(t); ok {
-			codes = append(codes, code)
-		}
-	}
-	return codes[:min(len(codes), maxPlaces)]
-}
-
-// knownOverrides keeps each place with its level.
-func knownOverrides(values url.Values) {
-	levels := values["overrideLevel"]
-	var places, kept []string
-	for i, typed := range values["override"] {
-		if known := knownPlaces([]string{typed}); len(known) > 0 && i < len(levels) && len(places) < maxPlaces {
-			places, kept = append(places, known[0]), append(kept, levels[i])
-		}
-	}
-	values["override"], values["overrideLevel"] = places, kept
 }
 
 // draft shows the form with a choice that is not made yet, and what it means. What
@@ -152,7 +127,8 @@ func (s *Site) subscribeForm(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if drafting(values) {
-		values["region"] = append(values["region"], knownPlaces(values["pick"])...)
+		picked, _ := knownPlaces(values["pick"])
+		values["region"] = append(values["region"], picked...)
 		if values.Has("drop") {
 			dropOverride(values, values.Get("drop"))
 		}
@@ -193,10 +169,11 @@ func chosenIn(w news.Wishes) news.Wishes {
 	return w
 }
 
+// readSignup takes of the form what a digest goes by.
 func (s *Site) readSignup(values url.Values) (news.DigestSignup, error) {
 	var faults news.Problems
 	signup := news.DigestSignup{Wishes: defaultWishes(), Hour: defaultHour, Days: everyDay()}
-	s.parser.digest(formFields(values, &faults), &signup)
+	s.parser.digest(formFields(quietly(values), &faults), &signup)
 	if values.Get("timezone") == "" {
 		signup.Wishes.Timezone = zoneOf(signup.Wishes.Preference)
 	}
@@ -220,14 +197,16 @@ func (s *Site) subscribeAgain(w http.ResponseWriter, r *http.Request, values url
 		return faults
 	}
 	v := s.view(w, r)
+	chosen, _ := s.wishesOf(values) // what is wrong with it and is the digest's is known
+	wishes := chosen
 	if values.Get("timezone") == "" {
-		signup.Wishes.Timezone = ""
+		wishes.Timezone = ""
 	}
-	c := s.choices(v, signup.Wishes, faults)
-	c.Query = feedQuery(signup.Wishes)
-	v.kept = feedQuery(chosenIn(signup.Wishes))
+	v.kept = feedQuery(chosenIn(chosen))
+	c := s.choices(v, wishes, faults)
+	c.Query = feedQuery(chosen)
 	var err error
-	if c.Preview, err = s.previewOrNone(r, v, signup.Wishes); err != nil {
+	if c.Preview, err = s.previewOrNone(r, v, chosen); err != nil {
 		return err
 	}
 	c.Email, c.Hour, c.Days, c.Weekly = values.Get("email"), signup.Hour, signup.Days, signup.Weekly

@@ -84,6 +84,7 @@ type view struct {
 	Dir       string
 	Here      string // the page's path, for the language menu; "": it can't be asked for again
 	kept      string // query of what was chosen, to go with it; "" or with its question mark
+	Unknown   string // what the link had that we don't know; "" nothing
 	Publisher Publisher
 	Year      int
 }
@@ -127,12 +128,17 @@ const languageCookie = "lang"
 
 // view is the page's frame; a language that the reader chose now is remembered.
 func (s *Site) view(w http.ResponseWriter, r *http.Request) view {
-	w.Header().Add("Vary", "Accept-Language, Cookie")
 	if lang := known(r.URL.Query().Get("lang")); lang != "" {
 		//nolint:gosec // Secure wherever the site is https; on http://localhost it would not be kept
 		http.SetCookie(w, &http.Cookie{Name: languageCookie, Value: lang, Path: "/", MaxAge: int((365 * 24 * time.Hour).Seconds()),
 			SameSite: http.SameSiteLaxMode, HttpOnly: true, Secure: strings.HasPrefix(s.Floor.BaseURL(), "https:")})
 	}
+	return s.fetched(w, r)
+}
+
+// fetched is a view that remembers nothing.
+func (s *Site) fetched(w http.ResponseWriter, r *http.Request) view {
+	w.Header().Add("Vary", "Accept-Language, Cookie")
 	lang := languageOf(r)
 	return view{words: s.words, Lang: lang, Dir: news.Direction(lang), Here: r.URL.Path, Publisher: s.Publisher, Year: s.Now().Year()}
 }
@@ -143,11 +149,23 @@ func (v view) Turned(lang string) string {
 	return v.Here + "?lang=" + lang + strings.Replace(v.kept, "?", "&", 1)
 }
 
-// languageOf picks a page's language: what the reader chose now (?lang=), what
-// she chose before (a cookie), what her browser suggests.
+// wordsIn is the parameter by which a page's script asks for words in the page's
+// own language: nothing is remembered for it.
+const wordsIn = "words"
+
+// AppManifest is the page as an app: in its language, and beginning with its choice.
+func (v view) AppManifest() string {
+	return "/manifest.webmanifest?lang=" + v.Lang + strings.Replace(v.kept, "?", "&", 1)
+}
+
+// languageOf picks a page's language: what the reader chose now (?lang=) or the page
+// that asks is in (?words=), what she chose before (a cookie), what her browser
+// suggests.
 func languageOf(r *http.Request) string {
-	if lang := known(r.URL.Query().Get("lang")); lang != "" {
-		return lang
+	for _, name := range []string{"lang", wordsIn} {
+		if lang := known(r.URL.Query().Get(name)); lang != "" {
+			return lang
+		}
 	}
 	if c, err := r.Cookie(languageCookie); err == nil && known(c.Value) != "" {
 		return known(c.Value)

@@ -48,8 +48,9 @@ const (
 	ReasonUnderWay = "under-way" // planned, and not sent yet
 )
 
-// sentences are an explanation in words.
-func (v view) sentences(e Explanation, about string, level news.Level) ([]string, error) {
+// sentences are an explanation in words. audience is the region expression of what
+// it is about.
+func (v view) sentences(e Explanation, audience string, level news.Level) ([]string, error) {
 	var out []string
 	var fault error
 	say := func(key string, args ...any) {
@@ -61,7 +62,13 @@ func (v view) sentences(e Explanation, about string, level news.Level) ([]string
 	case e.Got && e.Reason != "matched", !e.Got && e.Reason != "not-followed" && e.Reason != "muted-place" && e.Reason != "section":
 		say("why.reason." + e.Reason)
 	case e.Got:
-		say("why.place", v.places(e.Places))
+		near, wide := nearAndWide(e.Places, audience)
+		if len(near) > 0 {
+			say("why.place", v.places(near))
+		}
+		if len(wide) > 0 {
+			say("why.place.wider", v.around(audience, wide), v.places(wide))
+		}
 		if len(e.Sections) > 0 {
 			say("why.section", v.sections(e.Sections))
 		}
@@ -69,7 +76,7 @@ func (v view) sentences(e Explanation, about string, level news.Level) ([]string
 			say("why.flash")
 		}
 	case e.Reason == "not-followed":
-		say("why.reason.not-followed", about)
+		say("why.reason.not-followed", region.Words(audience, v.Lang))
 	case e.Reason == "muted-place":
 		say("why.reason.muted-place", v.places(e.Places))
 	case e.Reason == "section":
@@ -88,6 +95,44 @@ func (v view) sentences(e Explanation, about string, level news.Level) ([]string
 		}
 	}
 	return out, fault
+}
+
+// nearAndWide parts the followed places that made an alert hers: it is about some
+// of them, and about something that the others only lie in, as Japan does in Asia.
+func nearAndWide(followed []string, audience string) (near, wide []string) {
+	about, err := region.Parse(audience)
+	for _, code := range followed {
+		here, fault := region.SetOf([]string{code}, nil)
+		if err == nil && fault == nil && !slices.ContainsFunc(about.Parts(), here.Contains) && len(outside(about, here)) > 0 {
+			wide = append(wide, code)
+		} else {
+			near = append(near, code)
+		}
+	}
+	return near, wide
+}
+
+// outside are the places of an audience that a place lies in.
+func outside(about region.Expr, here region.Set) []string {
+	return slices.DeleteFunc(about.Places(), func(code string) bool {
+		outer, err := region.SetOf([]string{code}, nil)
+		return err != nil || !outer.Contains(here)
+	})
+}
+
+// around is what of an audience places lie in, in words: ASEAN of "ASEAN + TW" for
+// Singapore. One that leaves something out is told whole.
+func (v view) around(audience string, places []string) string {
+	about, err := region.Parse(audience)
+	if err != nil || strings.Contains(about.String(), " - ") {
+		return region.Words(audience, v.Lang)
+	}
+	var names []string
+	for _, code := range places {
+		here, _ := region.SetOf([]string{code}, nil) // nearAndWide has looked
+		names = append(names, outside(about, here)...)
+	}
+	return v.places(canonical(names))
 }
 
 // places lists places by their names: "Japan and ASEAN".
@@ -122,6 +167,29 @@ func (s *Site) whyDevice(r *http.Request) (d news.Device, manage string, err err
 	return d, manage, err
 }
 
+// whyOf explains an alert to who holds a link. One that only asks why stands for
+// all of a reader's devices: what one of them got, she got.
+func (s *Site) whyOf(ctx context.Context, alertID string, device news.Device, all bool) (Explanation, error) {
+	why, err := s.Explainer.Explain(ctx, alertID, device)
+	if err != nil || why.Got || !all {
+		return why, err
+	}
+	others, err := s.Store.DevicesOf(ctx, device.SubscriberID)
+	if err != nil {
+		return why, err
+	}
+	for _, other := range others {
+		if other.ID == device.ID {
+			continue
+		}
+		got, err := s.Explainer.Explain(ctx, alertID, other)
+		if err != nil || got.Got {
+			return got, err
+		}
+	}
+	return why, nil
+}
+
 // whyPage says why a device got an alert, or why not, in words.
 func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
 	device, manage, err := s.whyDevice(r)
@@ -134,12 +202,12 @@ func (s *Site) whyPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	v.Asked, v.Manage = true, manage
 	if s.Explainer != nil {
-		why, err := s.Explainer.Explain(r.Context(), alert.ID, device)
+		why, err := s.whyOf(r.Context(), alert.ID, device, manage == "")
 		if err != nil {
 			return fmt.Errorf("site.whyPage: %w", err)
 		}
 		v.Got = why.Got
-		if v.Why, err = v.sentences(why, region.Words(alert.First().Audience, v.Lang), alert.First().Level); err != nil {
+		if v.Why, err = v.sentences(why, alert.First().Audience, alert.First().Level); err != nil {
 			return fmt.Errorf("site.whyPage: %w", err)
 		}
 	}
@@ -167,5 +235,5 @@ func (v view) whyMailed(p news.Preference, story news.Story) ([]string, error) {
 	if len(e.Places) == 0 {
 		e = Explanation{Got: true, Reason: ReasonChanged}
 	}
-	return v.sentences(e, "", news.LevelNotice)
+	return v.sentences(e, strings.Join(story.Regions, " + "), news.LevelNotice)
 }

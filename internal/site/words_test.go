@@ -47,7 +47,7 @@ func TestWordsAreOneForAThing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for lang, others := range map[string][]string{"zh-Hans": {"你", "主题"}, "zh-Hant": {"你", "主題"}, "ja": {"テーマ"}, "ko": {"주제"},
+	for lang, others := range map[string][]string{"zh-Hans": {"你", "主题"}, "zh-Hant": {"你", "主題", "關注"}, "ja": {"テーマ"}, "ko": {"주제", "요약", "다이제스트"},
 		"id": {"topik"}, "th": {"หัวข้อ"}, "vi": {"chủ đề"}, "ar": {"موضوع", "مواضيع"}} {
 		for key, text := range c.words[lang] {
 			for _, other := range others {
@@ -55,6 +55,19 @@ func TestWordsAreOneForAThing(t *testing.T) {
 					t.Errorf("%s %s has another word: %s in %q", lang, key, other, text)
 				}
 			}
+		}
+	}
+}
+
+// TestDigestHasOneNameInKorean: on the pages and in the mails.
+func TestDigestHasOneNameInKorean(t *testing.T) {
+	mails, err := fs.ReadFile(templates.FS, "email/words.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []string{"요약", "다이제스트"} {
+		if strings.Contains(string(mails), other) {
+			t.Errorf("a mail says %s, the pages 뉴스레터", other)
 		}
 	}
 }
@@ -91,10 +104,10 @@ func saidInTemplates(t *testing.T) func(key string) bool {
 		said["manage."+told] = true
 	}
 	return func(key string) bool {
-		prefix, _, _ := strings.Cut(key, ".")           // "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes, "date." in dates.go, "fault." in faultOf
+		prefix, _, _ := strings.Cut(key, ".")           // "device." is said by deviceName, "section.", "level." and "day." are put together in the templates, "error." in errorView, "preview." in howOften, "why." from codes, "date." in dates.go, "fault." in faultOf
 		if prefix == "worker" || prefix == "manifest" { // by workerWords, trialPayload and manifest
 			return true
 		}
-		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "date" || prefix == "fault" || prefix == "error" || prefix == "preview"
+		return said[key] || prefix == "section" || prefix == "why" || prefix == "level" || prefix == "day" || prefix == "date" || prefix == "fault" || prefix == "device" || prefix == "error" || prefix == "preview"
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 
 	"dateline/internal/news"
 )
@@ -30,7 +31,7 @@ func (s *Site) workerWords() map[string]map[string]string {
 	all := map[string]map[string]string{}
 	for _, lang := range languages() {
 		all[lang] = map[string]string{}
-		for _, name := range []string{"read", "mute", "over", "undo", "muted", "waits", "later", "alert"} {
+		for _, name := range []string{"read", "mute", "over", "undo", "muted", "waits", "later", "next", "alert"} {
 			all[lang][name], _ = s.words.say(lang, "worker."+name) // a test asks for every one
 		}
 		all[lang]["failed"], _ = s.words.say(lang, "js.failed")
@@ -60,8 +61,29 @@ func (s *Site) serviceWorker() http.Handler {
 	})
 }
 
+// startURL is where the app begins. One that is put on a Home Screen from a page with
+// a choice begins with it, in the page's language: on iOS it has no memory of the page.
+func (s *Site) startURL(r *http.Request, lang string) string {
+	q, choice := r.URL.Query(), url.Values{}
+	for _, name := range []string{"region", "mute", "section", "level", "override", "overrideLevel", "language", "onlyLanguage", "timezone",
+		"quiet", "quietFrom", "quietTo", "quietFlash", "cap", "form"} {
+		if len(q[name]) > 0 {
+			choice[name] = q[name]
+		}
+	}
+	s.parser.knownOnly(choice)
+	if len(choice["region"]) == 0 {
+		return "/"
+	}
+	if lang != suggested(r.Header.Get("Accept-Language")) {
+		choice.Set("lang", lang)
+	}
+	return "/subscribe?" + choice.Encode()
+}
+
 // manifest makes the site an app that can be put on a home screen, which iOS
-// asks for before it lets a site notify.
+// asks for before it lets a site notify. Its id is always the same: it is one app,
+// wherever it begins.
 func (s *Site) manifest(w http.ResponseWriter, r *http.Request) error {
 	type icon struct {
 		Src     string `json:"src"`
@@ -93,7 +115,7 @@ func (s *Site) manifest(w http.ResponseWriter, r *http.Request) error {
 		shortcuts = append(shortcuts, shortcut{words, to[1], []icon{{Src: "/icons/192.png", Sizes: "192x192", Type: "image/png"}}})
 	}
 	raw, err := json.MarshalIndent(map[string]any{
-		"id": "/", "name": name, "short_name": s.Publisher.Name, "start_url": "/", "scope": "/", "lang": v.Lang, "dir": news.Direction(v.Lang),
+		"id": "/", "name": name, "short_name": s.Publisher.Name, "start_url": s.startURL(r, v.Lang), "scope": "/", "lang": v.Lang, "dir": news.Direction(v.Lang),
 		"display": "standalone", "background_color": "#fbfaf7", "theme_color": "#fbfaf7", "icons": icons, "shortcuts": shortcuts,
 	}, "", " ")
 	if err != nil {

@@ -399,7 +399,7 @@ func TestPublishersOwnPageInFirefox(t *testing.T) {
 	s.send("quake", 2, "second", "")
 	s.waitTitle("second")
 	s.breakStore(news.ErrUnavailable) // we are away
-	press("second", "over", "この端末に記録しました。オンラインになりしだい保存します")
+	press("second", "over", "この端末に記録しました。次の速報のとき、または次のご訪問のときに保存します")
 	s.breakStore(nil)
 	s.send("quake", 3, "third", "") // what comes next brings the wish along
 	s.waitTitle("third")

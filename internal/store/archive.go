@@ -80,32 +80,46 @@ func (s *Store) publicReleases(ctx context.Context, alertIDs []string) (map[stri
 // sentPage is how many releases are looked at in one go.
 const sentPage = 200
 
-// SentTo lists what a subscriber's devices were sent since then, or may have
-// been, the newest first: to the same devices a repair would go.
-func (s *Store) SentTo(ctx context.Context, subscriberID string, since time.Time, limit int) ([]news.Release, error) {
+// SentTo lists what a subscriber's devices were sent from since on until then
+// (both included; a zero until: to date), or may have been, the newest first: to
+// the same devices a repair would go. limit 0: all.
+func (s *Store) SentTo(ctx context.Context, subscriberID string, since, until time.Time, limit int) ([]news.Release, error) {
 	places, err := s.placesOf(ctx, []string{subscriberID})
 	if err != nil || len(places) == 0 {
 		return nil, s.fail(err, "SentTo", "")
 	}
-	out, err := s.sentTo(ctx, places, since, limit)
+	out, err := s.sentTo(ctx, places, since, until, limit)
 	return out, s.fail(err, "SentTo", "")
 }
 
-// sentTo goes from the newest release back; limit 0: all.
-func (s *Store) sentTo(ctx context.Context, places map[int][]devicePlace, since time.Time, limit int) ([]news.Release, error) {
+// sentTo goes from the newest release back; limit 0: all. Whom a release reached is
+// looked up first, and what it said only of those that did: a month has hundreds,
+// and the whole of a row costs ten times what is needed to tell.
+func (s *Store) sentTo(ctx context.Context, places map[int][]devicePlace, since, until time.Time, limit int) ([]news.Release, error) {
 	var out []news.Release
 	condition, args := "", []any{}
+	if !until.IsZero() {
+		condition, args = " AND r.released_at <= ?", []any{micro(until)}
+	}
 	for {
-		var rows []releaseRow
-		err := s.read().selIn(ctx, &rows, "SELECT "+publicColumns+` FROM releases r WHERE r.released_at >= ?
-			AND EXISTS (SELECT 1 FROM ledger l WHERE l.release_id = r.id AND l.cell IN (?) AND l.n_planned > 0)`+condition+
-			" ORDER BY r.released_at DESC, r.id DESC LIMIT ?", slices.Concat([]any{micro(since), sortedKeys(places)}, args, []any{sentPage})...)
+		var rows []struct {
+			ID         string `db:"id"`
+			ReleasedAt stamp  `db:"released_at"`
+		}
+		err := s.read().sel(ctx, &rows, "SELECT r.id, r.released_at FROM releases r WHERE r.released_at >= ?"+condition+
+			" ORDER BY r.released_at DESC, r.id DESC LIMIT ?", slices.Concat([]any{micro(since)}, args, []any{sentPage})...)
+		if err != nil || len(rows) == 0 {
+			return out, err
+		}
+		ids := make([]string, len(rows))
+		for i, r := range rows {
+			ids[i] = r.ID
+		}
+		page, err := s.reached(ctx, ids, places)
 		if err != nil {
 			return nil, err
 		}
-		if out, err = s.appendReached(ctx, out, rows, places); err != nil {
-			return nil, err
-		}
+		out = append(out, page...)
 		if limit > 0 && len(out) >= limit {
 			return out[:limit], nil
 		}
@@ -117,26 +131,61 @@ func (s *Store) sentTo(ctx context.Context, places map[int][]devicePlace, since 
 	}
 }
 
-// appendReached adds those of the releases that reached one of the devices.
-func (s *Store) appendReached(ctx context.Context, out []news.Release, rows []releaseRow, places map[int][]devicePlace) ([]news.Release, error) {
-	if len(rows) == 0 {
-		return out, nil
+// reached are those of the releases that reached one of the devices, newest first.
+// The accepted alone tell it of most; a row is read whole where an answer is, or
+// may be, missing.
+func (s *Store) reached(ctx context.Context, ids []string, places map[int][]devicePlace) ([]news.Release, error) {
+	var rows []struct {
+		ReleaseID string `db:"release_id"`
+		Cell      int    `db:"cell"`
+		Accepted  []byte `db:"accepted"`
+		Unclear   bool   `db:"unclear"`
 	}
-	ledger, err := s.ledgerWhere(ctx, "release_id IN (?) AND cell IN (?) AND n_planned > 0", convert(rows, func(r releaseRow) string { return r.ID }), sortedKeys(places))
+	cells := sortedKeys(places)
+	err := s.read().selIn(ctx, &rows, `SELECT release_id, cell, accepted, n_ambiguous > 0 OR
+		n_planned > n_held + n_accepted + n_gone + n_failed + n_cancelled + n_expired AS unclear
+		FROM ledger WHERE release_id IN (?) AND cell IN (?) AND n_planned > 0`, ids, cells)
 	if err != nil {
-		return out, err
+		return nil, err
 	}
-	reached := map[string]bool{}
-	for _, row := range ledger {
-		numbers := row.Reached()
-		reached[row.ReleaseID] = reached[row.ReleaseID] || slices.ContainsFunc(places[row.Cell], func(p devicePlace) bool { return numbers.Contains(uint32(p.Number)) })
+	among := func(numbers *news.Numbers, cell int) bool {
+		return slices.ContainsFunc(places[cell], func(p devicePlace) bool { return numbers.Contains(uint32(p.Number)) })
 	}
+	sent := map[string]bool{}
+	var unclear []string
 	for _, r := range rows {
-		if reached[r.ID] {
-			out = append(out, r.release())
+		accepted, err := unpackNumbers(r.Accepted)
+		switch {
+		case err != nil:
+			return nil, err
+		case among(accepted, r.Cell):
+			sent[r.ReleaseID] = true
+		case r.Unclear:
+			unclear = append(unclear, r.ReleaseID)
 		}
 	}
-	return out, nil
+	unclear = slices.DeleteFunc(unclear, func(id string) bool { return sent[id] })
+	if len(unclear) > 0 {
+		whole, err := s.ledgerWhere(ctx, "release_id IN (?) AND cell IN (?) AND n_planned > 0", unclear, cells)
+		if err != nil {
+			return nil, err
+		}
+		for _, row := range whole {
+			sent[row.ReleaseID] = sent[row.ReleaseID] || among(row.Reached(), row.Cell)
+		}
+	}
+	ids = slices.DeleteFunc(ids, func(id string) bool { return !sent[id] })
+	return s.publicInOrder(ctx, ids)
+}
+
+// publicInOrder are releases as readers see them, the newest first.
+func (s *Store) publicInOrder(ctx context.Context, ids []string) ([]news.Release, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var rows []releaseRow
+	err := s.read().selIn(ctx, &rows, "SELECT "+publicColumns+" FROM releases r WHERE r.id IN (?) ORDER BY r.released_at DESC, r.id DESC", ids)
+	return convert(rows, releaseRow.release), err
 }
 
 // StoriesByURI are the newest versions of some stories; those that are not known

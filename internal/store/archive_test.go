@@ -108,7 +108,7 @@ func TestSentTo(t *testing.T) {
 		fences := acquire(t, s, "me")
 		_, first := released(t, s, "https://news.example/1")
 		sends(t, s, fences, first, d, func(l *news.LedgerRow) { l.Opened.Add(d.Number); l.Accepted.Add(d.Number) })
-		_, second := released(t, s, "https://news.example/2")
+		_, second := releasedAt(t, s, "https://news.example/2", begin.Add(time.Millisecond))
 		sends(t, s, fences, second, d, func(l *news.LedgerRow) { l.Opened.Add(d.Number) }) // no answer
 		_, third := released(t, s, "https://news.example/3")
 		sends(t, s, fences, third, d, func(l *news.LedgerRow) { l.Opened.Add(d.Number); l.Failed.Add(d.Number) })
@@ -116,16 +116,19 @@ func TestSentTo(t *testing.T) {
 			_, r := released(t, s, fmt.Sprintf("https://news.example/held/%d", n))
 			sends(t, s, fences, r, d, func(l *news.LedgerRow) { l.Held.Add(d.Number) })
 		}
-		got, err := s.SentTo(ctx, d.SubscriberID, begin.Add(-time.Hour), 10)
+		got, err := s.SentTo(ctx, d.SubscriberID, begin.Add(-time.Hour), time.Time{}, 10)
 		must(t, err)
 		if len(got) != 2 || got[0].ID != second.ID || got[1].ID != first.ID || got[0].Texts["ja"].Title != "地震" {
 			t.Errorf("%d: %+v", len(got), got)
 		}
-		if got, err := s.SentTo(ctx, d.SubscriberID, begin.Add(-time.Hour), 1); err != nil || len(got) != 1 {
+		if got, err := s.SentTo(ctx, d.SubscriberID, begin.Add(-time.Hour), time.Time{}, 1); err != nil || len(got) != 1 {
 			t.Errorf("one: %v %v", got, err)
 		}
+		if got, err := s.SentTo(ctx, d.SubscriberID, begin, first.ReleasedAt, 0); err != nil || len(got) != 1 || got[0].ID != first.ID {
+			t.Errorf("until the first: %d %v", len(got), err)
+		}
 		for who, since := range map[string]time.Time{other.SubscriberID: begin.Add(-time.Hour), d.SubscriberID: begin.Add(time.Second), id(): begin} {
-			if got, err := s.SentTo(ctx, who, since, 10); err != nil || len(got) != 0 {
+			if got, err := s.SentTo(ctx, who, since, time.Time{}, 10); err != nil || len(got) != 0 {
 				t.Errorf("%s since %s: %v %v", who, since, got, err)
 			}
 		}

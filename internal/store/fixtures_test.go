@@ -112,6 +112,17 @@ func released(t testing.TB, s *store.Store, uri string) (news.Alert, news.Releas
 // releasedIn is released, in a phase.
 func releasedIn(t testing.TB, s *store.Store, uri string, phase news.Phase) (news.Alert, news.Release) {
 	t.Helper()
+	return releasedAs(t, s, uri, func(r *news.Release) { r.Phase = phase })
+}
+
+// releasedAt is released, at a time.
+func releasedAt(t testing.TB, s *store.Store, uri string, at time.Time) (news.Alert, news.Release) {
+	t.Helper()
+	return releasedAs(t, s, uri, func(r *news.Release) { r.Phase, r.ReleasedAt = news.PhaseAll, at })
+}
+
+func releasedAs(t testing.TB, s *store.Store, uri string, set func(*news.Release)) (news.Alert, news.Release) {
+	t.Helper()
 	ctx := context.Background()
 	if _, err := s.Story(ctx, uri); err != nil {
 		storeStory(t, s, uri)
@@ -119,7 +130,7 @@ func releasedIn(t testing.TB, s *store.Store, uri string, phase news.Phase) (new
 	a := alert(uri)
 	must(t, s.CreateAlert(ctx, a, news.AuditEntry{By: "mira", Action: "draft", Subject: "alert/" + a.ID}))
 	r := release(a, news.ReleaseAlert)
-	r.Phase = phase
+	set(r)
 	a, err := s.ChangeAlert(ctx, a.ID, func(a *news.Alert, _ news.Story) (news.AlertAction, error) {
 		a.State = news.AlertSending
 		return news.AlertAction{Release: r, Audit: "send", By: "mira"}, nil

@@ -19,7 +19,8 @@ import (
 // as running one after the other, because they stand or fall together: when the
 // shared transaction is lost, all of it is undone and every member runs again.
 type joint struct {
-	db *sqlx.DB
+	db      *sqlx.DB
+	joining time.Duration // see maxJoining
 
 	mu      sync.Mutex
 	queue   []*member
@@ -163,7 +164,7 @@ func (j *joint) first() *member {
 
 // another is next as long as the shared transaction takes members.
 func (j *joint) another(members int, began time.Time) *member {
-	if members >= maxMembers || time.Since(began) >= maxJoining {
+	if members >= maxMembers || time.Since(began) >= j.joining {
 		return nil
 	}
 	j.mu.Lock()

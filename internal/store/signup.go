@@ -94,11 +94,12 @@ func (s *Store) signupRowOf(d *news.DigestSignup) signupRow {
 }
 
 // linksADay is how many fresh links a mailbox is sent in 24 h: who holds one of
-// its links can't fill it.
-const linksADay = 5
+// its links can't fill it. Who has left has a right to see and erase what is kept
+// of her, but wants no mail: one.
+var linksADay = map[news.MailboxState]int{news.MailboxActive: 5, news.MailboxLeft: 1}
 
 // QueueMailboxLink queues the mail that takes a fresh link to the owner of a
-// mailbox, as long as that is active. More than linksADay in 24 hours are a
+// mailbox, active or left. More than linksADay in 24 hours are a
 // *news.LimitError.
 func (s *Store) QueueMailboxLink(ctx context.Context, d news.DigestSignup) error {
 	err := s.inTx(ctx, func(c conn) error {
@@ -106,7 +107,8 @@ func (s *Store) QueueMailboxLink(ctx context.Context, d news.DigestSignup) error
 		if err != nil {
 			return err
 		}
-		if m.State != news.MailboxActive {
+		most := linksADay[m.State]
+		if most == 0 || m.Address == "" {
 			return verdictOf(fmt.Errorf("%w: no mail goes to this address any more", news.ErrConflict))
 		}
 		d.Kind, d.Address, d.Wishes, d.Hour, d.Days, d.Weekly = news.SignupLink, m.Address, m.Wishes, m.Hour, m.Days, m.Weekly
@@ -116,7 +118,7 @@ func (s *Store) QueueMailboxLink(ctx context.Context, d news.DigestSignup) error
 			r.AddressMAC, r.Kind, s.now().Add(-signupPause)); err != nil {
 			return err
 		}
-		if n >= linksADay {
+		if n >= most {
 			return verdictOf(&news.LimitError{What: "links by mail", RetryAfter: signupPause})
 		}
 		r.MailState, r.MailNextAt = mailQueued, at(s.now())
@@ -202,8 +204,8 @@ func (s *Store) ConfirmDigest(ctx context.Context, id string, consent news.Conse
 		if err := c.get(ctx, &r, "SELECT "+signupColumns+" FROM digest_signups WHERE id = ?"+c.d.forUpdate, id); err != nil {
 			return err
 		}
-		if r.Kind == string(news.SignupLink) {
-			return sql.ErrNoRows // its link opens a page and confirms nothing
+		if r.Kind == string(news.SignupLink) || r.Kind == string(news.SignupMoved) {
+			return sql.ErrNoRows // nothing was asked: its mail confirms nothing
 		}
 		if !r.UsedAt.IsZero() {
 			var err error
@@ -268,6 +270,11 @@ func (s *Store) move(ctx context.Context, c conn, d news.DigestSignup, mac []byt
 	if err := s.suppress(ctx, c, before.AddressMAC, string(news.MailboxLeft)); err != nil {
 		return m, err
 	}
+	if m.State == news.MailboxActive {
+		if err := s.tellMoved(ctx, c, m); err != nil {
+			return m, err
+		}
+	}
 	if err := c.exec(ctx, "DELETE FROM suppressions WHERE address_mac = ?", mac); err != nil {
 		return m, err
 	}
@@ -275,6 +282,19 @@ func (s *Store) move(ctx context.Context, c conn, d news.DigestSignup, mac []byt
 	// the move may be a stranger to it.
 	m.Address, m.Consent, m.State, m.SubscriberID = d.Address, consent, news.MailboxActive, ""
 	return s.rewriteMailbox(ctx, c, m, before.PreferenceID)
+}
+
+// movedFor is how long a notice of a move is tried.
+const movedFor = 48 * time.Hour
+
+// tellMoved queues the last mail to an address that a digest has left: its owner
+// learns of it, also if it was not she who asked.
+func (s *Store) tellMoved(ctx context.Context, c conn, m news.Mailbox) error {
+	now := s.now()
+	r := s.signupRowOf(&news.DigestSignup{Kind: news.SignupMoved, MailboxID: m.ID, Address: m.Address, Wishes: m.Wishes, Hour: m.Hour, Days: m.Days,
+		Weekly: m.Weekly, CreatedAt: now, ExpiresAt: now.Add(movedFor)})
+	r.MailState, r.MailNextAt = mailQueued, at(now)
+	return c.insert(ctx, "digest_signups", signupColumns, r, "")
 }
 
 // mergeConsent is the sign-up's record with what the confirmation adds.

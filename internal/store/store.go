@@ -94,7 +94,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 		return nil, fmt.Errorf("store.Open(%s): %w", d.name, err)
 	}
 	if d.oneWriter {
-		s.joint = &joint{db: s.db}
+		s.joint = &joint{db: s.db, joining: maxJoining}
 	}
 	if err := s.connect(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("store.Open(%s): %w", d.name, err), s.Close())

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"time"
 
 	"dateline/internal/news"
 )
@@ -144,7 +145,7 @@ func (s *Store) DeviceRecord(ctx context.Context, id string) (news.DeviceRecord,
 		return news.DeviceRecord{}, s.fail(err, "DeviceRecord", id)
 	}
 	record := news.DeviceRecord{Device: d}
-	if record.Sent, err = s.sentTo(ctx, map[int][]devicePlace{d.Cell: {{d.SubscriberID, d.Cell, int64(d.Number)}}}, d.CreatedAt, 0); err != nil {
+	if record.Sent, err = s.sentTo(ctx, map[int][]devicePlace{d.Cell: {{d.SubscriberID, d.Cell, int64(d.Number)}}}, d.CreatedAt, time.Time{}, 0); err != nil {
 		return record, s.fail(err, "DeviceRecord", id)
 	}
 	var rows []struct {

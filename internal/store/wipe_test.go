@@ -131,6 +131,20 @@ func TestMoveMailbox(t *testing.T) {
 		if err != nil || faults[0] == nil {
 			t.Errorf("the old address was imported: %v %v", faults, err)
 		}
+		// The old address is told, once, and nothing else: not where it goes now.
+		mails, err := s.ClaimSignupMails(ctx, "me", 20, time.Minute)
+		must(t, err)
+		var told []news.DigestSignup
+		for _, d := range mails {
+			if d.Kind == news.SignupMoved {
+				told = append(told, d)
+			}
+		}
+		if len(told) != 1 || told[0].Address != "old@example.org" || told[0].MailboxID != m.ID {
+			t.Errorf("told of the move: %+v", told)
+		} else if _, err := s.ConfirmDigest(ctx, told[0].ID, news.Consent{}); !errors.Is(err, news.ErrNotFound) {
+			t.Errorf("the notice confirmed something: %v", err)
+		}
 		must(t, s.LeaveMailbox(ctx, m.ID))
 		if got, err := move("third@example.org"); err != nil || got.State != news.MailboxLeft {
 			t.Errorf("after leaving: %+v %v", got, err)
@@ -139,7 +153,7 @@ func TestMoveMailbox(t *testing.T) {
 }
 
 // TestMailboxLinks: a fresh link goes to the mailbox's own address and to no
-// other, five times a day at most.
+// other, five times a day at most, and once to who has left.
 func TestMailboxLinks(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, c *clock) {
 		ctx := context.Background()
@@ -174,8 +188,19 @@ func TestMailboxLinks(t *testing.T) {
 		c.add(25 * time.Hour)
 		must(t, ask())
 		must(t, s.LeaveMailbox(ctx, m.ID))
+		if err := ask(); !errors.As(err, &limit) {
+			t.Errorf("after leaving, the second within a day: %v", err)
+		}
+		c.add(25 * time.Hour)
+		must(t, ask())
+		if err := ask(); !errors.As(err, &limit) {
+			t.Errorf("after leaving, the second: %v", err)
+		}
+		_, err = s.ChangeMailbox(ctx, m.ID, func(m *news.Mailbox) error { m.State = news.MailboxBounced; return nil })
+		must(t, err)
+		c.add(25 * time.Hour)
 		if err := ask(); !errors.Is(err, news.ErrConflict) {
-			t.Errorf("after leaving: %v", err)
+			t.Errorf("to an address that bounced: %v", err)
 		}
 	})
 }

@@ -1,5 +1,6 @@
 // What a choice means, while it is made; and the rows of places with a level of
 // their own. Without this script buttons of the form do both.
+import { faultsSaid } from "./faults.js";
 import { later } from "./places.js";
 import "./map.js";
 
@@ -36,6 +37,21 @@ function languages(query) {
   for (const a of document.querySelectorAll(".languages a")) a.search = `?lang=${a.hreflang}&${kept}`;
 }
 
+// app has the page's own app, once it is put on a Home Screen, begin with the choice:
+// there it has none of this page's memory.
+function app(query) {
+  const manifest = form.elements.form && document.querySelector("link[rel=manifest]");
+  if (manifest) manifest.href = `/manifest.webmanifest?lang=${document.documentElement.lang}${query.has("region") ? `&form=1&${query}` : ""}`;
+}
+
+// unreadable is what the preview says of a choice that the API refuses.
+async function unreadable(answer) {
+  const { errors } = await answer.json().catch(() => ({}));
+  const { said, fields } = faultsSaid(errors);
+  if (said.length === 0) return section.dataset.failed;
+  return fields.every(f => ["regions", "mutedRegions"].includes(f)) ? section.dataset.nothing : said.join(" ");
+}
+
 let running;
 
 async function ask() {
@@ -45,13 +61,15 @@ async function ask() {
   link($("feed-atom"), feeds);
   link($("feed-json"), feeds);
   languages(query);
+  app(query);
   if (!query.has("region")) return tell({ text: section.dataset.empty, places: "", examples: [] });
   running = new AbortController();
   section.setAttribute("aria-busy", "true");
   try {
-    const answer = await fetch(`/api/v1/preview?${query}`, { signal: running.signal });
+    // In this page's language, whatever another tab has chosen meanwhile.
+    const answer = await fetch(`/api/v1/preview?words=${document.documentElement.lang}&${query}`, { signal: running.signal });
     if (answer.ok) tell(await answer.json());
-    else tell({ text: answer.status === 400 ? section.dataset.nothing : section.dataset.failed, places: "", examples: [] });
+    else tell({ text: answer.status === 400 ? await unreadable(answer) : section.dataset.failed, places: "", examples: [] });
   } catch (error) {
     if (error.name === "AbortError") return; // a newer one is on its way
     tell({ text: section.dataset.failed, places: "", examples: [] });
@@ -126,7 +144,7 @@ if ($("weekly")) weekly($("weekly"));
 if ($("overrides")) rows($("overrides"));
 if (section && form) {
   section.querySelector(".show").hidden = true;
-  languages(fields(name => !own.includes(name)));
+  for (const keep of [languages, app]) keep(fields(name => !own.includes(name)));
   const soon = later(ask);
   form.addEventListener("change", soon);
   addEventListener("pageshow", () => {

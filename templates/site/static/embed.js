@@ -16,6 +16,15 @@
   // subscribe() may answer nothing at all. Elsewhere it takes 1 to 3 s.
   const PATIENCE = 15000; // ms
 
+  // Those that we say things in ourselves.
+  const LANGUAGES = ["en", "ja", "zh-Hans", "zh-Hant", "ko", "hi", "id", "th", "vi", "ar", "ur"];
+  // pageLanguage is the page's, where it is one of ours.
+  const pageLanguage = () => {
+    const tag = document.documentElement.lang.toLowerCase();
+    const chinese = /^zh\b/.test(tag) && (/hant|-(tw|hk|mo)\b/.test(tag) ? "zh-Hant" : "zh-Hans");
+    return LANGUAGES.find(l => l.toLowerCase() === tag || l === chinese) || LANGUAGES.find(l => l === tag.split("-")[0]);
+  };
+
   class Trouble extends Error {
     constructor(code, errors = []) {
       super(code);
@@ -158,6 +167,7 @@
       await refuse(answer, 401, 404, 409, 410); // these: as one who is new
       if (answer.ok) return following({ ...before, endpoint: sub.endpoint }, wishes);
     }
+    wishes = { language: pageLanguage(), ...wishes };
     const post = () => call("POST", "/api/v1/subscriptions", { ...wishes, subscription: sub.toJSON() });
     let answer = await post();
     if (answer.status === 409) { // known under another secret: start afresh

@@ -24,7 +24,7 @@ export function later(work, wait = 250) {
 async function parts(button) {
   const row = button.closest("li");
   if (row.querySelector(".inner")) return true;
-  const answer = await fetch(`/places/${encodeURIComponent(button.value)}`).catch(() => undefined);
+  const answer = await fetch(`/places/${encodeURIComponent(button.value)}?words=${document.documentElement.lang}`).catch(() => undefined);
   const rows = answer && answer.ok ? await answer.text().catch(() => "") : "";
   if (row.querySelector(".inner")) return true; // another press was quicker
   if (rows === "") return false;

@@ -10,8 +10,9 @@ box.hidden = !["follows", "anew"].includes(known.status);
 box.addEventListener("click", async event => {
   const { want } = event.target.dataset;
   if (!want) return;
-  const { kept, became } = await Dateline.story(box.dataset.alert, want).catch(() => ({ kept: false }));
-  said.textContent = kept ? said.dataset[want] || "" : said.dataset[became === "failed" ? "failed" : "later"];
+  // Who does not answer in time has noted it; one that can't be reached has not.
+  const { kept, became } = await Dateline.story(box.dataset.alert, want).catch(error => ({ kept: false, became: error.code === "timeout" ? "next" : "failed" }));
+  said.textContent = kept ? said.dataset[want] || "" : said.dataset[became] || said.dataset.failed;
   back.hidden = want === "all" || !kept;
   box.dataset.kept = kept ? want : "";
 });

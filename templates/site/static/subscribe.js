@@ -2,17 +2,17 @@
 // permission only on the press, and says in place what to do when it can't.
 // document.body.dataset.state is "ready", "working", "subscribed" or "error";
 // dataset.trial is what became of the test notification.
+import { faultsSaid } from "./faults.js";
 import { overrides, search, suggest, useMyZone } from "./places.js";
 
 const { Dateline } = globalThis; // embed.js, from the page's head
 const $ = id => document.getElementById(id);
 const words = Object.fromEntries([...$("words").content.querySelectorAll("[data-word]")].map(e => [e.dataset.word, e.textContent]));
-const faultWords = Object.fromEntries([...$("words").content.querySelectorAll("[data-fault]")].map(e => [e.dataset.fault, e.textContent]));
 
-// refused puts what the API found wrong into the page's language, each once.
+// refused puts what the API found wrong into the page's language.
 function refused(errors) {
-  const said = new Set((errors || []).map(e => faultWords[(e.path || "").split("/")[0]] || words.failed));
-  return [words.refused, ...said].join(" ");
+  const { said, other } = faultsSaid(errors);
+  return said.length ? [words.refused, ...said, ...(other ? [words.failed] : [])].join(" ") : words.failed;
 }
 
 function state(name, text = "", detail = "") {
@@ -54,7 +54,7 @@ async function follow() {
 }
 
 function failed(error) {
-  const said = { denied: words.denied, service: words.service, limit: words.limit, refused: refused(error.errors) };
+  const said = { denied: words.denied, dismissed: words.dismissed, service: words.service, limit: words.limit, refused: refused(error.errors) };
   state("error", said[error.code] || words.failed, error.code || String(error));
   if (error.code === "denied" || error.code === "service") instead();
 }
@@ -79,7 +79,10 @@ async function followed(own) {
 
 async function manageLink(own) {
   const answer = await fetch(`/api/v1/subscriptions/${encodeURIComponent(own.id)}`, { headers: { Authorization: `Bearer ${own.token}` } });
-  if (answer.ok) $("manage").href = new URL((await answer.json()).manage).pathname;
+  if (!answer.ok) return;
+  $("manage").href = new URL((await answer.json()).manage).pathname;
+  $("break").href = `${$("manage").pathname}#pause`;
+  $("break").hidden = false;
 }
 
 // mail signs up for the digest. Where this browser follows they become one
@@ -90,9 +93,10 @@ async function mail(event) {
   const own = await Dateline.recall("subscription");
   if (!own) return $("wishes").submit();
   const form = new FormData($("wishes"));
+  const { regions, mutedRegions, sections, language, onlyLanguage, timezone } = wishes(); // what a mail goes by
   const answer = await fetch("/api/v1/digests", {
     method: "POST", headers: { "Content-Type": "application/json", Authorization: `Bearer ${own.token}` },
-    body: JSON.stringify({ ...wishes(), email: form.get("email"), hour: Number(form.get("hour")), ...(form.has("weekly") ? { weekly: true } : { days: form.getAll("day").map(Number) }) }),
+    body: JSON.stringify({ regions, mutedRegions, sections, language, onlyLanguage, timezone, email: form.get("email"), hour: Number(form.get("hour")), ...(form.has("weekly") ? { weekly: true } : { days: form.getAll("day").map(Number) }) }),
   });
   if ([401, 403, 404, 410].includes(answer.status)) return $("wishes").submit(); // it does not follow any more
   document.body.dataset.mail = String(answer.status);

@@ -262,14 +262,15 @@ const noted = change => (noting = noting.then(async () => {
 let wishing = Promise.resolve();
 const inTurn = work => (wishing = wishing.then(work, work));
 
-// wish gives "kept" when the server has it, "later" when it could not be reached,
-// or "failed" when it refused. Where nothing can be stored it is said all the same.
+// wish gives "kept" when the server has it; when it could not be reached, "later" where
+// the browser tells us that the network is back, and elsewhere "next": the next push or
+// visit says it; or "failed" when it refused. Where nothing can be stored it is said all the same.
 const wish = async (alert, want) => {
   await noted(later => { later[alert] = want; });
-  const became = await inTurn(async () => (await sayAll({ [alert]: want }))[alert] || "later");
-  // Chromium tells when the network is back; elsewhere the next push or visit does.
-  if (became === "later" && self.registration.sync) await self.registration.sync.register("dateline").catch(() => undefined);
-  return became;
+  const became = await inTurn(async () => (await sayAll({ [alert]: want }))[alert]);
+  if (became) return became;
+  if (!("sync" in self.registration)) return "next"; // only Chromium has it
+  return self.registration.sync.register("dateline").then(() => "later", () => "next");
 };
 const sayLater = () => inTurn(() => sayAll({}));
 self.addEventListener("sync", event => {
