@@ -39,14 +39,14 @@ type answer struct {
 	Places    []found  `json:"places"`
 }
 
-// placesFound answers GET /places?find=tok&lang=en: which places have a name
+// placesFound answers GET /places?find=tok&words=en: which places have a name
 // that has a word which begins with that: in a language of the pages, or one
 // that region.OtherNames has.
 func (s *Site) placesFound(w http.ResponseWriter, r *http.Request) error {
 	typed := strings.TrimSpace(r.URL.Query().Get("find"))
 	said := answer{Countries: []string{}, Places: []found{}}
 	if n := len([]rune(typed)); n >= leastTyped && n <= mostTyped {
-		said = s.atlas.find(typed, known(r.URL.Query().Get("lang")))
+		said = s.atlas.find(typed, known(r.URL.Query().Get(wordsIn)))
 	}
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	return web.WriteJSON(w, http.StatusOK, said)

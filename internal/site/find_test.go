@@ -16,7 +16,7 @@ import (
 // finds asks the server: the codes found, each with the name by which it was.
 func (h *house) finds(t testing.TB, typed, lang string) (countries []string, places map[string]string) {
 	t.Helper()
-	w := h.do("GET", "/places?find="+url.QueryEscape(typed)+"&lang="+lang, "")
+	w := h.do("GET", "/places?find="+url.QueryEscape(typed)+"&words="+lang, "")
 	var said answer
 	decode(t, w.Body, &said)
 	if w.Code != http.StatusOK {

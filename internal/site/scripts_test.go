@@ -22,7 +22,7 @@ func TestScriptsAskInThePagesLanguage(t *testing.T) {
 	}
 	for _, script := range []string{"choose.js", "places.js"} {
 		source := h.do("GET", "/static/site/"+script, "").Body.String()
-		for _, m := range regexp.MustCompile("fetch\\(`(/api/v1/preview|/places/)[^`]*`").FindAllString(source, -1) {
+		for _, m := range regexp.MustCompile("fetch\\(`(/api/v1/preview|/places)[^`]*`").FindAllString(source, -1) {
 			if !strings.Contains(m, "words=${document.documentElement.lang}") {
 				t.Errorf("%s asks in some language: %s", script, m)
 			}

@@ -114,7 +114,7 @@ export function search(fieldset) {
   const deeper = later(async () => {
     const wanted = field.value.trim();
     if (wanted.length < 2) return;
-    const answer = await fetch(`/places?find=${encodeURIComponent(wanted)}&lang=${document.documentElement.lang}`).catch(() => undefined);
+    const answer = await fetch(`/places?find=${encodeURIComponent(wanted)}&words=${document.documentElement.lang}`).catch(() => undefined);
     const found = answer && answer.ok ? await answer.json().catch(() => undefined) : undefined;
     const buttons = found ? found.countries.map(code => tree.querySelector(`.parts[value="${CSS.escape(code)}"]`)).filter(Boolean) : [];
     const there = await Promise.all(buttons.map(parts));
