@@ -118,6 +118,9 @@ func between(least, most int) func(string) bool {
 func unknownInWords(unknown []string) string {
 	var said []string
 	for _, value := range unknown {
+		if len(said) > maxUnknown { // a link may have thousands
+			break
+		}
 		value = strings.Map(func(r rune) rune {
 			if unicode.IsLetter(r) || unicode.IsDigit(r) || unicode.IsMark(r) || strings.ContainsRune("-_:./", r) {
 				return r

@@ -167,6 +167,9 @@ func (s *Site) whyDevice(r *http.Request) (d news.Device, manage string, err err
 	return d, manage, err
 }
 
+// mostAsked bounds the work of one page: nobody reads on that many devices.
+const mostAsked = 10
+
 // whyOf explains an alert to who holds a link. One that only asks why stands for
 // all of a reader's devices: what one of them got, she got.
 func (s *Site) whyOf(ctx context.Context, alertID string, device news.Device, all bool) (Explanation, error) {
@@ -178,10 +181,8 @@ func (s *Site) whyOf(ctx context.Context, alertID string, device news.Device, al
 	if err != nil {
 		return why, err
 	}
-	for _, other := range others {
-		if other.ID == device.ID {
-			continue
-		}
+	others = slices.DeleteFunc(others, func(other news.Device) bool { return other.ID == device.ID })
+	for _, other := range others[:min(len(others), mostAsked)] {
 		got, err := s.Explainer.Explain(ctx, alertID, other)
 		if err != nil || got.Got {
 			return got, err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"database/sql"
@@ -103,9 +104,13 @@ var linksADay = map[news.MailboxState]int{news.MailboxActive: 5, news.MailboxLef
 // *news.LimitError.
 func (s *Store) QueueMailboxLink(ctx context.Context, d news.DigestSignup) error {
 	err := s.inTx(ctx, func(c conn) error {
-		m, _, err := s.loadMailbox(ctx, c, "id = ?", c.d.forUpdate, d.MailboxID)
+		m, before, err := s.loadMailbox(ctx, c, "id = ?", c.d.forUpdate, d.MailboxID)
 		if err != nil {
 			return err
+		}
+		since := s.now().Add(-signupPause)
+		if m.State == news.MailboxLeft && before.UpdatedAt.After(since) {
+			since = before.UpdatedAt.Time // what came before she left does not count
 		}
 		most := linksADay[m.State]
 		if most == 0 || m.Address == "" {
@@ -115,7 +120,7 @@ func (s *Store) QueueMailboxLink(ctx context.Context, d news.DigestSignup) error
 		r := s.signupRowOf(&d)
 		var n int
 		if err := c.get(ctx, &n, "SELECT COUNT(*) FROM digest_signups WHERE address_mac = ? AND kind = ? AND created_at > ?",
-			r.AddressMAC, r.Kind, s.now().Add(-signupPause)); err != nil {
+			r.AddressMAC, r.Kind, since); err != nil {
 			return err
 		}
 		if n >= most {
@@ -257,6 +262,8 @@ func (s *Store) move(ctx context.Context, c conn, d news.DigestSignup, mac []byt
 		return m, err
 	case m.State != news.MailboxActive && m.State != news.MailboxBounced:
 		return m, nil // she has left since: an old link signs nobody up
+	case bytes.Equal(before.AddressMAC, mac):
+		return m, nil // an earlier mail about the same move was confirmed
 	}
 	// A digest that somebody left there long ago is no obstacle.
 	var left []mailboxRow

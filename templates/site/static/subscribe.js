@@ -121,6 +121,9 @@ async function welcomeBack() {
   const known = await Dateline.known;
   document.body.dataset.known = known.status;
   if (!["follows", "anew"].includes(known.status)) return;
+  // An app put on a Home Screen with a choice begins here each time; for who follows
+  // already, the choice is an old one, and her own page is the place to change it.
+  if (matchMedia("(display-mode: standalone)").matches && location.search.includes("region=")) return location.replace("/");
   if (known.manage) $("already-manage").href = new URL(known.manage).pathname;
   $("already").hidden = false;
 }
