@@ -162,6 +162,15 @@ func TestNamesOfTheDay(t *testing.T) {
 			t.Errorf("%s in zh-Hant is %q", p.Code, name)
 		}
 	}
+	for p := range region.All() { // a capital is called as its country's dateline has it
+		country := region.CountryOf(p.Code)
+		if p.Kind != region.KindSubdivision || strings.ToUpper(region.Name(p.Code, "en")) != region.DatelineCity(country) {
+			continue
+		}
+		if capital, name := region.CitiesIn(country)["zh-Hant"], region.Name(p.Code, "zh-Hant"); !strings.HasPrefix(name, strings.TrimSuffix(capital, "市")) {
+			t.Errorf("the capital of %s in zh-Hant is %q, as a subdivision %q", country, capital, name)
+		}
+	}
 	for lang, want := range map[string]string{"ar": "الخليل", "ur": "الخلیل"} {
 		if got := region.ZoneCity("Asia/Hebron", lang); got != want {
 			t.Errorf("Hebron in %s is %q, want %q", lang, got, want)

@@ -67,7 +67,9 @@ func exemplarCities(path string) (map[string]string, error) {
 func correctedCities() map[string]map[string]string {
 	return map[string]map[string]string{
 		"ko": {"Asia/Rangoon": "양곤", "Asia/Saigon": "호찌민"}, "hi": {"Asia/Rangoon": "यांगून"},
-		"ar": {"Asia/Rangoon": "يانغون", "Asia/Hebron": "الخليل"}, "ur": {"Asia/Rangoon": "یانگون", "Asia/Hebron": "الخلیل"},
+		// As the datelines have them.
+		"zh-Hant": {"Asia/Bishkek": "比斯凱克", "Asia/Dili": "狄力", "Asia/Dushanbe": "杜尚貝", "Asia/Muscat": "馬斯喀特", "Asia/Tbilisi": "提比里斯"},
+		"ar":      {"Asia/Rangoon": "يانغون", "Asia/Hebron": "الخليل"}, "ur": {"Asia/Rangoon": "یانگون", "Asia/Hebron": "الخلیل"},
 	}
 }
 
