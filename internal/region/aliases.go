@@ -38,17 +38,6 @@ func loadAliases() map[string][]OtherName {
 // caller must not change them.
 func OtherNames(code string) []OtherName { return otherNames()[code] }
 
-// CitiesIn are the names of a place's dateline city in other scripts, by language.
-func CitiesIn(code string) map[string]string {
-	cities := map[string]string{}
-	for lang, names := range tree().citiesIn {
-		if name := names[code]; name != "" {
-			cities[lang] = name
-		}
-	}
-	return cities
-}
-
 // CityNames are the names in other languages of a city of Asia, by its English
 // one in any case: of a capital, and of a city that stands for a time zone. The
 // caller must not change them.

@@ -250,38 +250,41 @@ func ownNames(code string) []spelling {
 	return p.names
 }
 
-// also adds what else a place is called: its city, and other names. A city that
-// has one of its names in English brings those that it has in other languages.
+// also adds what else a place is called: other names, and its city. A city that
+// is among its names in English brings the names that it has in other languages,
+// which are as quiet as it is.
 func (p *searched) also(code string) {
-	if city := otherCity(code); city != "" {
-		p.add(cases.Title(language.English).String(city), fallback, false)
-	}
-	cities := region.CitiesIn(code)
-	for _, lang := range languages() {
-		if city := cities[lang]; city != "" {
-			p.add(city, lang, false)
-		}
-	}
-	english := []string{region.Name(code, fallback), otherCity(code)}
+	english := []region.OtherName{{Text: region.Name(code, fallback)}}
 	for _, name := range region.OtherNames(code) {
-		s := newSpelling(name.Text, name.Lang, false)
-		s.quiet = name.Quiet
-		p.take(s)
+		p.take(name)
 		if name.Lang == fallback {
-			english = append(english, name.Text)
+			english = append(english, name)
 		}
 	}
-	for _, name := range english {
-		for _, city := range region.CityNames(name) {
-			p.add(city.Text, city.Lang, false)
+	if city := otherCity(code); city != "" {
+		name := region.OtherName{Text: cases.Title(language.English).String(city), Lang: fallback}
+		p.take(name)
+		english = append(english, name)
+	}
+	for _, city := range english {
+		for _, name := range region.CityNames(city.Text) {
+			name.Quiet = city.Quiet
+			p.take(name)
 		}
 	}
 }
 
-// add takes one name more, if it is none that is there.
-func (p *searched) add(text, lang string, own bool) { p.take(newSpelling(text, lang, own)) }
+func (p *searched) take(name region.OtherName) {
+	s := newSpelling(name.Text, name.Lang, false)
+	s.quiet = name.Quiet
+	p.put(s)
+}
 
-func (p *searched) take(s spelling) {
+// add takes one name more.
+func (p *searched) add(text, lang string, own bool) { p.put(newSpelling(text, lang, own)) }
+
+// put takes a name if it is none that is there.
+func (p *searched) put(s spelling) {
 	same := func(o spelling) bool { return o.ends == s.ends && (o.lang == s.lang || o.lang == fallback) }
 	if s.ends != mark && !slices.ContainsFunc(p.names, same) {
 		p.names = append(p.names, s)

@@ -225,6 +225,18 @@ func TestWhatIsContestedIsNotShown(t *testing.T) {
 			t.Errorf("%q finds %s", tt.typed, tt.code)
 		}
 	}
+	for _, typed := range []string{"Jerusalem", "エルサレム", "القدس", "耶路撒冷"} { // both sides are found, and neither is called so
+		for _, code := range []string{"IL-JM", "PS-JEM"} {
+			if !a.has(typed, "ja", code) {
+				t.Errorf("%q does not find %s", typed, code)
+			}
+		}
+		for _, f := range a.find(typed, "vi").Places {
+			if f.Code == "IL" && f.By != "" {
+				t.Errorf("%q shows Israel as %q", typed, f.By)
+			}
+		}
+	}
 	for _, tt := range []struct{ typed, code string }{
 		{"Nagorno-Karabakh", "AZ-XA"}, {"Artsakh", "AZ-XA"}, {"Persian Gulf", "GCC"}, {"Arabian Gulf", "GCC"},
 	} {
