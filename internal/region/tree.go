@@ -22,6 +22,8 @@ var (
 	zonesText string
 	//go:embed aliases.tsv
 	aliasesText string
+	//go:embed aliases-other.tsv
+	aliasesOtherText string
 	//go:embed cities.tsv
 	citiesText string
 	//go:embed cities-other.tsv
@@ -111,11 +113,12 @@ func load() *atlas {
 
 // What is large and not asked for at start-up is read when it is: the names of
 // Asia's subdivisions, the cities of zones (with "=", their names in CLDR), and
-// what else places are called.
+// what else places and cities are called.
 var (
 	subdivisionNames = sync.OnceValue(func() map[string]map[string]string { return byLanguage(subdivisionsText) })
 	zoneCities       = sync.OnceValue(func() map[string]map[string]string { return byLanguage(zonesText) })
 	otherNames       = sync.OnceValue(loadAliases)
+	cityNames        = sync.OnceValue(loadCityNames)
 )
 
 // byLanguage reads lines of language, code, name.

@@ -289,6 +289,11 @@ func testPlacesAreFound(t *testing.T, s *stage) {
 	}
 	s.foundBy("IN-MH", "Bombay")
 	s.foundBy("JP", "") // of the search before
+	s.find("Bombay", "IN IN-MH")
+	s.foundBy("IN-MH", "Bombay")
+	s.browser.Fill("#search", "") // takes the names with it, and what refers to them
+	s.browser.Until(`document.querySelectorAll("small.by, input[aria-describedby^=by-]").length === 0`)
+	testScriptFolds(t, s)
 	s.find("Mahara", "IN IN-MH")
 	s.foundBy("IN-MH", "")
 	// What is no place is not searched.
@@ -308,6 +313,17 @@ func testPlacesAreFound(t *testing.T, s *stage) {
 		t.Errorf("a press on the parts of Japan shows %s", got)
 	}
 	testNothingIsFoundOffline(t, s)
+}
+
+// testScriptFolds: the page takes the same texts for one as the server does.
+func testScriptFolds(t *testing.T, s *stage) {
+	t.Helper()
+	for _, tt := range foldings() {
+		got := s.browser.Eval(fmt.Sprintf(`import("/static/site/places.js").then(script => script.plain(%q))`, tt[0]))
+		if got != tt[1] {
+			t.Errorf("plain(%q) = %q, want %q", tt[0], got, tt[1])
+		}
+	}
 }
 
 // testNothingIsFoundOffline: what can't be looked up is not called unknown, and a

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
-	"golang.org/x/text/unicode/norm"
 
 	"dateline/internal/region"
 	"dateline/internal/web"
@@ -66,6 +65,7 @@ type spelling struct {
 	text, lang string
 	ends       string
 	own        bool // not another name, or that of a place within
+	quiet      bool // found when it is typed whole, and never shown
 	latin      bool
 	spaceless  bool // of a script that sets no spaces: any letter may begin a word
 }
@@ -74,17 +74,12 @@ type spelling struct {
 const mark = "\x00"
 
 func newSpelling(text, lang string, own bool) spelling {
-	s := spelling{text: text, lang: lang, own: own}
-	words := wordsOf(text)
-	var b strings.Builder
-	b.WriteString(mark)
-	for i, word := range words {
-		b.WriteString(strings.Join(words[i:], "") + mark)
-		if rest, ok := strings.CutPrefix(word, "ال"); ok && len([]rune(rest)) > 1 { // Arabic's article
-			b.WriteString(rest + strings.Join(words[i+1:], "") + mark)
-		}
+	s := spelling{text: text, lang: lang, own: own, ends: mark + endsOf(wordsOf(text))}
+	// Who has typed जम is on the way to जम्मू, which is folded to जंमू; and who has
+	// typed झारखण, to झारखंड.
+	if whole := endsOf(split(spelledOut(lettersOf(text)))); !strings.HasSuffix(s.ends, mark+whole) {
+		s.ends += whole
 	}
-	s.ends = b.String()
 	for _, r := range text {
 		s.latin = s.latin || unicode.Is(unicode.Latin, r)
 		s.spaceless = s.spaceless || unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai)
@@ -92,9 +87,23 @@ func newSpelling(text, lang string, own bool) spelling {
 	return s
 }
 
+// endsOf are the ends of a name that begin with a word, a mark after each.
+func endsOf(words []string) string {
+	var b strings.Builder
+	for i, word := range words {
+		b.WriteString(strings.Join(words[i:], "") + mark)
+		if rest, ok := strings.CutPrefix(word, "ال"); ok && len([]rune(rest)) > 1 { // Arabic's article
+			b.WriteString(rest + strings.Join(words[i+1:], "") + mark)
+		}
+	}
+	return b.String()
+}
+
 // wordsOf are the words of a name without case, accents, hyphens and stops.
-func wordsOf(text string) []string {
-	return strings.FieldsFunc(folded(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) })
+func wordsOf(text string) []string { return split(folded(text)) }
+
+func split(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsNumber(r) && !unicode.IsMark(r) })
 }
 
 // How well a name fits what is typed.
@@ -111,6 +120,9 @@ func (s spelling) fits(wanted, lang string) int {
 	}
 	if strings.HasPrefix(s.ends, mark+wanted+mark) {
 		return fitsWhole
+	}
+	if s.quiet {
+		return fitsNot
 	}
 	if s.own && (s.lang == lang || s.lang == fallback) {
 		return fitsOwn
@@ -145,12 +157,7 @@ func (a *atlas) find(typed, lang string) answer {
 	var candidates []candidate
 	best := map[string]int{} // of a country's subdivisions
 	for _, p := range a.searched() {
-		most, by := fitsNot, spelling{}
-		for _, name := range p.names {
-			if fit := name.fits(wanted, lang); fit > most {
-				most, by = fit, name
-			}
-		}
+		most, by := p.fits(wanted, lang)
 		if most == fitsNot {
 			continue
 		}
@@ -173,10 +180,24 @@ func (a *atlas) find(typed, lang string) answer {
 	return said
 }
 
+// fits is how well the best of a place's names fits, and the best of those that
+// may be shown.
+func (p searched) fits(wanted, lang string) (most int, by spelling) {
+	shown := fitsNot
+	for _, name := range p.names {
+		fit := name.fits(wanted, lang)
+		most = max(most, fit)
+		if fit > shown && !name.quiet {
+			shown, by = fit, name
+		}
+	}
+	return most, by
+}
+
 // explained leaves out why a place is found where its name on the page says so.
 func (f found) explained(wanted, lang string) found {
 	name := newSpelling(region.Name(f.Code, lang), lang, true)
-	if f.By == f.Code && region.KindOf(f.Code) != region.KindGroup || name.fits(wanted, lang) != fitsNot {
+	if f.By == "" || f.By == f.Code && region.KindOf(f.Code) != region.KindGroup || name.fits(wanted, lang) != fitsNot {
 		return found{Code: f.Code}
 	}
 	return f
@@ -229,52 +250,43 @@ func ownNames(code string) []spelling {
 	return p.names
 }
 
-// also adds what else a place is called: its city, and other names.
+// also adds what else a place is called: other names, and its city. A city that
+// is among its names in English brings the names that it has in other languages,
+// which are as quiet as it is.
 func (p *searched) also(code string) {
-	if city := otherCity(code); city != "" {
-		p.add(cases.Title(language.English).String(city), fallback, false)
-	}
-	cities := region.CitiesIn(code)
-	for _, lang := range languages() {
-		if city := cities[lang]; city != "" {
-			p.add(city, lang, false)
+	english := []region.OtherName{{Text: region.Name(code, fallback)}}
+	for _, name := range region.OtherNames(code) {
+		p.take(name)
+		if name.Lang == fallback {
+			english = append(english, name)
 		}
 	}
-	for _, name := range region.OtherNames(code) {
-		p.add(name, fallback, false)
+	if city := otherCity(code); city != "" {
+		name := region.OtherName{Text: cases.Title(language.English).String(city), Lang: fallback}
+		p.take(name)
+		english = append(english, name)
+	}
+	for _, city := range english {
+		for _, name := range region.CityNames(city.Text) {
+			name.Quiet = city.Quiet
+			p.take(name)
+		}
 	}
 }
 
-// add takes one name more, if it is none that is there.
-func (p *searched) add(text, lang string, own bool) {
-	s := newSpelling(text, lang, own)
-	same := func(o spelling) bool { return o.ends == s.ends && (o.lang == lang || o.lang == fallback) }
+func (p *searched) take(name region.OtherName) {
+	s := newSpelling(name.Text, name.Lang, false)
+	s.quiet = name.Quiet
+	p.put(s)
+}
+
+// add takes one name more.
+func (p *searched) add(text, lang string, own bool) { p.put(newSpelling(text, lang, own)) }
+
+// put takes a name if it is none that is there.
+func (p *searched) put(s spelling) {
+	same := func(o spelling) bool { return o.ends == s.ends && (o.lang == s.lang || o.lang == fallback) }
 	if s.ends != mark && !slices.ContainsFunc(p.names, same) {
 		p.names = append(p.names, s)
 	}
-}
-
-// folded is text without case, accents and what tells Arabic's letters from
-// Persian's and Urdu's. The stroke of Vietnam's đ is no accent to Unicode.
-func folded(text string) string {
-	var b strings.Builder
-	b.Grow(len(text))
-	for _, r := range norm.NFD.String(strings.ToLower(text)) {
-		switch r {
-		case 'đ':
-			r = 'd'
-		case 'ı':
-			r = 'i'
-		case 'ی', 'ى':
-			r = 'ي'
-		case 'ک':
-			r = 'ك'
-		case 'ہ', 'ھ', 'ة', 'ە':
-			r = 'ه'
-		}
-		if !unicode.IsMark(r) {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
 }

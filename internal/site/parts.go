@@ -102,7 +102,7 @@ func (s *Site) placeParts(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return fmt.Errorf("site.placeParts(%s): %w", code, err)
 	}
-	w.Header().Set("Cache-Control", "private, max-age=3600") // in the language of a cookie
+	w.Header().Set("Cache-Control", "private, max-age=3600") // in the language of ?words=, or of a cookie
 	w.Header().Set("X-Robots-Tag", "noindex")
 	s.Floor.Send(w, http.StatusOK, "text/html; charset=utf-8", []byte(part))
 	return nil

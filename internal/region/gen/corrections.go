@@ -21,6 +21,8 @@ var correctedSubdivisions = map[string]string{
 
 	"PH-14": "Bangsamoro", "PH-COM": "Davao de Oro",
 
+	"KR-42": "Gangwon State", "KR-45": "Jeonbuk State", "PK-JK": "Pakistan-administered Kashmir",
+
 	"NP-P1": "Koshi", "NP-P2": "Madhesh", "NP-P3": "Bagmati", "NP-P5": "Lumbini", "NP-P7": "Sudurpashchim",
 
 	"ID-PD": "Southwest Papua", "ID-PE": "Highland Papua", "ID-PS": "South Papua", "ID-PT": "Central Papua",

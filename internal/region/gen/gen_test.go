@@ -136,3 +136,37 @@ func TestNamesOfALanguage(t *testing.T) {
 		t.Error("two names by hand for one place are taken")
 	}
 }
+
+// TestWhatIsKeptByHandIsWritten: a correction that was not followed by go generate
+// says one thing here and another on the pages.
+func TestWhatIsKeptByHandIsWritten(t *testing.T) {
+	hand, err := handNames(handText)
+	if err != nil {
+		t.Fatal(err)
+	}
+	written := read(t, "..", "subdivisions.tsv")
+	for lang, names := range hand {
+		for code, name := range names {
+			if line := "\n" + lang + "\t" + code + "\t" + name + "\n"; lang != "zh" && name != "" && !strings.Contains(written, line) {
+				t.Errorf("subdivisions.tsv lacks %q", line)
+			}
+			if lang == "zh" && (!strings.Contains(written, "\nzh-Hans\t"+code+"\t") || !strings.Contains(written, "\nzh-Hant\t"+code+"\t")) {
+				t.Errorf("subdivisions.tsv lacks %s in Chinese", code)
+			}
+		}
+	}
+	places := read(t, "..", "places.txt")
+	for code, name := range correctedSubdivisions {
+		if !strings.Contains(places, "\t"+code+" "+name+"\n") {
+			t.Errorf("places.txt lacks %s %s", code, name)
+		}
+	}
+	zones := read(t, "..", "zones.tsv")
+	for lang, cities := range correctedCities() {
+		for zone, city := range cities {
+			if line := lang + "\t" + zone + "\t" + city + "\n"; !strings.Contains(zones, line) {
+				t.Errorf("zones.tsv lacks %q", line)
+			}
+		}
+	}
+}

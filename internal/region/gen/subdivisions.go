@@ -300,7 +300,7 @@ func convert(names map[string]string, config string) error {
 	}
 	fix := strings.NewReplacer()
 	if config == "s2tw" {
-		fix = strings.NewReplacer("裡", "里", "幹", "干", "佔", "占", "剋", "克", "託", "托", "臺", "台") // 台: as Taiwan's newspapers and x/text write it
+		fix = strings.NewReplacer("裡", "里", "幹", "干", "佔", "占", "剋", "克", "託", "托", "巖", "岩", "臺", "台") // 台: as Taiwan's newspapers and x/text write it
 	}
 	for i, code := range codes {
 		names[code] = fix.Replace(lines[i])

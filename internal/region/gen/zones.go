@@ -62,12 +62,14 @@ func exemplarCities(path string) (map[string]string, error) {
 	return cities, nil
 }
 
-// newerCities are names that languages of CLDR 41 had from before the cities
-// were renamed.
-func newerCities() map[string]map[string]string {
+// correctedCities are in place of names that languages of CLDR 41 had from before
+// the cities were renamed, or as English has them where the city's own is theirs.
+func correctedCities() map[string]map[string]string {
 	return map[string]map[string]string{
 		"ko": {"Asia/Rangoon": "양곤", "Asia/Saigon": "호찌민"}, "hi": {"Asia/Rangoon": "यांगून"},
-		"ar": {"Asia/Rangoon": "يانغون"}, "ur": {"Asia/Rangoon": "یانگون"},
+		// As the datelines have them.
+		"zh-Hant": {"Asia/Bishkek": "比斯凱克", "Asia/Dili": "狄力", "Asia/Dushanbe": "杜尚貝", "Asia/Muscat": "馬斯喀特", "Asia/Tbilisi": "提比里斯"},
+		"ar":      {"Asia/Rangoon": "يانغون", "Asia/Hebron": "الخليل"}, "ur": {"Asia/Rangoon": "یانگون", "Asia/Hebron": "الخلیل"},
 	}
 }
 
@@ -107,7 +109,7 @@ func writeZones(common, to string, progress io.Writer) error {
 		if err != nil {
 			return err
 		}
-		maps.Copy(cities, newerCities()[lang])
+		maps.Copy(cities, correctedCities()[lang])
 		for _, zone := range known {
 			end := strings.ReplaceAll(zone[strings.LastIndex(zone, "/")+1:], "_", " ")
 			if city := cities[zone]; city != "" && city != "↑↑↑" && city != end {

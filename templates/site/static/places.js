@@ -1,7 +1,17 @@
 // The list of places: search, subdivisions when they are asked for, and the
 // places that this computer's clock suggests. Without this script the list
 // works all the same.
-const plain = text => text.normalize("NFD").replace(/\p{M}/gu, "").toLocaleLowerCase().replaceAll("đ", "d");
+
+const alike = { "đ": "d", "ı": "i", "ی": "ي", "ى": "ي", "ک": "ك", "ہ": "ه", "ھ": "ه", "ة": "ه", "ە": "ه", "臺": "台", "\u0901": "\u0902" };
+
+// plain is text as it is searched, as the server has it (folded in fold.go):
+// accents go from letters that have them, and no vowels of India's scripts.
+export const plain = text => text.toLowerCase().normalize("NFD")
+  .replace(/[\u200c\u200d\u093c\u09bc\u0a3c\u0abc\u0b3c]/g, "")
+  .replace(/([\p{Script=Latin}\p{Script=Greek}\p{Script=Cyrillic}\p{Script=Arabic}\p{Script=Hebrew}])\p{M}+/gu, "$1")
+  .replace(/[đıیىکہھةە臺\u0901]/g, letter => alike[letter])
+  .replace(/[\u3041-\u30ff][\u3099\u309a]/g, kana => kana.normalize("NFC"))
+  .replace(/[ङञणनम]\u094d(?=[\u0915-\u0939])/g, "\u0902");
 
 export const myZone = () => {
   try {
@@ -106,7 +116,7 @@ export function search(fieldset) {
       const button = list.closest("li:not(.inner li)").querySelector(".parts");
       if (button) show(button, wanted === "" ? button.dataset.own === "1" || list.querySelector("input:checked") !== null : shown.has(list));
     }
-    if (!wanted) for (const by of tree.querySelectorAll(".by")) by.remove();
+    if (!wanted) for (const by of tree.querySelectorAll(".by")) because(document.getElementById(`region-${by.id.slice(3)}`));
     // Said once, not anew with every letter typed, and not before it is known.
     const text = wanted === "" || shown.size ? "" : known ? none.dataset[looked && looked.failed && wanted.length > 1 ? "failed" : "none"] : none.textContent;
     if (none.textContent !== text) none.textContent = text;
