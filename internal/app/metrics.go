@@ -17,7 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 
-	sends, commits, fenced, services, devices, preferences, stories, digests, lag, unacked *prometheus.Desc
+	sends, armed, keys, commits, fenced, services, devices, preferences, stories, digests, lag, unacked *prometheus.Desc
 }
 
 func newMetrics(a *App) *metrics {
@@ -28,6 +28,8 @@ func newMetrics(a *App) *metrics {
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "dateline_http_request_seconds",
 			Help: "Answered requests by route pattern and status.", Buckets: prometheus.DefBuckets}, []string{"route", "status"}),
 		sends:       desc("push_answers_total", "Answers of push services since the start.", "outcome"),
+		armed:       desc("push_armed_total", "Messages sealed with a key that was made before, since the start."),
+		keys:        desc("push_keys", "Keys made ahead for the devices of the cells held here, by what they are for.", "slot"),
 		commits:     desc("ledger_commits_total", "Ledger transactions since the start."),
 		fenced:      desc("ledger_fenced_total", "Ledger writes refused because a cell had moved."),
 		services:    desc("push_services", "Push services that throttle us, are down, or refuse our key.", "standing"),
@@ -53,7 +55,7 @@ func (m *metrics) observe(pattern string, status int, took time.Duration) {
 
 // Describe is part of prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.sends, m.commits, m.fenced, m.services, m.devices, m.preferences, m.stories, m.digests, m.lag, m.unacked} {
+	for _, d := range []*prometheus.Desc{m.sends, m.armed, m.keys, m.commits, m.fenced, m.services, m.devices, m.preferences, m.stories, m.digests, m.lag, m.unacked} {
 		ch <- d
 	}
 }
@@ -72,6 +74,10 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(m.sends, f.Failed.Load(), "refused")
 	counter(m.sends, f.Retried.Load(), "retry")
 	counter(m.sends, f.Ambiguous.Load(), "ambiguous")
+	counter(m.armed, f.Armed.Load())
+	alert, repair, _ := m.app.dispatch.Armed()
+	gauge(m.keys, float64(alert), "alert")
+	gauge(m.keys, float64(repair), "repair")
 	counter(m.commits, f.Commits.Load())
 	counter(m.fenced, f.Fenced.Load())
 	for standing, n := range m.app.dispatch.Standings() {

@@ -222,6 +222,23 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 	return p.record(i).push(), true
 }
 
+// NextTarget is the first active device from a number on, and where to send to it;
+// false when there is none.
+func (c *Cell) NextTarget(from uint32) (number uint32, push news.PushSubscription, ok bool) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	at, _ := slices.BinarySearch(c.order, from/pageSize)
+	for _, key := range c.order[at:] {
+		p := c.pages[key]
+		for i := range uint32(pageSize) {
+			if number := key*pageSize + i; number >= from && p.states[i] == stateActive {
+				return number, p.record(i).push(), true
+			}
+		}
+	}
+	return 0, news.PushSubscription{}, false
+}
+
 // Owner is what the cap needs of a device: whose it is, where her day begins
 // and ends, how many alerts a day she wants (0: no cap), and whether she wants
 // no exception for a flash.

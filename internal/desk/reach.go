@@ -33,6 +33,9 @@ type Reach struct {
 	// Here is how many devices were looked at: those of the cells of this
 	// process, Cells of news.Cells.
 	Here, Cells int
+	// Armed is how many of those have a key made ahead: sealing for
+	// them is a fraction of the work.
+	Armed int
 }
 
 // Overlap is how many of the devices were sent an earlier alert, too.

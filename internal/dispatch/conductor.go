@@ -101,6 +101,7 @@ func (s *Service) openActive(ctx context.Context) error {
 // openStory takes everything ever released about a story into the book: who
 // was sent one of it decides who is sent another.
 func (s *Service) openStory(ctx context.Context, uri string) error {
+	s.stir()
 	all, err := s.cfg.Store.ReleasesOfStory(ctx, uri)
 	if err != nil {
 		return fmt.Errorf("releases of story %s: %w", uri, err)

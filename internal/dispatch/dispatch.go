@@ -130,6 +130,9 @@ type Service struct {
 	caps      *capBook
 	recent    *recents
 	forecasts *forecasts
+	quiver    *push.Quiver
+	began     time.Time
+	stirred   atomic.Int64 // how long after began something last went out, in ns; 0: never
 	figures   Figures
 
 	look   chan struct{} // releases changed: the permit loop looks at once
@@ -150,7 +153,7 @@ type Service struct {
 
 // Figures are counters since the start of the process, for metrics.
 type Figures struct {
-	Sends, Accepted, Gone, Failed, Retried, Ambiguous, Commits, Fenced atomic.Int64
+	Sends, Armed, Accepted, Gone, Failed, Retried, Ambiguous, Commits, Fenced atomic.Int64
 }
 
 // New makes a dispatcher; Run starts it.
@@ -176,7 +179,7 @@ func New(cfg Config) *Service {
 	}
 	s := &Service{
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
-		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(), forecasts: newForecasts(),
+		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(), forecasts: newForecasts(), quiver: &push.Quiver{}, began: time.Now(),
 		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
 		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1, countFor: countFor,
 	}
@@ -234,6 +237,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.conduct(loops) })
 	group.Go(func() error { return s.watchRecents(loops) })
 	group.Go(func() error { return s.foresee(loops) })
+	group.Go(func() error { return s.armLoop(loops) })
 	err := group.Wait()
 	s.drain(stopSends)
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {

@@ -26,6 +26,9 @@ type write struct {
 // before, queues what was opened.
 func (s *Service) writeLedger(ctx context.Context) error {
 	w := s.book.prepare()
+	if len(w.rows) > 0 {
+		s.stir()
+	}
 	for _, rows := range chunks(w.rows, rowsPerWrite) {
 		if err := s.cfg.Store.SaveLedger(ctx, s.cfg.Holder, rows); err != nil {
 			s.book.undo(w, rows[0])

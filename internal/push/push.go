@@ -38,6 +38,9 @@ type Message struct {
 	TTL     int    // seconds the push service may keep it; below 0 counts as 0
 	Urgency string // "high", "normal", "low", "very-low" or "" (no header)
 	Topic   string // at most 32 characters of the base64url alphabet, or ""
+	// Key, when set, was armed for this one message: it is forgotten with it. One
+	// that does not fit the target is not used.
+	Key *ArmedKey
 	// Permit, when set, is asked in the instant before the first byte of the
 	// body is handed to the connection, after every wait for a connection or a
 	// stream. Its error stops the message: the receipt is Retry with reason

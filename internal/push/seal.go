@@ -6,7 +6,6 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 )
@@ -47,49 +46,61 @@ var errTooLong = fmt.Errorf("push.Seal: payload is longer than %d bytes", MaxPay
 // of one request, never to be sent twice to different places. The key pair is
 // made here and forgotten with it. The payload is only read.
 func Seal(t Target, payload []byte) ([]byte, error) {
+	if PadTo(len(payload)) == 0 {
+		return nil, errTooLong
+	}
+	k, err := Arm(t)
+	if err != nil {
+		return nil, err
+	}
+	return k.Seal(payload)
+}
+
+var errUsed = errors.New("push.Seal: the key has sealed a message already")
+
+// Seal is the function Seal with a key that was made before; the key is forgotten.
+func (k *ArmedKey) Seal(payload []byte) ([]byte, error) {
 	size := PadTo(len(payload))
 	if size == 0 {
 		return nil, errTooLong
 	}
-	own, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("push.Seal: key: %w", err)
+	if k.IsZero() {
+		return nil, errUsed
 	}
+	defer k.Zero()
 	var salt [saltLen]byte
 	if _, err := rand.Read(salt[:]); err != nil {
 		return nil, fmt.Errorf("push.Seal: salt: %w", err)
 	}
-	return seal(own, salt, t, payload, size)
+	return k.seal(make([]byte, 0, headerLen+size+tagLen), salt, payload, size)
 }
 
 // seal is Seal with every random part given; size is the padded plaintext's,
 // delimiter included.
 func seal(own *ecdh.PrivateKey, salt [saltLen]byte, t Target, payload []byte, size int) ([]byte, error) {
-	if len(t.Auth) != authLen {
-		return nil, errors.New("push.Seal: auth is not 16 bytes")
-	}
-	theirs, err := ecdh.P256().NewPublicKey(t.P256dh)
-	if err != nil {
-		return nil, fmt.Errorf("push.Seal: p256dh: %w", err)
-	}
-	secret, err := own.ECDH(theirs)
-	if err != nil {
-		return nil, fmt.Errorf("push.Seal: agree: %w", err)
-	}
-	public := own.PublicKey().Bytes()
-	gcm, nonce, err := contentKey(inputKey(secret, t, public), salt)
+	k, err := arm(own, t)
 	if err != nil {
 		return nil, err
 	}
-	body := make([]byte, headerLen+size, headerLen+size+tagLen)
-	copy(body, salt[:])
-	binary.BigEndian.PutUint32(body[saltLen:], record)
-	body[saltLen+4] = pointLen
-	copy(body[saltLen+5:], public)
-	plain := body[headerLen:]
-	copy(plain, payload)
-	plain[len(payload)] = 2 // RFC 8188 2: the delimiter of the last record; zeros follow
-	return gcm.Seal(body[:headerLen], nonce[:12], plain, nil), nil
+	return k.seal(nil, salt, payload, size)
+}
+
+// agree is the keying material of a message (RFC 8291 3.4), and our public key,
+// which the other side needs for it.
+func agree(own *ecdh.PrivateKey, t Target) (input [sha256.Size]byte, public []byte, err error) {
+	if len(t.Auth) != authLen {
+		return input, nil, errors.New("push.Seal: auth is not 16 bytes")
+	}
+	theirs, err := ecdh.P256().NewPublicKey(t.P256dh)
+	if err != nil {
+		return input, nil, fmt.Errorf("push.Seal: p256dh: %w", err)
+	}
+	secret, err := own.ECDH(theirs)
+	if err != nil {
+		return input, nil, fmt.Errorf("push.Seal: agree: %w", err)
+	}
+	public = own.PublicKey().Bytes()
+	return inputKey(secret, t, public), public, nil
 }
 
 // inputKey is RFC 8291 3.4: the keying material both sides can compute.

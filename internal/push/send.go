@@ -45,7 +45,7 @@ func (s *Sender) Send(ctx context.Context, t Target, m Message) news.Receipt {
 		s.log.Error("lane", "origin", origin, "error", err)
 		return refused("internal")
 	}
-	payload, err := Seal(t, m.Payload)
+	payload, err := m.seal(t)
 	if errors.Is(err, errTooLong) {
 		return refused("too-large")
 	} else if err != nil {
@@ -59,6 +59,15 @@ func (s *Sender) Send(ctx context.Context, t Target, m Message) news.Receipt {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
 	return s.exchange(ctx, cancel, l, request(u, auth, m), &body{data: payload, permit: m.Permit})
+}
+
+// seal is the request's body: sealed with the key that was armed for it, or with one
+// made now.
+func (m Message) seal(t Target) ([]byte, error) {
+	if m.Key != nil && m.Key.Fits(t) {
+		return m.Key.Seal(m.Payload)
+	}
+	return Seal(t, m.Payload)
 }
 
 func refused(reason string) news.Receipt {
