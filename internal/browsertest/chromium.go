@@ -79,13 +79,6 @@ func (c *Chromium) Close() {
 	c.window, c.end = nil, nil
 }
 
-// Restart is Close and Start.
-func (c *Chromium) Restart() {
-	c.tb.Helper()
-	c.Close()
-	c.Start()
-}
-
 // Permit lets an origin notify, also after a restart: nobody answers questions.
 func (c *Chromium) Permit(origin string) {
 	c.tb.Helper()

@@ -386,20 +386,27 @@ func signup(id string) news.DigestSignup {
 	return news.DigestSignup{ID: id, Address: id + "@mail.example", Wishes: w, Hour: 7, CreatedAt: now(), ExpiresAt: now().Add(48 * time.Hour)}
 }
 
-func TestConfirmationMail(t *testing.T) {
-	h := newHouse(t, simulate.MailOptions{})
-	h.store.signups["s1"] = signup("s1")
+// confirmation is the one mail that a sign-up brings.
+func (h *house) confirmation(t *testing.T, s news.DigestSignup) (mail simulate.Mail, text, html string) {
+	t.Helper()
+	h.store.signups[s.ID] = s
 	if err := h.confirmQueued(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	mails := h.server.To("s1@mail.example")
-	if len(mails) != 1 || !h.store.done["s1"] {
-		t.Fatalf("%d mails, done %t", len(mails), h.store.done["s1"])
+	mails := h.server.To(s.Address)
+	if len(mails) != 1 || !h.store.done[s.ID] {
+		t.Fatalf("%d mails, done %t", len(mails), h.store.done[s.ID])
 	}
 	text, html, err := mails[0].Parts()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return mails[0], text, html
+}
+
+func TestConfirmationMail(t *testing.T) {
+	h := newHouse(t, simulate.MailOptions{})
+	mail, text, html := h.confirmation(t, signup("s1"))
 	_, rest, _ := strings.Cut(text, "https://alerts.news.example/confirm/")
 	token := strings.Fields(rest)[0]
 	if id, err := h.Links.Verify(link.Confirm, token, now().Add(47*time.Hour)); err != nil || id != "s1" {
@@ -413,7 +420,7 @@ func TestConfirmationMail(t *testing.T) {
 			t.Errorf("%q is missing", want)
 		}
 	}
-	header, err := mails[0].Header()
+	header, err := mail.Header()
 	if err != nil || header.Has("List-Unsubscribe") || header.Has("Precedence") || header.Get("Auto-Submitted") != "auto-generated" {
 		t.Errorf("a confirmation is no list mail (%v)", err)
 	}
@@ -422,21 +429,9 @@ func TestConfirmationMail(t *testing.T) {
 // The last mail to an address that a digest has left: it says so in her language,
 // leads to the sign-up, and has no link that opens anything of hers.
 func TestMovedMail(t *testing.T) {
-	h := newHouse(t, simulate.MailOptions{})
 	s := signup("s1")
 	s.Kind, s.MailboxID = news.SignupMoved, "m1"
-	h.store.signups["s1"] = s
-	if err := h.confirmQueued(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	mails := h.server.To("s1@mail.example")
-	if len(mails) != 1 || !h.store.done["s1"] {
-		t.Fatalf("%d mails, done %t", len(mails), h.store.done["s1"])
-	}
-	text, html, err := mails[0].Parts()
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, text, html := newHouse(t, simulate.MailOptions{}).confirmation(t, s)
 	for _, part := range []string{text, html} {
 		if !strings.Contains(part, "送り先が変わりました") || !strings.Contains(part, "https://alerts.news.example/subscribe") {
 			t.Errorf("it lacks something: %s", part)
