@@ -65,6 +65,9 @@ func (e *editorsBrowser) signsIn(later time.Duration) {
 	e.Fill("#code", authenticator(e.t, e.secret, later))
 	e.Click("form .button")
 	e.Until(`document.getElementById("live")?.dataset.state === "on"`)
+	if at := e.Eval(`document.querySelector("nav [aria-current=page]")?.textContent`); at != "Wire" {
+		e.t.Errorf("the navigation says that this is %q", at)
+	}
 }
 
 // looked are the pages that were looked at: several walks pass the same ones.

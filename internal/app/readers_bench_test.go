@@ -28,6 +28,7 @@ import (
 //	go test ./internal/app -run XXX -bench Readers -benchtime 1x -timeout 2h -readers.devices 1000000
 var (
 	readersDevices = flag.Int("readers.devices", 10_000, "devices there are already in BenchmarkReaders")
+	readersPages   = flag.Bool("readers.pages", true, "BenchmarkReaders asks for pages and data, too")
 	readersLasts   = flag.Duration("readers.lasts", 20*time.Second, "how long BenchmarkReaders asks each door")
 )
 
@@ -68,12 +69,17 @@ func benchmarkReaders(b *testing.B, settings map[string]string) {
 	c := &crowd{b: b, app: o.app, client: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}}
 	c.makeKeys(1000)
 	c.settle(*readersDevices)
-	c.publish(*readersDevices)
+	if *readersPages {
+		c.publish(*readersDevices)
+	}
 	for b.Loop() {
 		c.own = make([]ownSubscription, int(readersLasts.Seconds())*readersPace)
 		c.measure("subscribe", readersPace, c.subscribe)
 		c.measure("change", readersPace, c.change)
 		c.measure("leave", readersPace, c.leave)
+		if !*readersPages {
+			continue
+		}
 		c.own = make([]ownSubscription, int(readersLasts.Seconds())*readersAsked)
 		c.measure("again", readersAsked, c.subscribe)
 		c.measure("own", readersAsked, c.see)

@@ -5,6 +5,11 @@ const place = document.getElementById("notices");
 let own = null;
 let carried = false;
 
+// Where one is, the navigation says to eyes and to screen readers.
+for (const a of document.querySelectorAll('nav[aria-label="Desk"] a')) {
+  if (a.pathname === location.pathname) a.setAttribute("aria-current", "page");
+}
+
 function carry(stream) {
   stream.addEventListener("notices", (e) => { place.innerHTML = e.data; });
 }
