@@ -75,7 +75,7 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 	counter(m.sends, f.Retried.Load(), "retry")
 	counter(m.sends, f.Ambiguous.Load(), "ambiguous")
 	counter(m.armed, f.Armed.Load())
-	alert, repair, _ := m.app.dispatch.Armed()
+	alert, repair := m.app.dispatch.Armed()
 	gauge(m.keys, float64(alert), "alert")
 	gauge(m.keys, float64(repair), "repair")
 	counter(m.commits, f.Commits.Load())

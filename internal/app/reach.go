@@ -25,7 +25,7 @@ func reachOf(d *dispatch.Service) desk.Reacher {
 		out := desk.Reach{Devices: r.Devices, Held: r.Held, Woken: r.Woken, Unreachable: r.Quarantined, Capped: r.Reasons[audience.Capped],
 			AlreadySent: r.Reasons[audience.AlreadySent], Regions: r.Regions, Languages: r.Texts, Hours: r.Hours, Services: map[desk.PushService]int{},
 			SentHour: r.SentHour, SentDay: r.SentDay, RecentAt: r.RecentAt, Here: r.Here, Cells: r.Cells}
-		out.Armed, _, _ = d.Armed()
+		out.Armed, _ = d.Armed()
 		for s, n := range r.Services {
 			out.Services[pushService(s)] += n
 		}

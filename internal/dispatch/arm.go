@@ -21,6 +21,11 @@ const (
 	armShare = 4
 	// armQuiet is how long nothing has gone out when arming goes on.
 	armQuiet = 500 * time.Millisecond
+	// armLooked devices are looked at, at most, between two such looks: 1,024 take
+	// less than 1 ms. A cell of which one device changed is looked through whole, so
+	// without a bound, and a rest after it, sign-ups alone would keep this busy.
+	armLooked  = 1024
+	armNothing = 10 * time.Millisecond
 	// armLook is how often it is looked whether what goes out is over.
 	armLook = 100 * time.Millisecond
 	// armRest is the wait when every device is armed.
@@ -51,10 +56,13 @@ func (s *Service) armLoop(ctx context.Context) error {
 	for {
 		wait := armLook
 		if began := time.Now(); !s.busy() {
-			if s.armSome(a) {
-				wait = (armShare - 1) * time.Since(began)
-			} else {
+			switch made, more := s.armSome(a); {
+			case !more:
 				wait = armRest
+			case made == 0:
+				wait = armNothing
+			default:
+				wait = (armShare - 1) * time.Since(began)
 			}
 		}
 		select {
@@ -65,12 +73,13 @@ func (s *Service) armLoop(ctx context.Context) error {
 	}
 }
 
-// armSome makes a batch of keys and reports whether there may be more to make.
-func (s *Service) armSome(a *armourer) bool {
+// armSome makes a batch of keys, says how many, and whether there may be more to
+// make.
+func (s *Service) armSome(a *armourer) (made int, more bool) {
 	h := s.held.list()
-	for made := 0; made < armBatch; {
+	for looked := 0; made < armBatch && looked < armLooked; looked++ {
 		if !a.find(h, s) {
-			return false
+			return made, false
 		}
 		cell := s.audience.Cell(a.cell)
 		number, to, ok := cell.NextTarget(a.next)
@@ -89,7 +98,7 @@ func (s *Service) armSome(a *armourer) bool {
 			s.quiver.Put(a.cell, number, a.slot, key)
 		}
 	}
-	return true
+	return made, true
 }
 
 // find goes to the next cell that is not as it was when it was done; false when all
@@ -113,15 +122,14 @@ func (a *armourer) find(h holding, s *Service) bool {
 	return false
 }
 
-// Armed is how many keys are ready, for the next alert and for its repair, and how
-// many devices there are to arm.
-func (s *Service) Armed() (alert, repair, devices int) {
-	return s.quiver.Armed(push.SlotAlert), s.quiver.Armed(push.SlotRepair), s.audience.Size().Active
+// Armed is how many keys are ready, for the next alert and for its repair.
+func (s *Service) Armed() (alert, repair int) {
+	return s.quiver.Armed(push.SlotAlert), s.quiver.Armed(push.SlotRepair)
 }
 
-// armed takes the key that was made for a message; nil where there is none, and the
+// takeKey takes the key that was made for a message; nil where there is none, and the
 // sender makes one.
-func (s *Service) armed(t task, d news.Device) *push.ArmedKey {
+func (s *Service) takeKey(t task, d news.Device) *push.ArmedKey {
 	slot := push.SlotAlert
 	if t.cell.run.release.Repair() {
 		slot = push.SlotRepair

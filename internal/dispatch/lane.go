@@ -236,7 +236,7 @@ func (s *Service) attempt(l *lane, t task) {
 	if o, ok := s.book.start(t); ok {
 		m := t.cell.run.payload.message(o, s.cfg.Links)
 		m.Permit = func() error { return s.book.permits(t) }
-		m.Key = s.armed(t, o.device)
+		m.Key = s.takeKey(t, o.device)
 		s.stir()
 		receipt := s.cfg.Sender.Send(l.lanes.sends, target(o.device), m)
 		s.count(receipt)
