@@ -117,6 +117,9 @@ func (a *armourer) find(h holding, s *Service) bool {
 			a.from = now
 			return true
 		}
+		if !held { // another process's now; here, so that no batch under way puts a key back
+			s.quiver.Forget(a.cell)
+		}
 		a.cell, a.next = a.cell+1, 0
 	}
 	return false

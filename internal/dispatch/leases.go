@@ -239,9 +239,6 @@ func (s *Service) takeIn(ctx context.Context) error {
 	if lost := s.held.takeLost(); len(lost) > 0 {
 		s.log.Warn("cells moved to another process", "cells", len(lost))
 		s.book.dropCells(lost)
-		for _, cell := range lost {
-			s.quiver.Forget(cell)
-		}
 	}
 	for begun := time.Now(); time.Since(begun) < loadSlice; {
 		fresh := s.held.fresh()
