@@ -166,7 +166,7 @@ func TestQuiverModel(t *testing.T) {
 	})
 }
 
-// BenchmarkSeal compares a key that is made with its message and one that was made
+// BenchmarkSealArmed compares a key that is made with its message and one that was made
 // before.
 func BenchmarkSealArmed(b *testing.B) {
 	_, to := reader(b)
