@@ -19,6 +19,10 @@ const (
 	// was felt: with all of one of two processors, sign-ups beside Postgres took a
 	// p99 of 300 ms. A million devices are armed in eight minutes.
 	armShare = 4
+	// armCrowded times the quickest key is what one takes that had to share the
+	// processor; then arming rests armYield times as long as it worked.
+	armCrowded = 2
+	armYield   = 20
 	// armQuiet is how long nothing has gone out when arming goes on.
 	armQuiet = 500 * time.Millisecond
 	// armLooked devices are looked at, at most, between two such looks: 1,024 take
@@ -46,6 +50,8 @@ type armourer struct {
 	slot push.Slot
 	next uint32 // number
 	from armedCell
+
+	quickest time.Duration // a key was ever made in
 }
 
 func newArmourer() *armourer { return &armourer{done: map[[2]int]armedCell{}} }
@@ -62,7 +68,7 @@ func (s *Service) armLoop(ctx context.Context) error {
 			case made == 0:
 				wait = armNothing
 			default:
-				wait = (armShare - 1) * time.Since(began)
+				wait = a.rest(time.Since(began), made)
 			}
 		}
 		select {
@@ -71,6 +77,19 @@ func (s *Service) armLoop(ctx context.Context) error {
 		case <-time.After(wait):
 		}
 	}
+}
+
+// rest is how long to rest after a batch of so many keys: longer, where it took so
+// long that others must have wanted the processor.
+func (a *armourer) rest(took time.Duration, made int) time.Duration {
+	each := took / time.Duration(made)
+	if a.quickest == 0 || each < a.quickest {
+		a.quickest = each
+	}
+	if each > armCrowded*a.quickest {
+		return armYield * took
+	}
+	return (armShare - 1) * took
 }
 
 // armSome makes a batch of keys, says how many, and whether there may be more to

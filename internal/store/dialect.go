@@ -126,9 +126,11 @@ func sqliteDSN(path string, readOnly bool) string {
 	return (&url.URL{Scheme: "file", Path: path, RawQuery: q.Encode()}).String()
 }
 
-// postgresIdle connections stay open. Postgres allows 100 by default, and
-// several processes share them.
-const postgresIdle = 10
+// postgresIdle connections may be open, and stay so for a while: where fewer stayed
+// than were opened, each burst of sign-ups had Postgres fork for the rest anew, and
+// those who waited for it were the slowest hundredth. Postgres allows 100 by
+// default, and several processes share them.
+const postgresIdle = 20
 
 // openPostgres opens one pool for everything.
 func openPostgres(rawURL string) (db, ro *sqlx.DB, err error) {
@@ -140,7 +142,7 @@ func openPostgres(rawURL string) (db, ro *sqlx.DB, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	db.SetMaxOpenConns(2 * postgresIdle)
+	db.SetMaxOpenConns(postgresIdle)
 	db.SetMaxIdleConns(postgresIdle)
 	db.SetConnMaxIdleTime(5 * time.Minute)
 	return db, db, nil
@@ -184,12 +186,19 @@ func postgresDSN(rawURL string) (string, error) {
 	if q.Get("connect_timeout") == "" {
 		q.Set("connect_timeout", "10")
 	}
+	if q.Get(binaryParameters) == "" {
+		q.Set(binaryParameters, "yes")
+	}
 	if q.Get(idleInTransaction) == "" {
 		q.Set(idleInTransaction, idleLongest)
 	}
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }
+
+// binaryParameters makes lib/pq send a statement and its arguments together, one
+// round trip instead of two.
+const binaryParameters = "binary_parameters"
 
 // A process that is frozen in the middle of a transaction holds its locks, and
 // a KILL would wait for them as long as it sleeps. After so many milliseconds
