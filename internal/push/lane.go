@@ -49,18 +49,10 @@ type dialing struct {
 // compression, and unless the operator named the origin, public addresses
 // only. ALPN decides between HTTP/2 and HTTP/1.1.
 func (d dialing) transport(exempt bool) (*http.Transport, error) {
-	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Resolver: d.resolver}
-	if !exempt {
-		dialer.Control = checkAddress
-	}
-	dial := d.dial
-	if dial == nil {
-		dial = dialer.DialContext
-	}
 	t := &http.Transport{
 		Proxy:                  nil, // a proxy would take the address check away
-		DialContext:            dial,
-		TLSClientConfig:        &tls.Config{RootCAs: d.roots, MinVersion: tls.VersionTLS12},
+		DialContext:            d.dialer(exempt),
+		TLSClientConfig:        d.tls(),
 		TLSHandshakeTimeout:    dialTimeout,
 		DisableCompression:     true,
 		IdleConnTimeout:        idleTimeout,
@@ -75,6 +67,23 @@ func (d dialing) transport(exempt bool) (*http.Transport, error) {
 	return t, nil
 }
 
+// dialer opens connections, to public addresses only unless the operator named the
+// origin.
+func (d dialing) dialer(exempt bool) func(ctx context.Context, network, address string) (net.Conn, error) {
+	if d.dial != nil {
+		return d.dial
+	}
+	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, Resolver: d.resolver}
+	if !exempt {
+		dialer.Control = checkAddress
+	}
+	return dialer.DialContext
+}
+
+func (d dialing) tls() *tls.Config {
+	return &tls.Config{RootCAs: d.roots, MinVersion: tls.VersionTLS12}
+}
+
 // lane is one push service's origin: its token and its connections.
 // Lanes share nothing, so a slow or broken one holds up nobody else.
 type lane struct {
@@ -82,6 +91,7 @@ type lane struct {
 	scheme    string
 	address   string // host:port to dial
 	transport *http.Transport
+	fast      *fastLane // nil: without TLS there is none
 	log       *slog.Logger
 	token     token
 	used      atomic.Int64 // unix seconds of the last send
@@ -110,8 +120,9 @@ type handover struct {
 	err  error
 }
 
-func newLane(origin string, u *url.URL, d dialing, exempt bool, log *slog.Logger) (*lane, error) {
-	transport, err := d.transport(exempt)
+func (s *Sender) newLane(origin string, u *url.URL) (*lane, error) {
+	exempt := s.origins[origin]
+	transport, err := s.dialing.transport(exempt)
 	if err != nil {
 		return nil, err
 	}
@@ -119,8 +130,12 @@ func newLane(origin string, u *url.URL, d dialing, exempt bool, log *slog.Logger
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return &lane{origin: origin, scheme: u.Scheme, address: net.JoinHostPort(u.Hostname(), port),
-		transport: transport, log: log}, nil
+	l := &lane{origin: origin, scheme: u.Scheme, address: net.JoinHostPort(u.Hostname(), port),
+		transport: transport, log: s.log}
+	if u.Scheme == "https" {
+		l.fast = s.newFastLane(l, u, exempt)
+	}
+	return l, nil
 }
 
 // acquire gives a connection with a place reserved for one request. It waits
@@ -298,6 +313,9 @@ func (l *lane) sweep() {
 
 // close ends the lane and its connections.
 func (l *lane) close() {
+	if l.fast != nil {
+		l.fast.close()
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true

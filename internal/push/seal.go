@@ -60,6 +60,11 @@ var errUsed = errors.New("push.Seal: the key has sealed a message already")
 
 // Seal is the function Seal with a key that was made before; the key is forgotten.
 func (k *ArmedKey) Seal(payload []byte) ([]byte, error) {
+	return k.appendSealed(make([]byte, 0, headerLen+PadTo(len(payload))+tagLen), payload)
+}
+
+// appendSealed appends the body of one request; the key is forgotten.
+func (k *ArmedKey) appendSealed(dst, payload []byte) ([]byte, error) {
 	size := PadTo(len(payload))
 	if size == 0 {
 		return nil, errTooLong
@@ -72,7 +77,7 @@ func (k *ArmedKey) Seal(payload []byte) ([]byte, error) {
 	if _, err := rand.Read(salt[:]); err != nil {
 		return nil, fmt.Errorf("push.Seal: salt: %w", err)
 	}
-	return k.seal(make([]byte, 0, headerLen+size+tagLen), salt, payload, size)
+	return k.seal(dst, salt, payload, size)
 }
 
 // seal is Seal with every random part given; size is the padded plaintext's,

@@ -18,6 +18,20 @@ import (
 	"dateline/internal/news"
 )
 
+// What is the same in every request.
+const (
+	contentEncoding = "aes128gcm"
+	userAgent       = "Dateline"
+)
+
+// Reasons of receipts of messages that the push service did not look at.
+const (
+	reasonStopped       = "stopped"
+	reasonUnsent        = "unsent"         // the connection ended before it was written
+	reasonGoAway        = "goaway"         // RFC 9113 6.8
+	reasonRefusedStream = "refused-stream" // RFC 9113 8.7
+)
+
 const (
 	maxAnswer  = 4 << 10         // bytes of a body we read
 	answerWait = 2 * time.Second // for a body, once the status is known
@@ -45,20 +59,40 @@ func (s *Sender) Send(ctx context.Context, t Target, m Message) news.Receipt {
 		s.log.Error("lane", "origin", origin, "error", err)
 		return refused("internal")
 	}
-	payload, err := m.seal(t)
-	if errors.Is(err, errTooLong) {
-		return refused("too-large")
-	} else if err != nil {
-		return refused("bad-keys")
-	}
-	auth, err := l.token.value(s.keys, origin, s.subject, s.now())
-	if err != nil {
-		s.log.Error("sign", "origin", origin, "error", err)
-		return refused("internal")
+	req, b, refusal := s.prepare(l, t, m)
+	if refusal != "" {
+		return refused(refusal)
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	return s.exchange(ctx, cancel, l, request(u, auth, m), &body{data: payload, permit: m.Permit})
+	conn, err := l.acquire(ctx)
+	if err != nil {
+		return noAnswer(err, b)
+	}
+	return s.exchange(ctx, cancel, l, conn, req, b)
+}
+
+// prepare makes the request of a message to a lane's origin, or says why not.
+func (s *Sender) prepare(l *lane, t Target, m Message) (req *http.Request, b *body, refusal string) {
+	u, _, fault := parseEndpoint(t.Endpoint)
+	if fault != "" {
+		return nil, nil, "bad-endpoint"
+	}
+	if !checkMessage(m) {
+		return nil, nil, "bad-message"
+	}
+	payload, err := m.seal(t)
+	if errors.Is(err, errTooLong) {
+		return nil, nil, "too-large"
+	} else if err != nil {
+		return nil, nil, "bad-keys"
+	}
+	auth, err := l.token.value(s.keys, l.origin, s.subject, s.now())
+	if err != nil {
+		s.log.Error("sign", "origin", l.origin, "error", err)
+		return nil, nil, "internal"
+	}
+	return request(u, auth, m), &body{data: payload, permit: m.Permit}, ""
 }
 
 // seal is the request's body: sealed with the key that was armed for it, or with one
@@ -82,7 +116,7 @@ func (s *Sender) lane(origin string, u *url.URL) (*lane, error) {
 	defer s.mu.Unlock()
 	l := s.lanes[origin]
 	if l == nil {
-		made, err := newLane(origin, u, s.dialing, s.origins[origin], s.log)
+		made, err := s.newLane(origin, u)
 		if err != nil {
 			return nil, err
 		}
@@ -109,14 +143,17 @@ func (s *Sender) dropOldest() {
 	oldest.close()
 }
 
+// ttlText is a message's TTL as a header.
+func ttlText(seconds int) string { return strconv.Itoa(min(max(seconds, 0), maxTTL)) }
+
 // request is everything of a message but its body.
 func request(u *url.URL, auth []string, m Message) *http.Request {
 	h := make(http.Header, 8)
 	h["Authorization"] = auth
-	h["Content-Encoding"] = []string{"aes128gcm"}
+	h["Content-Encoding"] = []string{contentEncoding}
 	h["Content-Type"] = []string{"application/octet-stream"}
-	h["Ttl"] = []string{strconv.Itoa(min(max(m.TTL, 0), maxTTL))}
-	h["User-Agent"] = []string{"Dateline"}
+	h["Ttl"] = []string{ttlText(m.TTL)}
+	h["User-Agent"] = []string{userAgent}
 	if m.Urgency != "" {
 		h["Urgency"] = []string{m.Urgency}
 	}
@@ -127,12 +164,9 @@ func request(u *url.URL, auth []string, m Message) *http.Request {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 }
 
-// exchange writes the request and reads the answer.
-func (s *Sender) exchange(ctx context.Context, cancel func(), l *lane, req *http.Request, b *body) news.Receipt {
-	conn, err := l.acquire(ctx)
-	if err != nil {
-		return noAnswer(err, b)
-	}
+// exchange writes the request to a connection with a place for it, and reads the
+// answer.
+func (s *Sender) exchange(ctx context.Context, cancel func(), l *lane, conn *connection, req *http.Request, b *body) news.Receipt {
 	conn.lastUsed.Store(time.Now().Unix())
 	// No GetBody: without it no transport sends a request a second time, which
 	// could start it after a stop.
@@ -165,12 +199,12 @@ func (s *Sender) readAnswer(resp *http.Response, cancel func()) []byte {
 func noAnswer(err error, b *body) news.Receipt {
 	untouched, stopped := b.withdraw()
 	if stopped {
-		return news.Receipt{Outcome: news.Retry, Reason: "stopped"}
+		return news.Receipt{Outcome: news.Retry, Reason: reasonStopped}
 	}
 	var stream http2.StreamError
 	if errors.As(err, &stream) && stream.Code == http2.ErrCodeRefusedStream {
 		// RFC 9113 8.7: it was not processed.
-		return news.Receipt{Outcome: news.Retry, Reason: "refused-stream"}
+		return news.Receipt{Outcome: news.Retry, Reason: reasonRefusedStream}
 	}
 	if untouched {
 		return news.Receipt{Outcome: news.Retry, Reason: transportReason(err)}
