@@ -24,6 +24,7 @@ type commandLine struct {
 	Demo    demoCommand    `cmd:"" help:"Show everything at work, with simulated phones and mailboxes; needs no set-up."`
 	Publish publishCommand `cmd:"" help:"Publish stories to NATS."`
 	Drill   drillCommand   `cmd:"" help:"Rehearse an alert from story to retraction with simulated phones, and report; it reaches nobody."`
+	Bench   benchCommand   `cmd:"" help:"Measure this machine against simulated services, beside a baseline in the same run."`
 	Doctor  doctorCommand  `cmd:"" help:"Check configuration, keys, database, NATS, mail and DNS, and say what to mend."`
 	Alert   alertCommand   `cmd:"" help:"List, hold, resume, cancel or kill alerts, also when the site does not answer."`
 	Editor  editorCommand  `cmd:"" help:"The newsroom's people."`

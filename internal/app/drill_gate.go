@@ -41,9 +41,9 @@ func (g *gate) dial(ctx context.Context, network, address string) (net.Conn, err
 	return g.dialler.DialContext(ctx, network, address)
 }
 
-// starts sends for the dispatcher and notes when each message was started: the
-// instant in which its permit is given, before its first byte is handed over.
-// A message that does not bear the drill's mark is not sent at all.
+// starts stands between the dispatcher and the sender and notes when each message
+// was started: the instant in which its gate opens, before its first byte is handed
+// over. A message that does not bear the drill's mark is not sent at all.
 type starts struct {
 	sender dispatch.Sender
 
@@ -59,28 +59,62 @@ type revisionOf struct {
 
 func newStarts() *starts { return &starts{of: map[revisionOf][]time.Time{}} }
 
-// Send is the sender's.
-func (s *starts) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
+// Reserve is the sender's, with its room watched.
+func (s *starts) Reserve(ctx context.Context, origin string, most int) (push.Room, *news.Receipt) {
+	room, fault := s.sender.Reserve(ctx, origin, most)
+	if room == nil {
+		return nil, fault
+	}
+	return watchedRoom{room, s}, nil
+}
+
+// watchedRoom is a room whose starts are noted.
+type watchedRoom struct {
+	push.Room
+	starts *starts
+}
+
+func (r watchedRoom) Send(ctx context.Context, messages []push.Outgoing, gate push.Gate, to push.Reporter, batch any) {
+	said := make([]revisionOf, len(messages))
+	for i := range messages {
+		var ok bool
+		if said[i], ok = drillsOwn(messages[i].Message.Payload); !ok {
+			r.refuse(len(messages), to, batch)
+			return
+		}
+	}
+	r.Room.Send(ctx, messages, func(from, to int) error {
+		if err := gate(from, to); err != nil {
+			return err
+		}
+		now := time.Now()
+		for _, revision := range said[from:to] {
+			r.starts.note(revision, now)
+		}
+		return nil
+	}, to, batch)
+}
+
+// refuse sends none of them.
+func (r watchedRoom) refuse(n int, to push.Reporter, batch any) {
+	r.Release()
+	reports := make([]push.Report, n)
+	for i := range reports {
+		reports[i] = push.Report{Batch: batch, Index: i, Receipt: news.Receipt{Outcome: news.Refused, Reason: "not a drill's message"}}
+	}
+	to.Report(reports)
+}
+
+// drillsOwn reads what a message is about; false: it does not bear the drill's mark.
+func drillsOwn(payload []byte) (revisionOf, bool) {
 	var said struct {
 		Notification struct {
 			Title string
 			Data  revisionOf
 		}
 	}
-	if json.Unmarshal(m.Payload, &said) != nil || !strings.HasPrefix(said.Notification.Title, drillMark) {
-		return news.Receipt{Outcome: news.Refused, Reason: "not a drill's message"}
-	}
-	permit := m.Permit
-	m.Permit = func() error {
-		if permit != nil {
-			if err := permit(); err != nil {
-				return err
-			}
-		}
-		s.note(said.Notification.Data, time.Now())
-		return nil
-	}
-	return s.sender.Send(ctx, to, m)
+	err := json.Unmarshal(payload, &said)
+	return said.Notification.Data, err == nil && strings.HasPrefix(said.Notification.Title, drillMark)
 }
 
 func (s *starts) note(r revisionOf, at time.Time) {

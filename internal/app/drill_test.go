@@ -20,7 +20,9 @@ import (
 	"testing"
 	"time"
 
+	"dateline/internal/dispatch"
 	"dateline/internal/news"
+	"dateline/internal/push"
 	"dateline/internal/simulate"
 	"dateline/internal/web"
 )
@@ -335,12 +337,33 @@ func TestADrillSendsNothingUnmarked(t *testing.T) {
 		`{"web_push":8030,"notification":{"title":"DRILL · An earthquake","data":{"alert":"a","revision":1}}}`: news.Accepted,
 		`not json`: news.Refused,
 	} {
-		if got := d.starts.Send(t.Context(), target(phone), message(payload)); got.Outcome != want {
+		if got := sendOne(t, d.starts, target(phone), message(payload)); got.Outcome != want {
 			t.Errorf("%s: %+v", payload, got)
 		}
 	}
 	if shown := phone.Shown(); len(shown) != 1 || !marked(shown[0]) {
 		t.Errorf("the phone shows %+v", shown)
+	}
+}
+
+// sendOne sends one message as the dispatcher does.
+func sendOne(t *testing.T, sender dispatch.Sender, to push.Target, m push.Message) news.Receipt {
+	t.Helper()
+	room, fault := sender.Reserve(t.Context(), push.Origin(to.Endpoint), 1)
+	if room == nil {
+		t.Fatalf("no room: %+v", fault)
+	}
+	var got receipts = make(chan news.Receipt, 1)
+	room.Send(t.Context(), []push.Outgoing{{To: to, Message: m}}, func(int, int) error { return nil }, got, nil)
+	return <-got
+}
+
+// receipts are those of the messages of a room.
+type receipts chan news.Receipt
+
+func (c receipts) Report(reports []push.Report) {
+	for _, r := range reports {
+		c <- r.Receipt
 	}
 }
 

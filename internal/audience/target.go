@@ -11,6 +11,9 @@ func (t Place) Of(b []byte) (endpoint, p256dh, auth []byte) {
 	return b[t.start:t.endpoint:t.endpoint], b[t.endpoint:t.p256dh:t.p256dh], b[t.p256dh:t.auth:t.auth]
 }
 
+// Endpoint cuts the endpoint out of the buffer as a string.
+func (t Place) Endpoint(s string) string { return s[t.start:t.endpoint] }
+
 // AppendTarget is what a send needs of a device, whatever its state, without an
 // allocation where b has room: its subscription is appended to b, which is
 // returned, and the language its reader asked for is the string that all who

@@ -108,16 +108,22 @@ func (s *Service) armSome(a *armourer) (made int, more bool) {
 			continue
 		}
 		a.next = number + 1
-		t := push.Target{Endpoint: to.Endpoint, P256dh: to.P256dh, Auth: to.Auth}
-		if !s.quiver.Lacks(a.cell, number, a.slot, t) {
-			continue
-		}
-		made++
-		if key, err := push.Arm(t); err == nil { // keys that no message can be sealed for: its send will say so
-			s.quiver.Put(a.cell, number, a.slot, key)
+		if s.arm(a.cell, number, a.slot, push.Target{Endpoint: to.Endpoint, P256dh: to.P256dh, Auth: to.Auth}) {
+			made++
 		}
 	}
 	return made, true
+}
+
+// arm makes a device's key, where it lacks one.
+func (s *Service) arm(cell int, number uint32, slot push.Slot, to push.Target) (made bool) {
+	if !s.quiver.Lacks(cell, number, slot, to) {
+		return false
+	}
+	if key, err := push.Arm(to); err == nil { // keys that no message can be sealed for: its send will say so
+		s.quiver.Put(cell, number, slot, key)
+	}
+	return true
 }
 
 // find goes to the next cell that is not as it was when it was done; false when all
@@ -149,19 +155,19 @@ func (s *Service) Armed() (alert, repair int) {
 	return s.quiver.Armed(push.SlotAlert), s.quiver.Armed(push.SlotRepair)
 }
 
-// takeKey takes the key that was made for a message; nil where there is none, and the
-// sender makes one.
-func (s *Service) takeKey(t task, d news.Device) *push.ArmedKey {
+// takeKey takes the key that was made for a message, if there is one; else the sender
+// makes one.
+func (s *Service) takeKey(t task, to push.Target, key *push.ArmedKey) bool {
 	slot := push.SlotAlert
 	if t.cell.run.release.Repair() {
 		slot = push.SlotRepair
 	}
-	key, ok := s.quiver.Take(t.cell.row.Cell, t.number, slot, target(d))
-	if !ok {
-		return nil
+	k, ok := s.quiver.Take(t.cell.row.Cell, t.number, slot, to)
+	if ok {
+		*key = k
+		s.figures.Armed.Add(1)
 	}
-	s.figures.Armed.Add(1)
-	return &key
+	return ok
 }
 
 // stir notes that something goes out, or is about to.

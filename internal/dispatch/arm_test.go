@@ -21,6 +21,10 @@ type keyed struct {
 	without int // messages without one that fits
 }
 
+func (k *keyed) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
+	return oneByOne{k}, nil
+}
+
 func (k *keyed) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
 	k.mu.Lock()
 	if m.Key != nil && m.Key.Fits(to) {

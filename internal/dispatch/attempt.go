@@ -21,6 +21,24 @@ func ownDoing(r news.Receipt) bool {
 	return r.Outcome == news.Retry && (r.Reason == reasonStopped || r.Reason == reasonCancelled)
 }
 
+// notLookedAt reports whether a message came back from a connection that ended, or
+// was refused, before the push service looked at it: nothing speaks against the
+// service, and the message may go again at once.
+func notLookedAt(r news.Receipt) bool {
+	if r.Outcome != news.Retry {
+		return false
+	}
+	switch r.Reason {
+	case "goaway", "unsent", "refused-stream":
+		return true
+	}
+	return false
+}
+
+// atOnce is how often a message that was not looked at goes again without a wait: a
+// service that takes none of it is no better than one that is down.
+const atOnce = 3
+
 // verdict is what becomes of a number at the moment of its send.
 type verdict int
 
@@ -82,54 +100,59 @@ func (c *cellRun) deadline(n uint32) time.Time {
 
 // order is a send that may start.
 type order struct {
-	device news.Device
 	more   int  // other alerts it stands for
 	repeat bool // an earlier attempt may have arrived
 	ttl    time.Duration
 }
 
-// start asks the book whether the send of t may start at this moment. false:
-// the task is over, or its number waits again, and is no longer the lane's.
-func (b *book) start(t task) (order, bool) {
-	c := t.cell
-	d, _ := b.audience.Cell(c.row.Cell).Device(t.number)
+// start asks the book which of the volley's sends may start at this moment. The
+// others are over, or their numbers wait again, and are no longer the lane's.
+func (b *book) start(v *volley) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now, what := b.now(), waits
-	if !c.lost {
-		what = b.judge(c, t.number, now)
+	now := b.now()
+	for _, t := range v.asked {
+		c, what := t.cell, waits
+		if !c.lost {
+			what = b.judge(c, t.number, now)
+		}
+		if what == goes {
+			c.inFlight[t.number] = true
+			v.add(t, order{more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(now)})
+			continue
+		}
+		b.end(t, false)
+		switch what {
+		case stopped:
+			c.notTaken(t.number)
+		case cancelled:
+			b.giveUp(c, t.number, c.row.Cancelled)
+		case expired:
+			b.giveUp(c, t.number, c.row.Expired)
+		default:
+			b.putBack(t)
+		}
 	}
-	if what == goes {
-		c.inFlight[t.number] = true
-		return order{device: d, more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(now)}, true
-	}
-	b.end(t, false)
-	switch what {
-	case stopped:
-		c.notTaken(t.number)
-	case cancelled:
-		b.giveUp(c, t.number, c.row.Cancelled)
-	case expired:
-		b.giveUp(c, t.number, c.row.Expired)
-	default:
-		b.putBack(t)
-	}
-	return order{}, false
 }
 
-// errStopped keeps a message from leaving: it was held, stopped, or the permit
-// or the lease ran out while it waited for a connection.
+// errStopped keeps messages from leaving: one of them was held, stopped, or the
+// permit or a lease ran out while they waited for a connection, or were sealed.
 var errStopped = errors.New("stopped before the first byte")
 
-// permits is asked in the instant before the first byte is handed over.
-func (b *book) permits(t task) error {
+// permits is asked in the instant before the first byte of the tasks is handed
+// over. Where one of them may not go, none does: they are looked at again, one by
+// one, in a moment.
+func (b *book) permits(tasks []task) error {
 	if !b.permit.holds() {
 		return errStopped
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if t.cell.lost || b.judge(t.cell, t.number, b.now()) != goes {
-		return errStopped
+	now := b.now()
+	for _, t := range tasks {
+		if t.cell.lost || b.judge(t.cell, t.number, now) != goes {
+			return errStopped
+		}
 	}
 	return nil
 }
@@ -160,10 +183,19 @@ func (b *book) giveUp(c *cellRun, n uint32, to *news.Numbers) {
 	c.dirty = true
 }
 
-// answer records a receipt for a message that went to endpoint.
-func (b *book) answer(t task, endpoint string, r news.Receipt) {
+// answers records receipts for messages of volleys.
+func (b *book) answers(reports []push.Report) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	now := b.now()
+	for i := range reports {
+		v := volleyOf(&reports[i])
+		b.answer(v.tasks[reports[i].Index], v.messages[reports[i].Index].To.Endpoint, reports[i].Receipt, now)
+	}
+}
+
+// answer records a receipt for a message that went to endpoint. b.mu is held.
+func (b *book) answer(t task, endpoint string, r news.Receipt, now time.Time) {
 	b.end(t, true)
 	c, n := t.cell, t.number
 	if r.Outcome == news.Gone && b.moved(t, endpoint) {
@@ -181,7 +213,7 @@ func (b *book) answer(t task, endpoint string, r news.Receipt) {
 	switch r.Outcome {
 	case news.Accepted:
 		c.row.Settle(n, c.row.Accepted)
-		c.record(n, b.now())
+		c.record(n, now)
 	case news.Gone:
 		c.row.Settle(n, c.row.Gone)
 		b.uncount(c, n)
@@ -216,7 +248,9 @@ func (b *book) again(t task, r news.Receipt) {
 	c, n := t.cell, t.number
 	wait := stoppedWait
 	if !ownDoing(r) {
-		wait = backoff(c.tries[n], r.After, n)
+		if !notLookedAt(r) || c.tries[n] >= atOnce {
+			wait = backoff(c.tries[n], r.After, n)
+		}
 		c.tries[n]++
 	}
 	switch {
@@ -253,9 +287,4 @@ func (b *book) dueRetries(now time.Time) (next time.Time) {
 		}
 	}
 	return next
-}
-
-// target is where to send.
-func target(d news.Device) push.Target {
-	return push.Target{Endpoint: d.Push.Endpoint, P256dh: d.Push.P256dh, Auth: d.Push.Auth}
 }

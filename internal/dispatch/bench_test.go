@@ -101,7 +101,7 @@ func BenchmarkWriteAMillion(b *testing.B) {
 	}
 }
 
-// One send as the book and the payload see it.
+// One send as the book and the payload see it, in volleys.
 func BenchmarkSend(b *testing.B) {
 	s, r, h := million(b, 0)
 	if err := s.planRun(r, h); err != nil {
@@ -109,25 +109,43 @@ func BenchmarkSend(b *testing.B) {
 	}
 	s.cfg.Sender = nothing{}
 	l := s.lanes.lane(origin)
+	l.pumps = 1 // this
 	n := 0
 	for b.Loop() {
-		c := r.cells[n%news.Cells]
-		number := uint32(n/news.Cells) % (1_000_000 / news.Cells)
+		c := r.cells[n/push.MaxBatch%news.Cells]
+		number := uint32(n/push.MaxBatch/news.Cells*push.MaxBatch+n%push.MaxBatch) % (1_000_000 / news.Cells)
 		n++
 		c.row.Opened.Add(number)
 		c.row.Accepted.Remove(number)
 		s.book.loads.begin(origin, 1)
 		c.tasks++
-		s.attempt(l, task{cell: c, number: number, lane: origin})
+		l.push(task{cell: c, number: number, lane: origin})
+		if n%push.MaxBatch == 0 {
+			l.send(push.MaxBatch)
+		}
 	}
 }
 
 // nothing accepts everything.
 type nothing struct{}
 
-func (nothing) Send(_ context.Context, _ push.Target, m push.Message) news.Receipt {
-	if m.Permit() != nil {
-		return news.Receipt{Outcome: news.Retry, Reason: reasonStopped}
+func (nothing) Reserve(_ context.Context, _ string, most int) (push.Room, *news.Receipt) {
+	return room(most), nil
+}
+
+type room int
+
+func (r room) Places() int { return int(r) }
+func (room) Release()      {}
+
+func (room) Send(_ context.Context, messages []push.Outgoing, gate push.Gate, to push.Reporter, batch any) {
+	receipt := news.Receipt{Outcome: news.Accepted, Status: 201}
+	if gate(0, len(messages)) != nil {
+		receipt = news.Receipt{Outcome: news.Retry, Reason: reasonStopped}
 	}
-	return news.Receipt{Outcome: news.Accepted, Status: 201}
+	reports := make([]push.Report, len(messages))
+	for i := range reports {
+		reports[i] = push.Report{Batch: batch, Index: i, Receipt: receipt}
+	}
+	to.Report(reports)
 }

@@ -58,6 +58,7 @@ func (s *Service) step(ctx context.Context, whole bool) error {
 		err = s.lookAtReleases(ctx)
 		s.wakeSleepers(s.cfg.Now())
 		s.caps.prune(s.cfg.Now())
+		s.lanes.sweep(time.Now())
 	}
 	err = errors.Join(err, s.writeLedger(ctx))
 	s.countPlanned()

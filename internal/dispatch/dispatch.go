@@ -13,8 +13,8 @@
 //   - nothing is sent twice on purpose: a repeat follows an attempt whose
 //     outcome is not known, and carries the same Topic and tag.
 //
-// One goroutine, the conductor, plans and writes the ledger; lane workers only
-// ask the book for permission and report receipts to it.
+// One goroutine, the conductor, plans and writes the ledger; the pumps of the lanes
+// only ask the book for permission and report receipts to it, many at a time.
 package dispatch
 
 import (
@@ -79,9 +79,11 @@ type Store interface {
 	AlertStore
 }
 
-// Sender sends one Web Push message and says what came of it.
+// Sender takes Web Push messages to one push service at a time, as soon as it has
+// room for them. A nil Room without a receipt: it has none yet; with one: that is
+// what became of the messages that should have gone.
 type Sender interface {
-	Send(ctx context.Context, to push.Target, m push.Message) news.Receipt
+	Reserve(ctx context.Context, origin string, most int) (push.Room, *news.Receipt)
 }
 
 // Config of a Service. Zero durations take their defaults.
@@ -115,7 +117,7 @@ type Config struct {
 	PermitFor    time.Duration // default 300 ms
 	PermitEvery  time.Duration // default 100 ms
 	DrainTimeout time.Duration // default 5 s: in-flight requests at shutdown
-	LaneWorkers  int           // default 64 requests in flight per push service
+	InFlight     int           // default 4,096 requests per push service
 }
 
 // Service is one dispatcher.
@@ -168,8 +170,8 @@ func New(cfg Config) *Service {
 	def(&cfg.PermitFor, 300*time.Millisecond)
 	def(&cfg.PermitEvery, 100*time.Millisecond)
 	def(&cfg.DrainTimeout, 5*time.Second)
-	if cfg.LaneWorkers == 0 {
-		cfg.LaneWorkers = 64
+	if cfg.InFlight == 0 {
+		cfg.InFlight = mostFlights
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now

@@ -74,6 +74,33 @@ func (s *service) Send(ctx context.Context, to push.Target, m push.Message) news
 	return news.Receipt{Outcome: news.Accepted, Status: 201}
 }
 
+// single sends one message at a time.
+type single interface {
+	Send(ctx context.Context, to push.Target, m push.Message) news.Receipt
+}
+
+// Reserve has room for one message at any time.
+func (s *service) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
+	return oneByOne{s}, nil
+}
+
+// oneByOne is a Room that hands its messages to a single, each on its own
+// goroutine.
+type oneByOne struct{ single }
+
+func (oneByOne) Places() int { return 1 }
+func (oneByOne) Release()    {}
+
+func (o oneByOne) Send(ctx context.Context, messages []push.Outgoing, gate push.Gate, to push.Reporter, batch any) {
+	for i := range messages {
+		m := messages[i].Message
+		m.Permit = func() error { return gate(i, i+1) }
+		go func() {
+			to.Report([]push.Report{{Batch: batch, Index: i, Receipt: o.single.Send(ctx, messages[i].To, m)}})
+		}()
+	}
+}
+
 // wait takes a while of the bubble's time; false: ctx ended first. It makes no
 // timer where there is nothing to wait for: one that is due when it is made runs
 // at once, on the goroutine that asks for it, and several of a bubble doing so

@@ -14,11 +14,19 @@ const (
 	throttleShare  = 20               // per cent of 429s that slow the whole service
 	wallShare      = 50               // per cent of 401/403 that stop it: our key or clock is wrong
 	refusedPause   = 60 * time.Second // between two looks whether the wall still stands
-	mostHalvings   = 6                // 64 workers to one
+	// A service that is new to us, or that nobody has been sent to for a while, is
+	// met with firstFlights requests at once. They double while nothing speaks
+	// against it, are halved when it asks us to slow down, and grow again by
+	// moreFlights (AIMD, as in TCP: RFC 5681 3.1).
+	firstFlights = 64
+	moreFlights  = 32
+	// mostFlights at 100 ms of round trip are 40,000 a second; and as many are in
+	// doubt after a crash, at most.
+	mostFlights = 4096
 )
 
 // health is what recent receipts say of a push service. It decides how many
-// workers the lane may have and whether it must pause.
+// requests may be in flight and whether it must pause.
 type health struct {
 	failures int       // in a row
 	wall     bool      // 401/403 all over
@@ -28,15 +36,24 @@ type health struct {
 	throttled int
 	refused   int
 	asked     time.Duration // the longest wait they asked for
-	halvings  int           // of the worker count
+	flights   int           // may be in flight; 0: firstFlights
+	full      int           // flights before it was asked to slow down; 0: it is not slowed
+	peak      int           // the most in flight since the last judgement
 }
 
-// workers is how many may run now.
-func (h *health) workers(most int) int {
+// inFlight is how many requests may be under way now.
+func (h *health) inFlight(most int) int {
 	if h.failures >= failuresToOpen || h.wall {
 		return 1 // the probe
 	}
-	return max(1, most>>h.halvings)
+	return min(h.allowed(), most)
+}
+
+func (h *health) allowed() int {
+	if h.flights == 0 {
+		return firstFlights
+	}
+	return h.flights
 }
 
 // Standings of a push service, for the log and the metrics.
@@ -54,7 +71,7 @@ func (h *health) standing() string {
 		return standingRefusing
 	case h.failures >= failuresToOpen:
 		return standingDown
-	case h.halvings > 0:
+	case h.full > 0:
 		return standingSlow
 	}
 	return standingWell
@@ -65,18 +82,18 @@ func (h *health) pause(now time.Time) time.Duration { return max(0, h.until.Sub(
 
 // clean reports whether there is nothing to remember.
 func (h *health) clean(now time.Time) bool {
-	return h.failures < failuresToOpen && !h.wall && h.halvings == 0 && h.pause(now) == 0
+	return h.failures < failuresToOpen && !h.wall && h.full == 0 && h.pause(now) == 0
 }
 
 // note takes one receipt into account.
 func (h *health) note(r news.Receipt, now time.Time) {
-	if ownDoing(r) {
+	if ownDoing(r) || notLookedAt(r) {
 		return
 	}
 	switch {
 	case r.Outcome == news.Accepted, r.Outcome == news.Gone:
 		if h.failures = 0; h.wall { // the probe came through: what was refused before counts no more
-			*h = health{until: h.until, halvings: h.halvings}
+			*h = health{until: h.until, flights: h.flights, full: h.full}
 		}
 	case r.Status == 429, r.Status == 406: // 406 is how WNS throttles
 		h.throttled++
@@ -93,7 +110,7 @@ func (h *health) note(r news.Receipt, now time.Time) {
 	}
 	if h.seen++; h.seen >= judgedAnswers {
 		h.judge(now)
-		h.seen, h.throttled, h.refused, h.asked = 0, 0, 0, 0
+		h.seen, h.throttled, h.refused, h.asked, h.peak = 0, 0, 0, 0, 0
 	}
 }
 
@@ -109,9 +126,31 @@ func (h *health) judge(now time.Time) {
 	case h.refused*100 > wallShare*h.seen:
 		h.wall, h.until = true, now.Add(refusedPause)
 	case h.throttled*100 > throttleShare*h.seen:
-		h.halvings = min(h.halvings+1, mostHalvings)
+		h.slow()
 		h.until = now.Add(max(h.asked, time.Second))
 	case h.throttled == 0:
-		h.halvings = max(0, h.halvings-1)
+		h.grow()
+	}
+}
+
+// slow halves what is really in flight, which may be less than is allowed.
+func (h *health) slow() {
+	now := h.allowed()
+	if h.full == 0 {
+		h.full = now
+	}
+	if h.peak > 0 {
+		now = min(now, h.peak)
+	}
+	h.flights = max(1, now/2)
+}
+
+func (h *health) grow() {
+	if h.full == 0 {
+		h.flights = min(2*h.allowed(), mostFlights)
+		return
+	}
+	if h.flights += moreFlights; h.flights >= h.full {
+		h.flights, h.full = h.full, 0
 	}
 }

@@ -47,8 +47,8 @@ func TestHealth(t *testing.T) {
 					h.note(a.r, now)
 				}
 			}
-			if w, p := h.workers(64), h.pause(now); w != c.workers || p != c.pause {
-				t.Errorf("%d workers and a pause of %s, want %d and %s", w, p, c.workers, c.pause)
+			if w, p := h.inFlight(64), h.pause(now); w != c.workers || p != c.pause {
+				t.Errorf("%d in flight and a pause of %s, want %d and %s", w, p, c.workers, c.pause)
 			}
 			if h.pause(now.Add(time.Hour)) != 0 {
 				t.Error("a pause without end")
@@ -66,7 +66,7 @@ func TestAWallIsProbedByOne(t *testing.T) {
 		h.note(wrong, now)
 	}
 	now = now.Add(refusedPause)
-	if h.pause(now) != 0 || h.workers(64) != 1 {
+	if h.pause(now) != 0 || h.inFlight(64) != 1 {
 		t.Fatal("no probe")
 	}
 	if h.note(wrong, now); h.pause(now) != refusedPause {

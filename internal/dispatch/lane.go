@@ -8,15 +8,16 @@ import (
 	"time"
 
 	"dateline/internal/news"
+	"dateline/internal/push"
 )
 
-// lanes are one queue and a few workers per push-service origin: a slow origin
-// holds up nobody else.
+// lanes are a queue and a few pumps per push-service origin: a slow origin holds up
+// nobody else.
 type lanes struct {
 	service *Service
 	sends   context.Context //nolint:containedctx // of the requests in flight, which outlive Run's
 	stop    chan struct{}   // closed: nothing starts any more
-	workers sync.WaitGroup
+	workers sync.WaitGroup  // pumps, and volleys that are not answered
 
 	mu     sync.Mutex
 	byName map[string]*lane
@@ -61,7 +62,7 @@ func (l *lanes) close() (idle <-chan struct{}) {
 	return over
 }
 
-// hire counts one more worker, if there may be any.
+// hire counts one more pump, if there may be any.
 func (l *lanes) hire() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -69,6 +70,18 @@ func (l *lanes) hire() bool {
 		l.workers.Add(1)
 	}
 	return !l.closed
+}
+
+// sweep forgets the lanes that nobody would miss.
+func (l *lanes) sweep(now time.Time) {
+	l.mu.Lock() // never with a lane's: its pumps take that one first
+	all := slices.Collect(maps.Values(l.byName))
+	l.mu.Unlock()
+	for _, x := range all {
+		if x.forgettable(now) {
+			l.retire(x)
+		}
+	}
 }
 
 // retire forgets a lane that has nothing to do and nothing to remember: origins
@@ -83,40 +96,58 @@ func (l *lanes) retire(old *lane) {
 
 // lane is one push service.
 type lane struct {
-	lanes  *lanes
-	origin string
-	mu     sync.Mutex
-	queues [weights][]task
-	active int // workers running
-	health health
+	lanes    *lanes
+	origin   string
+	mu       sync.Mutex
+	queues   [weights][]task
+	pumps    int // running
+	inFlight int // tasks that were taken and are not answered
+	health   health
+	idle     time.Time // since when there is nothing to do; zero: there is
 }
 
-// push queues a task and starts a worker when there is room for one.
+// forgetAfter is how long a lane with nothing to do and nothing to remember is
+// kept: between two commits it may have nothing for a moment.
+const forgetAfter = 10 * time.Second
+
+// mostPumps of a lane wait for room, or write, at once: one for each connection a
+// push service is given, and one to ask for the next.
+const mostPumps = 17
+
+// push queues a task and starts a pump when there is none.
 func (l *lane) push(t task) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := weight(&t.cell.run.release)
 	l.queues[w] = append(l.queues[w], t)
-	l.grow()
-}
-
-// grow starts one more worker, if the lane may have one. l.mu is held.
-func (l *lane) grow() {
-	if l.active < l.health.workers(l.lanes.service.cfg.LaneWorkers) && l.lanes.hire() {
-		l.active++
-		go l.work()
+	l.idle = time.Time{}
+	if l.pumps == 0 {
+		l.grow()
 	}
 }
 
-// work sends until the queue is empty, the lane has too many workers for its
-// health, or the process ends.
-func (l *lane) work() {
+// grow starts one more pump, if the lane may have one. l.mu is held.
+func (l *lane) grow() {
+	if l.pumps < mostPumps && l.room() > 0 && l.lanes.hire() {
+		l.pumps++
+		go l.pump()
+	}
+}
+
+// room is how many tasks more may be in flight. l.mu is held.
+func (l *lane) room() int {
+	return l.health.inFlight(l.lanes.service.cfg.InFlight) - l.inFlight
+}
+
+// pump sends until there is nothing more that may be in flight, or the process
+// ends. Whoever takes an answer in starts the next.
+func (l *lane) pump() {
 	defer l.lanes.workers.Done()
 	for {
-		t, pause, ok := l.take()
+		most, pause := l.demand()
 		switch {
-		case ok:
-			l.lanes.service.attempt(l, t)
+		case most > 0:
+			l.send(most)
 		case pause > 0:
 			l.rest(pause)
 		default:
@@ -125,47 +156,134 @@ func (l *lane) work() {
 	}
 }
 
-// longestRest bounds one wait of a worker: afterwards it looks again, since the
+// longestRest bounds one wait of a pump: afterwards it looks again, since the
 // lane's health may have changed.
 const longestRest = time.Second
 
-// take gives the most urgent task. Without one, pause says how long to rest
-// before asking again; 0: the worker ends.
-func (l *lane) take() (t task, pause time.Duration, ok bool) {
+// demand is how many tasks there are that may go. Without one, pause says how long
+// to rest before asking again; 0: the pump ends.
+func (l *lane) demand() (most int, pause time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w, queued := l.first()
-	if !queued || l.active > l.health.workers(l.lanes.service.cfg.LaneWorkers) || l.lanes.isClosed() {
-		if l.active--; l.active == 0 && !queued && l.health.clean(time.Now()) {
-			l.lanes.retire(l)
-		}
-		return task{}, 0, false
+	most = min(l.room(), l.waiting(push.MaxBatch))
+	if most <= 0 || l.lanes.isClosed() {
+		l.pumps--
+		l.rests()
+		return 0, 0
 	}
 	if pause := l.health.pause(time.Now()); pause > 0 {
-		return task{}, min(pause, longestRest), false
+		return 0, min(pause, longestRest)
 	}
 	if !l.lanes.service.permit.holds() {
-		return task{}, longestRest, false
+		return 0, longestRest
 	}
-	q := l.queues[w]
-	l.queues[w] = q[1:]
-	if len(q) == 1 {
-		l.queues[w] = nil // let the array go
-	}
-	if _, more := l.first(); more {
-		l.grow()
-	}
-	return q[0], 0, true
+	return most, 0
 }
 
-// first is the most urgent queue that has something. l.mu is held.
-func (l *lane) first() (weight int, ok bool) {
-	for w, q := range l.queues {
-		if len(q) > 0 {
-			return w, true
+// rests notes when there is nothing to do any more. l.mu is held.
+func (l *lane) rests() {
+	if l.pumps == 0 && l.inFlight == 0 && l.waiting(1) == 0 {
+		l.idle = time.Now()
+	}
+}
+
+// forgettable reports whether nobody would miss the lane.
+func (l *lane) forgettable(now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.idle.IsZero() && now.Sub(l.idle) >= forgetAfter && l.health.clean(now)
+}
+
+// waiting is how many tasks are queued, counted up to a bound. l.mu is held.
+func (l *lane) waiting(bound int) (n int) {
+	for _, q := range l.queues {
+		if n += len(q); n >= bound {
+			return bound
 		}
 	}
-	return 0, false
+	return n
+}
+
+// send takes at most so many tasks to the push service, as soon as it has room.
+func (l *lane) send(most int) {
+	s := l.lanes.service
+	room, fault := s.cfg.Sender.Reserve(l.lanes.sends, l.origin, most)
+	if room == nil && fault == nil {
+		return // none yet
+	}
+	v := newVolley(l)
+	defer v.done(1)
+	if fault != nil {
+		l.take(v, most)
+		s.book.start(v)
+		v.fail(*fault)
+		return
+	}
+	if l.take(v, min(most, room.Places())); !s.fill(v) {
+		room.Release()
+		return
+	}
+	s.stir()
+	room.Send(l.lanes.sends, v.messages, v.permits, l, v)
+}
+
+// take moves the most urgent tasks into a volley. From then on they are in flight,
+// until landed says otherwise.
+func (l *lane) take(v *volley, most int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.lanes.service.permit.holds() {
+		return
+	}
+	most = min(most, l.room())
+	for w := range l.queues {
+		q := l.queues[w]
+		n := max(0, min(most-len(v.asked), len(q)))
+		v.asked = append(v.asked, q[:n]...)
+		if l.queues[w] = q[n:]; n == len(q) {
+			l.queues[w] = nil // let the array go
+		}
+	}
+	l.inFlight += len(v.asked)
+	l.health.peak = max(l.health.peak, l.inFlight)
+	if l.waiting(1) > 0 {
+		l.grow()
+	}
+}
+
+// landed says that so many tasks are not in flight any more.
+func (l *lane) landed(n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.inFlight -= n
+	if l.waiting(1) > 0 && l.pumps == 0 {
+		l.grow()
+		return
+	}
+	l.rests()
+}
+
+// poke has the conductor write, where it is worth it.
+func (l *lane) poke() {
+	if s := l.lanes.service; s.book.worthWriting(l.origin) {
+		signal(s.commit)
+	}
+}
+
+// Report takes in what became of messages.
+func (l *lane) Report(reports []push.Report) {
+	s := l.lanes.service
+	l.note(reports)
+	for i := range reports {
+		s.count(reports[i].Receipt)
+	}
+	s.stir()
+	s.book.answers(reports)
+	l.landed(len(reports))
+	l.poke()
+	for i := range reports {
+		volleyOf(&reports[i]).done(1)
+	}
 }
 
 func (l *lanes) isClosed() bool {
@@ -189,13 +307,20 @@ func (l *lane) rest(pause time.Duration) {
 	}
 }
 
-// note takes a receipt into account and says so when the push service stands
+// note takes receipts into account and says so when the push service stands
 // differently now: an operator must hear of it from us, not from readers.
-func (l *lane) note(r news.Receipt) {
+func (l *lane) note(reports []push.Report) {
+	at := time.Now()
 	l.mu.Lock()
 	before := l.health.standing()
-	l.health.note(r, time.Now())
-	now := l.health.standing()
+	now := before
+	var r news.Receipt // the last that changed it
+	for i := range reports {
+		l.health.note(reports[i].Receipt, at)
+		if is := l.health.standing(); is != now {
+			now, r = is, reports[i].Receipt
+		}
+	}
 	l.mu.Unlock()
 	if before == now {
 		return
@@ -216,7 +341,7 @@ func (l *lane) note(r news.Receipt) {
 // Standings counts the push services there is something to say of: "throttling",
 // "down" (failing or silent) and "refusing" (401/403 all over: our key or clock).
 func (s *Service) Standings() map[string]int {
-	s.lanes.mu.Lock() // never with a lane's: its workers take that one first
+	s.lanes.mu.Lock() // never with a lane's: its pumps take that one first
 	all := slices.Collect(maps.Values(s.lanes.byName))
 	s.lanes.mu.Unlock()
 	n := map[string]int{standingSlow: 0, standingDown: 0, standingRefusing: 0}
@@ -228,24 +353,6 @@ func (s *Service) Standings() map[string]int {
 		l.mu.Unlock()
 	}
 	return n
-}
-
-// attempt makes one send: asks the book, sends, records, and asks for a write
-// when enough has come together.
-func (s *Service) attempt(l *lane, t task) {
-	if o, ok := s.book.start(t); ok {
-		m := t.cell.run.payload.message(o, s.cfg.Links)
-		m.Permit = func() error { return s.book.permits(t) }
-		m.Key = s.takeKey(t, o.device)
-		s.stir()
-		receipt := s.cfg.Sender.Send(l.lanes.sends, target(o.device), m)
-		s.count(receipt)
-		l.note(receipt)
-		s.book.answer(t, o.device.Push.Endpoint, receipt)
-	}
-	if s.book.worthWriting(t.lane) {
-		signal(s.commit)
-	}
 }
 
 func (s *Service) count(r news.Receipt) {

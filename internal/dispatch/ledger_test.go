@@ -98,6 +98,10 @@ type uneven struct {
 	hang  string // origins that end so never answer
 }
 
+func (u *uneven) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
+	return oneByOne{u}, nil
+}
+
 func (u *uneven) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
 	r := u.service.Send(ctx, to, m)
 	takes := u.takes[push.Origin(to.Endpoint)]

@@ -38,16 +38,19 @@ type payloads struct {
 	mark    string        // before every title
 	raised  bool          // a higher level of a story already alerted
 	unasked bool          // nobody is asked for a receipt (no tracking)
+	seed    uint32        // of the sample's draw
 	sample  atomic.Uint32 // of 2^32: the share of devices whose message carries a receipt token
 
 	mu     sync.Mutex
-	picked map[string]string       // the text's language by the reader's
-	made   map[string]push.Payload // by the text's language
+	picked map[string]string   // the text's language by the reader's
+	made   map[string]*wording // by the text's language
 }
 
 func newPayloads(r *news.Release, baseURL string, raised bool) *payloads {
-	p := &payloads{release: r, baseURL: strings.TrimSuffix(baseURL, "/"), raised: raised,
-		picked: map[string]string{}, made: map[string]push.Payload{}}
+	h := fnv.New32a()
+	h.Write([]byte(r.ID))
+	p := &payloads{release: r, seed: h.Sum32(), baseURL: strings.TrimSuffix(baseURL, "/"), raised: raised,
+		picked: map[string]string{}, made: map[string]*wording{}}
 	p.sample.Store(math.MaxUint32)
 	return p
 }
@@ -62,10 +65,27 @@ func (p *payloads) sampleOf(n int) {
 	p.sample.Store(uint32(share * math.MaxUint32))
 }
 
-// message is what one device is sent.
-func (p *payloads) message(o order, links payloadLinks) push.Message {
-	n := p.in(o.device.Wishes.Language, links)
-	to := news.DeviceRef{Cell: o.device.Cell, Number: o.device.Number}
+// message is what one device is sent, in the language its reader asked for.
+func (p *payloads) message(o order, to news.DeviceRef, language string, links payloadLinks) push.Message {
+	urgency := "high"
+	if p.release.Level == news.LevelNotice && !p.release.Repair() {
+		urgency = "normal"
+	}
+	w := p.in(language, links)
+	raw := w.plain[o.repeat]
+	receipt := ""
+	if !p.unasked && p.sampled(to) {
+		receipt = links.Receipt(link.Receipt{AlertID: p.release.AlertID, Revision: p.release.Revision, Cell: to.Cell, Number: to.Number},
+			p.release.ReleasedAt.Add(link.ReceiptFor))
+	}
+	if o.more > 0 || receipt != "" {
+		raw = p.render(w.payload, o, receipt)
+	}
+	return push.Message{Payload: raw, TTL: max(1, int(o.ttl/time.Second)), Urgency: urgency, Topic: w.payload.Notification.Tag}
+}
+
+// render makes the JSON of one message.
+func (p *payloads) render(n push.Payload, o order, receipt string) []byte {
 	more := ""
 	if o.more > 0 {
 		more = andMore(n.Notification.Lang, o.more)
@@ -73,30 +93,31 @@ func (p *payloads) message(o order, links payloadLinks) push.Message {
 	}
 	// A repeat of what she may have seen must not sound again.
 	n.Notification.Renotify = n.Notification.Renotify && !o.repeat
-	if !p.unasked && p.sampled(to) {
-		n.Notification.Data.Receipt = links.Receipt(link.Receipt{AlertID: p.release.AlertID,
-			Revision: p.release.Revision, Cell: to.Cell, Number: to.Number}, p.release.ReleasedAt.Add(link.ReceiptFor))
-	}
-	urgency := "high"
-	if p.release.Level == news.LevelNotice && !p.release.Repair() {
-		urgency = "normal"
-	}
-	return push.Message{Payload: p.fit(n, more), TTL: max(1, int(o.ttl/time.Second)), Urgency: urgency, Topic: n.Notification.Tag}
+	n.Notification.Data.Receipt = receipt
+	return p.fit(n, more)
 }
 
-// sampled picks devices evenly, and the same ones at each retry.
+// sampled picks devices evenly, and the same ones at each retry: by FNV-1a, which
+// needs no memory.
 func (p *payloads) sampled(to news.DeviceRef) bool {
-	h := fnv.New32a()
-	h.Write([]byte(p.release.ID))
-	h.Write([]byte{byte(to.Cell), byte(to.Number >> 24), byte(to.Number >> 16), byte(to.Number >> 8), byte(to.Number)})
-	return h.Sum32() <= p.sample.Load()
+	h := p.seed
+	for _, b := range [5]byte{byte(to.Cell), byte(to.Number >> 24), byte(to.Number >> 16), byte(to.Number >> 8), byte(to.Number)} {
+		h = (h ^ uint32(b)) * 16_777_619
+	}
+	return h <= p.sample.Load()
 }
 
 // mostLanguages bounds what is remembered of readers' languages: they are
 // strangers' words.
 const mostLanguages = 1_000
 
-func (p *payloads) in(language string, links payloadLinks) push.Payload {
+// wording is an alert in one language.
+type wording struct {
+	payload push.Payload
+	plain   map[bool][]byte // what all are sent but the few who are asked for a receipt; true: a repeat
+}
+
+func (p *payloads) in(language string, links payloadLinks) *wording {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	lang, known := p.picked[language]
@@ -107,12 +128,13 @@ func (p *payloads) in(language string, links payloadLinks) push.Payload {
 		}
 		p.picked[language] = lang
 	}
-	n, ok := p.made[lang]
-	if !ok {
-		n = p.build(lang, links)
-		p.made[lang] = n
+	w := p.made[lang]
+	if w == nil {
+		n := p.build(lang, links)
+		w = &wording{n, map[bool][]byte{false: p.render(n, order{}, ""), true: p.render(n, order{repeat: true}, "")}}
+		p.made[lang] = w
 	}
-	return n
+	return w
 }
 
 // pick is the language of the text a reader gets.

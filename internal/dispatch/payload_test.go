@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"dateline/internal/news"
+	"dateline/internal/push"
 )
 
 func testRelease() *news.Release {
@@ -24,16 +25,20 @@ func testRelease() *news.Release {
 		ReleasedAt: time.UnixMilli(1_707_267_600_123)}
 }
 
-func orderFor(language string) order {
-	d := news.Device{Cell: 7, Number: 42}
-	d.Wishes.Language = language
-	return order{device: d, ttl: time.Hour}
+// to is the message for a reader of a language.
+func (p *payloads) to(language string) push.Message {
+	return p.ordered(language, order{})
+}
+
+func (p *payloads) ordered(language string, o order) push.Message {
+	o.ttl = time.Hour
+	return p.message(o, news.DeviceRef{Cell: 7, Number: 42}, language, testLinks)
 }
 
 // DESIGN 9's payload, to the letter.
 func TestPayload(t *testing.T) {
 	p := newPayloads(testRelease(), "https://alerts.example/", false)
-	m := p.message(orderFor("ja-JP"), testLinks)
+	m := p.to("ja-JP")
 	var got map[string]any
 	if err := json.Unmarshal(m.Payload, &got); err != nil {
 		t.Fatal(err)
@@ -55,7 +60,7 @@ func TestPayload(t *testing.T) {
 	if m.Topic != tag || len(tag) != 32 || m.TTL != 3600 || m.Urgency != "high" {
 		t.Errorf("topic %q, TTL %d, urgency %q", m.Topic, m.TTL, m.Urgency)
 	}
-	if !strings.Contains(string(p.message(orderFor("en"), testLinks).Payload), "<Honshu> &") {
+	if !strings.Contains(string(p.to("en").Payload), "<Honshu> &") {
 		t.Error("the text is escaped: five bytes for each sign")
 	}
 }
@@ -64,12 +69,12 @@ func TestPayload(t *testing.T) {
 func TestPayloadWithoutTracking(t *testing.T) {
 	p := newPayloads(testRelease(), "https://alerts.example/", false)
 	p.unasked = true
-	if m := p.message(orderFor("en"), testLinks); strings.Contains(string(m.Payload), "receipt") {
+	if m := p.to("en"); strings.Contains(string(m.Payload), "receipt") {
 		t.Errorf("%s", m.Payload)
 	}
 	r := testRelease()
 	r.Final = true
-	if n := decode(newPayloads(r, "", false).message(orderFor("en"), testLinks).Payload); !n.Notification.Data.Final {
+	if n := decode(newPayloads(r, "", false).to("en").Payload); !n.Notification.Data.Final {
 		t.Error("the worker is not told that this is the story's last")
 	}
 }
@@ -93,9 +98,7 @@ func TestPayloadOfEachKind(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := testRelease()
 			c.change(r)
-			o := orderFor("en")
-			o.repeat = c.repeat
-			m := newPayloads(r, "https://alerts.example", c.raised).message(o, testLinks)
+			m := newPayloads(r, "https://alerts.example", c.raised).ordered("en", order{repeat: c.repeat})
 			n := decode(m.Payload).Notification
 			if n.Renotify != c.renotify || n.RequireInteraction != c.interacts || m.Urgency != c.urgency {
 				t.Errorf("renotify %v, requireInteraction %v, urgency %q", n.Renotify, n.RequireInteraction, m.Urgency)
@@ -115,7 +118,7 @@ func TestPayloadBearsItsMark(t *testing.T) {
 	p := newPayloads(r, "https://alerts.example", false)
 	p.mark = "DRILL · "
 	for _, reader := range []string{"en", "ja", "ar", ""} {
-		m := p.message(orderFor(reader), testLinks)
+		m := p.to(reader)
 		if n := decode(m.Payload).Notification; !strings.HasPrefix(n.Title, "DRILL · ") || len(m.Payload) > maxPlaintext {
 			t.Errorf("%q: %d bytes, %q", reader, len(m.Payload), n.Title)
 		}
@@ -125,20 +128,20 @@ func TestPayloadBearsItsMark(t *testing.T) {
 func TestPayloadPicksTheText(t *testing.T) {
 	p := newPayloads(testRelease(), "https://alerts.example", false)
 	for reader, want := range map[string]string{"ja": "ja ltr", "en-GB": "en ltr", "ar-EG": "ar rtl", "": "en ltr", "xx-nonsense-": "en ltr"} {
-		n := decode(p.message(orderFor(reader), testLinks).Payload).Notification
+		n := decode(p.to(reader).Payload).Notification
 		if got := n.Lang + " " + n.Dir; got != want {
 			t.Errorf("%q reads %s, want %s", reader, got, want)
 		}
 	}
 	for i := range 3 * mostLanguages {
-		p.message(orderFor(fmt.Sprintf("x-%d", i)), testLinks)
+		p.to(fmt.Sprintf("x-%d", i))
 	}
 	if len(p.picked) > mostLanguages || len(p.made) > 3 {
 		t.Errorf("%d languages of readers and %d messages are kept", len(p.picked), len(p.made))
 	}
 	r := testRelease()
 	r.Texts, r.Language = map[string]news.Text{"ko": {Title: "지진"}}, "en"
-	if n := decode(newPayloads(r, "", false).message(orderFor("fr"), testLinks).Payload); n.Notification.Title != "지진" {
+	if n := decode(newPayloads(r, "", false).to("fr").Payload); n.Notification.Title != "지진" {
 		t.Errorf("without a text in its own language the alert says %q", n.Notification.Title)
 	}
 }
@@ -150,9 +153,8 @@ func TestPayloadFits(t *testing.T) {
 		r.Texts = map[string]news.Text{"en": {Title: text.Draw(t, "title"), Body: text.Draw(t, "body")}}
 		r.Regions = slices.Repeat([]string{"JP-13"}, rapid.IntRange(0, 100).Draw(t, "regions"))
 		r.Navigate = "https://news.example/" + strings.Repeat("x", rapid.IntRange(0, 3000).Draw(t, "link"))
-		o := orderFor("en")
-		o.more = rapid.IntRange(0, 12).Draw(t, "more")
-		raw := newPayloads(r, "https://alerts.example", false).message(o, testLinks).Payload
+		o := order{more: rapid.IntRange(0, 12).Draw(t, "more")}
+		raw := newPayloads(r, "https://alerts.example", false).ordered("en", o).Payload
 		if len(raw) > maxPlaintext || !utf8.Valid(raw) {
 			t.Fatalf("%d bytes, valid %v", len(raw), utf8.Valid(raw))
 		}

@@ -21,10 +21,11 @@ func wishes(regions ...string) news.Wishes {
 
 // desk is a test's hands on one dispatcher and its store.
 type desk struct {
-	t       *testing.T
-	store   *memory
-	service *service
-	ids     atomic.Int64
+	inFlight int // requests per push service; 0: the usual
+	t        *testing.T
+	store    *memory
+	service  *service
+	ids      atomic.Int64
 	// lasts, when set, is how long the alerts made here may be sent.
 	lasts time.Duration
 	// policy and canary are the terms alerts are released under; "": auto.
@@ -61,7 +62,7 @@ func (d *desk) dispatcherWith(sender Sender, holder string) (s *Service, stop fu
 }
 
 func (d *desk) dispatcherFor(store Store, sender Sender, holder string) (s *Service, stop func()) {
-	s = New(Config{Store: store, Sender: sender, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
+	s = New(Config{Store: store, Sender: sender, InFlight: d.inFlight, Links: testLinks, Holder: holder, BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
 	if d.slowly {
 		s.countFor = 0 // in a bubble no time passes while it is counted
 	}
@@ -496,7 +497,7 @@ func TestAfterACrashNobodyIsWithoutTheAlert(t *testing.T) {
 		// The crash: from one moment on nothing of the first process reaches the
 		// store or the services any more.
 		dead := &severed{memory: d.store}
-		first := New(Config{Store: dead, Sender: dead.sender(d.service), Links: testLinks, Holder: "one", BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
+		first := New(Config{Store: dead, Sender: dead.sender(d.service), InFlight: 64, Links: testLinks, Holder: "one", BaseURL: "https://alerts.example", Terms: d.terms(), Paused: func(news.Alert) { d.paused.Add(1) }})
 		ctx, cancel := context.WithCancel(t.Context())
 		over := make(chan error, 1)
 		go func() { over <- first.Run(ctx) }()
@@ -558,6 +559,10 @@ func (s *severed) sender(to *service) Sender { return severedSender{s, to} }
 type severedSender struct {
 	s  *severed
 	to *service
+}
+
+func (s severedSender) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
+	return oneByOne{s}, nil
 }
 
 func (s severedSender) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
@@ -678,6 +683,10 @@ func TestAHangingServiceSlowsItsOwnLaneOnly(t *testing.T) {
 
 // hanging never answers for one host.
 type hanging struct{ *service }
+
+func (h hanging) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
+	return oneByOne{h}, nil
+}
 
 func (h hanging) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
 	if push.Origin(to.Endpoint) == "https://hanging.example" {

@@ -64,63 +64,72 @@ func (l *lane) speaksFast() bool {
 }
 
 // reserve waits for a connection with room. An error is why there is none: a
-// dial failed, and there is no other connection. errPlain is none: (nil, nil).
-func (f *fastLane) reserve(ctx context.Context, most int) (*Room, error) {
+// dial failed, and there is no other connection. Neither: the origin is not spoken
+// to this way.
+func (f *fastLane) reserve(ctx context.Context, most int) (c *h2.Conn, places int, err error) {
 	failed := -1
 	for {
-		room, before, err := f.try(most, failed)
-		if room != nil || err != nil {
-			if errors.Is(err, errPlain) {
-				err = nil
-			}
-			return room, err
+		c, places, failed, err = f.try(most, failed)
+		switch {
+		case errors.Is(err, errPlain):
+			return nil, 0, nil
+		case c != nil || err != nil:
+			return c, places, err
 		}
-		failed = before
 		select {
 		case <-f.changed:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, 0, ctx.Err()
 		}
 	}
 }
 
 // try looks once. failed is how many dials had failed when the caller began to
-// wait; -1: it has not.
-func (f *fastLane) try(most, failed int) (*Room, int, error) {
+// wait, and stays so; -1: it begins now.
+func (f *fastLane) try(most, failed int) (c *h2.Conn, places, waited int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
 	case f.closed:
-		return nil, failed, net.ErrClosed
+		return nil, 0, failed, net.ErrClosed
 	case time.Now().Unix() < f.plain.Load():
 		f.poke() // whoever else waits
-		return nil, failed, errPlain
+		return nil, 0, failed, errPlain
 	}
 	f.prune()
-	allFull := true
+	allFull, young := true, false
 	for _, c := range f.conns {
 		n, full := c.Reserve(most)
 		if n > 0 {
 			f.poke() // there may be room for another
-			return &Room{N: n, fast: c}, failed, nil
+			return c, n, failed, nil
 		}
-		allFull = allFull && full
-	}
-	if failed >= 0 && f.failed > failed && len(f.conns) == 0 {
-		f.poke()
-		return nil, failed, f.err
+		allFull, young = allFull && full, young || !c.Settled()
 	}
 	if failed < 0 {
 		failed = f.failed
+	} else if f.failed > failed && len(f.conns) == 0 {
+		f.poke()
+		return nil, 0, failed, f.err
 	}
-	// Where all are full, the peer's limits and the way there set the pace, and
-	// more connections carry more; where some are being written to, more than
-	// there are processors do not.
-	if !f.dialing && (len(f.conns) == 0 || allFull && len(f.conns) < maxFast || len(f.conns) < min(maxFast, runtime.GOMAXPROCS(0))) {
+	if !young { // else what it takes is not known yet
+		f.grow(allFull)
+	}
+	return nil, 0, failed, nil
+}
+
+// grow opens one connection more where it may help. Where all are full, the peer's
+// limits and the way there set the pace, and more connections carry more; where
+// some are being written to, more than there are processors do not. f.mu is held.
+func (f *fastLane) grow(allFull bool) {
+	most := min(maxFast, runtime.GOMAXPROCS(0))
+	if allFull {
+		most = maxFast
+	}
+	if !f.dialing && len(f.conns) < most {
 		f.dialing = true
 		go f.open()
 	}
-	return nil, failed, nil
 }
 
 // poke wakes one of those who wait. Each that is woken and takes something wakes

@@ -33,20 +33,23 @@ type Reporter interface{ Report(reports []Report) }
 // MaxBatch is how many messages leave at once, at most.
 const MaxBatch = h2.MaxBatch
 
-// Room is a place for up to N messages on a connection to one push service, for
-// the moment between asking what is to be sent and sending it. It ends with Send
-// or Release.
-type Room struct {
-	N int
-
-	sender *Sender
-	lane   *lane
-	fast   *h2.Conn
-	slow   *connection
+// Room is a place for up to Places messages on a connection to one push service,
+// for the moment between asking what is to be sent and sending it. It ends with
+// Send or Release.
+type Room interface {
+	Places() int
+	// Send hands over at most so many messages of the room's origin. gate is asked
+	// in the instant before messages from, from+1 … to-1 are written: its error
+	// stops them, with Retry and the reason "stopped". It returns when all that is
+	// to leave has been handed over; what becomes of the messages is told to `to`,
+	// with the batch. The messages must not be changed until then.
+	Send(ctx context.Context, messages []Outgoing, gate Gate, to Reporter, batch any)
+	Release()
 }
 
-// errNowhere is an origin that nothing is sent to.
-var errNowhere = errors.New("push: not an origin of this sender")
+// Gate says whether the messages from, from+1 … to-1 of a batch may start at this
+// very moment. It is called from Send's goroutine, or from another's.
+type Gate func(from, to int) error
 
 // reserveWait is how long Reserve waits for a place, at most.
 const reserveWait = time.Second
@@ -55,7 +58,7 @@ const reserveWait = time.Second
 // for at most `most` of them. A nil Room without a fault: there was none for a
 // second. A fault is the receipt of every message that should have gone now: the
 // service can't be reached, or is none that anything is sent to.
-func (s *Sender) Reserve(ctx context.Context, origin string, most int) (room *Room, fault *news.Receipt) {
+func (s *Sender) Reserve(ctx context.Context, origin string, most int) (room Room, fault *news.Receipt) {
 	ctx, cancel := context.WithTimeout(ctx, reserveWait)
 	defer cancel()
 	l, refusal := s.laneOf(origin)
@@ -65,18 +68,19 @@ func (s *Sender) Reserve(ctx context.Context, origin string, most int) (room *Ro
 	}
 	var err error
 	if l.speaksFast() {
-		room, err = l.fast.reserve(ctx, most)
+		var c *h2.Conn
+		var places int
+		if c, places, err = l.fast.reserve(ctx, most); c != nil {
+			return &fastRoom{places, s, l, c}, nil
+		}
 	}
-	if !l.speaksFast() && room == nil && err == nil { // perhaps known only now
+	if !l.speaksFast() && err == nil { // perhaps known only now
 		var c *connection
 		if c, err = l.acquire(ctx); err == nil {
-			room = &Room{N: 1, slow: c}
+			return &plainRoom{s, l, c}, nil
 		}
 	}
 	switch {
-	case err == nil && room != nil:
-		room.sender, room.lane = s, l
-		return room, nil
 	case err == nil, ctx.Err() != nil && errors.Is(err, ctx.Err()):
 		return nil, nil
 	}
@@ -107,43 +111,53 @@ func (s *Sender) laneOf(origin string) (l *lane, refusal string) {
 	return l, ""
 }
 
-// Release gives the place back.
-func (r *Room) Release() {
-	if r.fast != nil {
-		r.fast.Release()
-		return
-	}
-	r.slow.Release()
+// plainRoom is a place for one message on a connection that the standard library
+// looks after.
+type plainRoom struct {
+	sender *Sender
+	lane   *lane
+	conn   *connection
 }
 
-// Send hands over at most N messages of the room's origin. gate is asked in the
-// instant before anything is written, for each write anew: its error stops what
-// has not left, with Retry and the reason "stopped". It returns when all has been
-// handed over; what becomes of the messages is told to `to`, with the batch.
-func (r *Room) Send(ctx context.Context, messages []Outgoing, gate func() error, to Reporter, batch any) {
-	if r.fast == nil {
-		go r.sendSlow(ctx, &messages[0], gate, to, batch)
-		return
-	}
-	w := writers.Get().(*writer)
-	w.run(r, messages, gate, &flight{to: to, batch: batch})
-	writers.Put(w)
+func (*plainRoom) Places() int { return 1 }
+
+func (r *plainRoom) Release() { r.conn.Release() }
+
+func (r *plainRoom) Send(ctx context.Context, messages []Outgoing, gate Gate, to Reporter, batch any) {
+	go func() {
+		to.Report([]Report{{Batch: batch, Receipt: r.send(ctx, &messages[0], gate)}})
+	}()
 }
 
-// sendSlow sends one message the way that every HTTP server understands.
-func (r *Room) sendSlow(ctx context.Context, o *Outgoing, gate func() error, to Reporter, batch any) {
+func (r *plainRoom) send(ctx context.Context, o *Outgoing, gate Gate) news.Receipt {
 	m := o.Message
-	m.Permit = gate
+	m.Permit = func() error { return gate(0, 1) }
 	ctx, cancel := context.WithTimeout(ctx, r.sender.timeout)
 	defer cancel()
 	req, b, refusal := r.sender.prepare(r.lane, o.To, m)
-	receipt := refused(refusal)
 	if refusal != "" {
-		r.slow.Release()
-	} else {
-		receipt = r.sender.exchange(ctx, cancel, r.lane, r.slow, req, b)
+		r.conn.Release()
+		return refused(refusal)
 	}
-	to.Report([]Report{{Batch: batch, Receipt: receipt}})
+	return r.sender.exchange(ctx, cancel, r.lane, r.conn, req, b)
+}
+
+// fastRoom is a place on a connection of our own.
+type fastRoom struct {
+	places int
+	sender *Sender
+	lane   *lane
+	conn   *h2.Conn
+}
+
+func (r *fastRoom) Places() int { return r.places }
+
+func (r *fastRoom) Release() { r.conn.Release() }
+
+func (r *fastRoom) Send(_ context.Context, messages []Outgoing, gate Gate, to Reporter, batch any) {
+	w := writers.Get().(*writer) //nolint:forcetypeassert // New makes nothing else
+	w.run(r, messages, gate, &flight{to: to, batch: batch})
+	writers.Put(w)
 }
 
 // flight is a batch under way.
@@ -161,29 +175,32 @@ type writer struct {
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
 // run writes the messages and reports those that did not leave.
-func (w *writer) run(r *Room, messages []Outgoing, gate func() error, f *flight) {
+func (w *writer) run(r *fastRoom, messages []Outgoing, gate Gate, f *flight) {
 	w.now = w.now[:0]
-	r.fast.Begin(&w.batch)
+	r.conn.Begin(&w.batch)
+	first := 0
 	for i := range messages {
 		if w.batch.Waiting() >= h2.MostWaiting {
-			w.flush(gate, f)
+			w.flush(gate, first, i, f)
+			first = i
 		}
 		if refusal := w.add(r, &messages[i], h2.Ref{Batch: f, Index: i}); refusal != "" {
 			w.now = append(w.now, Report{f.batch, i, refused(refusal)})
 		}
 	}
-	w.flush(gate, f)
+	w.flush(gate, first, len(messages), f)
 	w.batch.Close()
 	if len(w.now) > 0 {
 		f.to.Report(w.now)
 	}
+	clear(w.now)
 }
 
-// flush writes what has been gathered.
-func (w *writer) flush(gate func() error, f *flight) {
+// flush writes the messages from, from+1 … to-1.
+func (w *writer) flush(gate Gate, from, to int, f *flight) {
 	stopped := false
 	unsent, _ := w.batch.Flush(func() error { // an error is of the connection: it answers for what left
-		err := gate()
+		err := gate(from, to)
 		stopped = err != nil
 		return err
 	})
@@ -197,7 +214,7 @@ func (w *writer) flush(gate func() error, f *flight) {
 }
 
 // add seals a message into the batch.
-func (w *writer) add(r *Room, o *Outgoing, ref h2.Ref) (refusal string) {
+func (w *writer) add(r *fastRoom, o *Outgoing, ref h2.Ref) (refusal string) {
 	m := &o.Message
 	path, ok := pathOf(r.lane.origin, o.To.Endpoint)
 	size := PadTo(len(m.Payload))
@@ -232,7 +249,7 @@ func (w *writer) add(r *Room, o *Outgoing, ref h2.Ref) (refusal string) {
 }
 
 // head is what a message's request has in common with others.
-func (r *Room) head(m *Message) (h2.Head, error) {
+func (r *fastRoom) head(m *Message) (h2.Head, error) {
 	auth, err := r.lane.token.value(r.sender.keys, r.lane.origin, r.sender.subject, r.sender.now())
 	if err != nil {
 		return h2.Head{}, err

@@ -39,10 +39,10 @@ func (c *collector) Report(reports []Report) {
 	}
 }
 
-func agrees() error { return nil }
+func agrees(int, int) error { return nil }
 
 // deliver sends messages to one origin in batches and waits for all receipts.
-func deliver(t testing.TB, s *Sender, origin string, all []Outgoing, gate func() error) []news.Receipt {
+func deliver(t testing.TB, s *Sender, origin string, all []Outgoing, gate Gate) []news.Receipt {
 	t.Helper()
 	c := newCollector(t)
 	var order []any
@@ -54,7 +54,7 @@ func deliver(t testing.TB, s *Sender, origin string, all []Outgoing, gate func()
 		if room == nil {
 			continue
 		}
-		n := min(room.N, len(rest))
+		n := min(room.Places(), len(rest))
 		batch := new(int)
 		order = append(order, batch)
 		c.expect(batch, n)

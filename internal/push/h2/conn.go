@@ -227,6 +227,13 @@ func (c *Conn) Err() error {
 	return c.err
 }
 
+// Settled reports whether the peer has said what it takes.
+func (c *Conn) Settled() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.settled
+}
+
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.over }
 
