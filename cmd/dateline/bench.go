@@ -31,6 +31,7 @@ type benchPushCommand struct {
 	RTT      time.Duration `help:"The services' delay before each answer." default:"0s"`
 	Streams  int           `help:"Requests at once that a service takes on each connection." default:"1000"`
 	JSON     string        `help:"Write the figures to this file, too." placeholder:"FILE"`
+	Profile  string        `help:"Write a CPU profile of the first armed alert to this file." placeholder:"FILE"`
 }
 
 func (c benchPushCommand) Run(s *surroundings) error {
@@ -47,7 +48,7 @@ func (c benchPushCommand) Run(s *surroundings) error {
 		return err
 	}
 	return app.BenchPush{Devices: c.Devices, Baseline: c.Baseline, Rounds: c.Rounds, Services: c.Services, RTT: c.RTT, Streams: c.Streams,
-		JSON: c.JSON, Out: os.Stdout}.Run(s.ctx)
+		JSON: c.JSON, Profile: c.Profile, Out: os.Stdout}.Run(s.ctx)
 }
 
 type benchServicesCommand struct {

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type BenchPush struct {
 	RTT      time.Duration // the services' delay
 	Streams  int           // each connection may have
 	JSON     string        // file; "": none
+	Profile  string        // file for a CPU profile of the first armed alert; "": none
 	Out      io.Writer
 }
 
@@ -110,7 +112,12 @@ func (b *benchPush) round(ctx context.Context) error {
 		return err
 	}
 	progress.Done()
+	stop, err := b.profile()
+	if err != nil {
+		return err
+	}
 	id, armed, err := b.alert(ctx, "armed")
+	stop()
 	if err != nil {
 		return err
 	}
@@ -134,6 +141,25 @@ func (b *benchPush) round(ctx context.Context) error {
 	b.report.compare(armed, first, "")
 	b.report.compare(unarmed, second, "")
 	return nil
+}
+
+// profile writes a CPU profile until it is stopped.
+func (b *benchPush) profile() (stop func(), err error) {
+	if b.Profile == "" {
+		return func() {}, nil
+	}
+	f, err := os.Create(b.Profile)
+	if err != nil {
+		return nil, err
+	}
+	b.Profile = "" // once
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close() // it was written
+	}, nil
 }
 
 // settle brings the devices.

@@ -64,12 +64,12 @@ func (k *ArmedKey) IsZero() bool { return k.holder == 0 }
 func (k *ArmedKey) Zero() { *k = ArmedKey{} }
 
 // seal appends the body of one request, the salt given; the key stays.
-func (k *ArmedKey) seal(dst []byte, salt [saltLen]byte, payload []byte, size int) ([]byte, error) {
-	gcm, nonce, err := contentKey(k.input, salt)
+func (k *ArmedKey) seal(dst, payload []byte, size int, own *scratch) ([]byte, error) {
+	gcm, err := contentKey(&k.input, own)
 	if err != nil {
 		return dst, err
 	}
-	dst = append(dst, salt[:]...)
+	dst = append(dst, own.salt[:]...)
 	dst = binary.BigEndian.AppendUint32(dst, record)
 	dst = append(dst, pointLen, 4)
 	dst = append(dst, k.public[:]...)
@@ -79,5 +79,5 @@ func (k *ArmedKey) seal(dst []byte, salt [saltLen]byte, payload []byte, size int
 	for len(dst) < plainAt+size {
 		dst = append(dst, 0)
 	}
-	return gcm.Seal(dst[:plainAt], nonce[:12], dst[plainAt:], nil), nil
+	return gcm.Seal(dst[:plainAt], own.nonce[:12], dst[plainAt:], nil), nil
 }

@@ -85,10 +85,13 @@ func aboutOurKey(body []byte) bool {
 // BadJwtToken: the "reason" of a JSON body, when it is one word of letters. A
 // stranger's longer text could hold the endpoint and stays out.
 func detail(body []byte) string {
+	if len(body) == 0 {
+		return ""
+	}
 	var answer struct {
 		Reason string `json:"reason"`
 	}
-	if len(body) == 0 || json.Unmarshal(body, &answer) != nil || len(answer.Reason) > 40 {
+	if json.Unmarshal(body, &answer) != nil || len(answer.Reason) > 40 {
 		return ""
 	}
 	for _, c := range []byte(answer.Reason) {

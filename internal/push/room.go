@@ -168,8 +168,11 @@ type flight struct {
 
 // writer writes batches. It keeps its memory.
 type writer struct {
-	batch h2.Batch
-	now   []Report // told when the batch has been handed over
+	batch   h2.Batch
+	now     []Report // told when the batch has been handed over
+	scratch scratch
+	ttl     int // the last, and as text
+	ttlText string
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
@@ -234,12 +237,12 @@ func (w *writer) add(r *fastRoom, o *Outgoing, ref h2.Ref) (refusal string) {
 		}
 		key = &fresh
 	}
-	head, err := r.head(m)
+	head, err := w.head(r, m)
 	if err != nil {
 		r.sender.log.Error("sign", "origin", r.lane.origin, "error", err)
 		return "internal"
 	}
-	body, err := key.appendSealed(w.batch.Start(&head, path), m.Payload)
+	body, err := key.appendSealed(w.batch.Start(&head, path), m.Payload, &w.scratch)
 	if err != nil {
 		w.batch.Drop()
 		return "internal"
@@ -249,12 +252,15 @@ func (w *writer) add(r *fastRoom, o *Outgoing, ref h2.Ref) (refusal string) {
 }
 
 // head is what a message's request has in common with others.
-func (r *fastRoom) head(m *Message) (h2.Head, error) {
+func (w *writer) head(r *fastRoom, m *Message) (h2.Head, error) {
+	if w.ttlText == "" || w.ttl != m.TTL {
+		w.ttl, w.ttlText = m.TTL, ttlText(m.TTL)
+	}
 	auth, err := r.lane.token.value(r.sender.keys, r.lane.origin, r.sender.subject, r.sender.now())
 	if err != nil {
 		return h2.Head{}, err
 	}
-	return h2.Head{Authorization: auth[0], TTL: ttlText(m.TTL), Urgency: m.Urgency, Topic: m.Topic,
+	return h2.Head{Authorization: auth[0], TTL: w.ttlText, Urgency: m.Urgency, Topic: m.Topic,
 		ContentEncoding: contentEncoding, UserAgent: userAgent}, nil
 }
 

@@ -60,11 +60,18 @@ var errUsed = errors.New("push.Seal: the key has sealed a message already")
 
 // Seal is the function Seal with a key that was made before; the key is forgotten.
 func (k *ArmedKey) Seal(payload []byte) ([]byte, error) {
-	return k.appendSealed(make([]byte, 0, headerLen+PadTo(len(payload))+tagLen), payload)
+	return k.appendSealed(make([]byte, 0, headerLen+PadTo(len(payload))+tagLen), payload, new(scratch))
+}
+
+// scratch is memory for the numbers that a message is sealed with. They go through
+// interfaces, so that on the stack they can't be.
+type scratch struct {
+	salt  [saltLen]byte
+	nonce [sha256.Size]byte
 }
 
 // appendSealed appends the body of one request; the key is forgotten.
-func (k *ArmedKey) appendSealed(dst, payload []byte) ([]byte, error) {
+func (k *ArmedKey) appendSealed(dst, payload []byte, own *scratch) ([]byte, error) {
 	size := PadTo(len(payload))
 	if size == 0 {
 		return nil, errTooLong
@@ -73,11 +80,10 @@ func (k *ArmedKey) appendSealed(dst, payload []byte) ([]byte, error) {
 		return nil, errUsed
 	}
 	defer k.Zero()
-	var salt [saltLen]byte
-	if _, err := rand.Read(salt[:]); err != nil {
+	if _, err := rand.Read(own.salt[:]); err != nil {
 		return nil, fmt.Errorf("push.Seal: salt: %w", err)
 	}
-	return k.seal(dst, salt, payload, size)
+	return k.seal(dst, payload, size, own)
 }
 
 // seal is Seal with every random part given; size is the padded plaintext's,
@@ -87,7 +93,7 @@ func seal(own *ecdh.PrivateKey, salt [saltLen]byte, t Target, payload []byte, si
 	if err != nil {
 		return nil, err
 	}
-	return k.seal(nil, salt, payload, size)
+	return k.seal(nil, payload, size, &scratch{salt: salt})
 }
 
 // agree is the keying material of a message (RFC 8291 3.4), and our public key,
@@ -120,19 +126,19 @@ func inputKey(secret []byte, t Target, public []byte) [sha256.Size]byte {
 }
 
 // contentKey is RFC 8188 2.2 and 2.3: the key and nonce of the only record.
-func contentKey(input [sha256.Size]byte, salt [saltLen]byte) (cipher.AEAD, [sha256.Size]byte, error) {
-	prk := mac(salt[:], input[:])
+func contentKey(input *[sha256.Size]byte, own *scratch) (cipher.AEAD, error) {
+	prk := mac(own.salt[:], input[:])
 	key := mac(prk[:], []byte("Content-Encoding: aes128gcm\x00\x01"))
-	nonce := mac(prk[:], []byte("Content-Encoding: nonce\x00\x01"))
+	own.nonce = mac(prk[:], []byte("Content-Encoding: nonce\x00\x01"))
 	block, err := aes.NewCipher(key[:16])
 	if err != nil {
-		return nil, nonce, fmt.Errorf("push.Seal: aes: %w", err)
+		return nil, fmt.Errorf("push.Seal: aes: %w", err)
 	}
 	gcm, err := cipher.NewGCM(block)
 	if err != nil {
-		return nil, nonce, fmt.Errorf("push.Seal: gcm: %w", err)
+		return nil, fmt.Errorf("push.Seal: gcm: %w", err)
 	}
-	return gcm, nonce, nil
+	return gcm, nil
 }
 
 // mac is HMAC-SHA-256 for a key of at most 64 and a message of at most 145

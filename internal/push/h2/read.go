@@ -37,21 +37,31 @@ func (c *Conn) frames() error {
 			c.done = c.done[:0]
 		}
 		f, err := c.framer.ReadFrame()
-		var broken http2.StreamError
-		switch {
-		case errors.As(err, &broken):
-			c.endStream(broken.StreamID, Reset)
-			c.control(func() error { return c.framer.WriteRSTStream(broken.StreamID, broken.Code) })
+		if err != nil {
+			if err = c.mend(err); err != nil {
+				return err
+			}
 			continue
-		case isProtocol(err):
-			return fmt.Errorf("%w: %w", ErrProtocol, err)
-		case err != nil:
-			return err
 		}
 		if err := c.handle(f); err != nil {
 			return err
 		}
 	}
+}
+
+// mend takes a frame that can't be read: a fault of a stream ends the stream, any
+// other the connection.
+func (c *Conn) mend(err error) error {
+	var broken http2.StreamError
+	if errors.As(err, &broken) {
+		c.endStream(broken.StreamID, Reset)
+		c.control(func() error { return c.framer.WriteRSTStream(broken.StreamID, broken.Code) })
+		return nil
+	}
+	if isProtocol(err) {
+		return fmt.Errorf("%w: %w", ErrProtocol, err)
+	}
+	return err
 }
 
 // whole reports whether the next frame can be read without waiting, and there is
