@@ -130,6 +130,11 @@ func (r *BenchReport) write(out io.Writer, file string) error {
 	if err := table.Flush(); err != nil {
 		return err
 	}
+	for _, x := range r.Rows {
+		if x.Remarks != "" {
+			fmt.Fprintf(out, "%s: %s\n", x.Name, x.Remarks)
+		}
+	}
 	for _, x := range r.Ratios {
 		fmt.Fprintf(out, "%s costs %.1f times less CPU and takes %.1f times less wall time each than %s %s\n", x.Of, x.CPU, x.Wall, x.To, x.Remarks)
 	}

@@ -11,9 +11,9 @@ const (
 	maxOpen     = 20_000 // devices of a process opened without a committed answer
 	blockSize   = 4_096  // numbers opened at once in a cell
 	firstWindow = 512    // numbers a push service has open at first
-	mostWindow  = 5_000  // and at last: a quarter of maxOpen, as there are four large ones
+	mostWindow  = 10_000 // and at last: half of maxOpen, so that a large one that hangs leaves the others as much
 	dry         = 64     // fewer than this under way leave workers idle
-	commitAfter = 2_048  // answers that are written without waiting for the next tick
+	commitAfter = 8_192  // answers that are written without waiting for the next tick
 )
 
 // loads is what the push services have open: numbers committed as opened whose

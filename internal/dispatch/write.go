@@ -79,7 +79,7 @@ func (b *book) prepare() *write {
 	b.gone = nil
 	room := b.loads.room(b.waiting())
 	for _, r := range b.ordered() {
-		for _, c := range r.cells {
+		for _, c := range r.inOrder() {
 			if !c.dirty && len(c.todo) == 0 || !c.ours(b.held) {
 				continue
 			}
@@ -97,6 +97,18 @@ func (b *book) prepare() *write {
 	}
 	slices.SortStableFunc(w.rows, func(x, y *news.LedgerRow) int { return x.Cell - y.Cell })
 	return w
+}
+
+// inOrder lists the run's rows by cell: one after the other is finished, and what is
+// half done, and written again and again, is little.
+func (r *run) inOrder() []*cellRun {
+	rows := make([]*cellRun, 0, len(r.cells))
+	for cell := range news.Cells {
+		if c := r.cells[cell]; c != nil {
+			rows = append(rows, c)
+		}
+	}
+	return rows
 }
 
 // opens reports whether the run's numbers may be opened.
@@ -156,11 +168,14 @@ func (c *cellRun) markSettled() {
 	}
 }
 
+// cloneRow copies a row, in the form in which it is shortest: blocks are opened and
+// answered nearly in order, so that a set of thousands is a few runs.
 func cloneRow(r *news.LedgerRow) *news.LedgerRow {
 	c := *r
 	for _, set := range []**news.Numbers{&c.Planned, &c.Held, &c.Opened, &c.Accepted, &c.Gone,
 		&c.Failed, &c.Ambiguous, &c.Cancelled, &c.Expired} {
 		*set = (*set).Clone()
+		(*set).RunOptimize()
 	}
 	c.Timing = news.Timing{}
 	c.Timing.Merge(r.Timing)
