@@ -118,6 +118,7 @@ func (b *book) start(v *volley) {
 		}
 		if what == goes {
 			c.inFlight[t.number] = true
+			b.loads.of(t.lane).flying++
 			v.add(t, order{more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(now)})
 			continue
 		}

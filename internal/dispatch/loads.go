@@ -12,7 +12,7 @@ const (
 	blockSize   = 4_096  // numbers opened at once in a cell
 	firstWindow = 512    // numbers a push service has open at first
 	mostWindow  = 10_000 // and at last: half of maxOpen, so that a large one that hangs leaves the others as much
-	dry         = 64     // fewer than this under way leave workers idle
+	dry         = 64     // fewer than this queued leave the pumps without work
 	commitAfter = 8_192  // answers that are written without waiting for the next tick
 )
 
@@ -28,6 +28,7 @@ type loads struct {
 // load is one push service's.
 type load struct {
 	working  int // queued or in flight
+	flying   int // of these, in flight
 	answered int // answered since the last commit
 	// window is how many may be working at once. It grows only when a refill
 	// comes too late, so that a crash leaves little in doubt, however many are
@@ -50,13 +51,18 @@ func (l *loads) begin(origin string, n int) {
 
 // end takes one task out; answered says that it was made.
 func (l *loads) end(origin string, answered bool) {
-	l.of(origin).working--
+	load := l.of(origin)
+	load.working--
 	l.working--
 	if answered {
-		l.of(origin).answered++
+		load.flying--
+		load.answered++
 		l.answered++
 	}
 }
+
+// queued is how many have been opened and wait for a pump.
+func (l *load) queued() int { return l.working - l.flying }
 
 // committed frees the room of answers that are safe now.
 func (l *loads) committed(answered map[string]int) {
@@ -87,8 +93,8 @@ func (l *loads) room(waiting map[string]int) map[string]int {
 		l.of(origin)
 	}
 	for origin, load := range l.byOrigin {
-		if load.more && load.working < dry {
-			load.window = min(2*load.window, mostWindow) // the refill came too late: workers had nothing to do
+		if load.more && load.queued() < dry {
+			load.window = min(2*load.window, mostWindow) // the refill came too late: pumps had nothing to do
 		}
 		load.more = false
 		if n := load.working + waiting[origin]; n > 0 {
@@ -100,7 +106,7 @@ func (l *loads) room(waiting map[string]int) map[string]int {
 	free, left := shares(want, maxOpen), maxOpen-l.working
 	for origin, share := range free {
 		// What others have open beyond their share by now can't be taken back: it
-		// is waited for, but for what keeps the workers busy.
+		// is waited for, but for what keeps the pumps busy.
 		working := l.of(origin).working
 		free[origin] = min(share-working, max(left, dry-working))
 		left -= max(0, free[origin])
@@ -127,7 +133,7 @@ func shares(want map[string]int, total int) map[string]int {
 func (b *book) worthWriting(origin string) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if l := b.loads.byOrigin[origin]; l != nil && l.more && l.working < l.window/2 {
+	if l := b.loads.byOrigin[origin]; l != nil && l.more && (l.working < l.window/2 || l.queued() < l.window/8) {
 		return true
 	}
 	return b.loads.answered >= commitAfter || b.loads.working == 0
