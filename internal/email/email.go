@@ -69,6 +69,8 @@ type Mailer struct {
 	domain string // of from
 	pool   *pool
 	log    *slog.Logger
+
+	signedNames string // h= of every signature
 }
 
 // New makes a mailer. It does not connect: the first Send does.
@@ -86,7 +88,7 @@ func New(c Config) (*Mailer, error) {
 		}
 	}
 	c = c.withDefaults()
-	m := &Mailer{config: c, from: from, domain: domain, log: c.Logger.With("component", "email")}
+	m := &Mailer{config: c, from: from, domain: domain, log: c.Logger.With("component", "email"), signedNames: strings.Join(signedHeaders(), ":")}
 	m.pool = newPool(c)
 	return m, nil
 }
