@@ -15,8 +15,6 @@ package digest
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -86,8 +84,12 @@ type Store interface {
 
 // Mailer composes and sends; *email.Mailer is one.
 type Mailer interface {
+	// Compose and Send are for mails that one reader alone gets.
 	Compose(m email.Mail) ([]byte, error)
 	Send(ctx context.Context, envelopeFrom, to string, raw []byte, beforeDot func() error) news.Receipt
+	// Prepare and SendLetter are for those that many get.
+	Prepare(pattern email.Mail) (*email.Plate, error)
+	SendLetter(ctx context.Context, envelopeFrom, to string, l *email.Letter, beforeDot func() error) news.Receipt
 	Address() string
 	Domain() string
 }
@@ -126,6 +128,7 @@ type Service struct {
 	Config
 	log      *slog.Logger
 	renderer *Renderer
+	plates   *plates
 	confirm  *email.Confirmation
 	lanes    *lanes
 	zones    zones
@@ -157,7 +160,7 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("digest.New: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, confirm: confirm,
+	return &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, plates: newPlates(maxPlates), confirm: confirm,
 		lanes: newLanes(), ctx: ctx, close: cancel, runs: map[time.Time]*run{}}, nil
 }
 
@@ -168,9 +171,7 @@ func (c Config) withDefaults() Config {
 	c.Lease = cmp.Or(c.Lease, 30*time.Second)
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Owner == "" {
-		raw := make([]byte, 8)
-		_, _ = rand.Read(raw) // crypto/rand never fails: it ends the program instead
-		c.Owner = "digest-" + hex.EncodeToString(raw)
+		c.Owner = "digest-" + randomName()[:16]
 	}
 	if c.Now == nil {
 		c.Now = time.Now

@@ -88,7 +88,7 @@ type imageView struct {
 func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mailView {
 	words := r.words.In(w.Language)
 	v := mailView{W: words, Face: email.FaceOf(words.Language), Publisher: r.publisher, Title: words.Term("daily"),
-		Follow: followed(words, w), Manage: markManage, Unsubscribe: markUnsubscribe, Start: "left", End: "right",
+		Follow: followed(words, w), Manage: r.marks.Manage, Unsubscribe: r.marks.Unsubscribe, Start: "left", End: "right",
 		Capitals: hasCapitals(words.Term("manage"))}
 	if words.Dir() == "rtl" {
 		v.Start, v.End = v.End, v.Start

@@ -15,6 +15,7 @@ import (
 	"dateline/internal/email"
 	"dateline/internal/news"
 	"dateline/internal/region"
+	"dateline/internal/simulate"
 	"dateline/templates"
 )
 
@@ -257,14 +258,14 @@ func TestMailEscapesStories(t *testing.T) {
 }
 
 func TestRenderOncePerContent(t *testing.T) {
-	r := newRenderer(t)
+	h := newHouse(t, simulate.MailOptions{})
 	shelf := NewShelf(newsDay(), now())
 	q := Query{Edition: tokyoEdition(), Wishes: wishes("en")}
-	first, err := r.Render(q.Edition, q.Wishes, shelf.Choose(q))
+	first, err := h.plate(q.Edition, q.Wishes, shelf.Choose(q))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := r.Render(q.Edition, q.Wishes, shelf.Choose(q))
+	again, err := h.plate(q.Edition, q.Wishes, shelf.Choose(q))
 	if err != nil || again != first {
 		t.Errorf("the same content was rendered twice (%v)", err)
 	}
@@ -279,9 +280,42 @@ func TestRenderOncePerContent(t *testing.T) {
 	} {
 		other := q
 		change(&other)
-		if got, err := r.Render(other.Edition, other.Wishes, shelf.Choose(other)); err != nil || got == first {
+		if got, err := h.plate(other.Edition, other.Wishes, shelf.Choose(other)); err != nil || got == first {
 			t.Errorf("another %s, the same mail (%v)", name, err)
 		}
+	}
+}
+
+// A mail that was rendered for everybody is the one that would have been
+// rendered for the reader alone.
+func TestRenderedForEverybodyIsRenderedForOne(t *testing.T) {
+	r := newRenderer(t)
+	odd := Links{Manage: "https://alerts.news.example/manage/a?b=c&d=e", Unsubscribe: "https://alerts.news.example/unsubscribe/x=y"}
+	for _, language := range []string{"en", "ja", "ar", "hi"} {
+		for _, links := range []Links{readerLinks(), odd} {
+			q := Query{Edition: tokyoEdition(), Wishes: wishes(language)}
+			selection := NewShelf(newsDay(), now()).Choose(q)
+			all, err := r.Render(q.Edition, q.Wishes, selection)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one, err := r.RenderFor(links, q.Edition, q.Wishes, selection)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, page := all.For(links)
+			if text != one.Text || page != one.HTML || all.Subject != one.Subject {
+				t.Errorf("%s: %s", language, cmp.Diff(one.Text+one.HTML, text+page))
+			}
+		}
+	}
+}
+
+// A story that names the links of readers would be handed their tokens.
+func TestMarksCantBeGuessed(t *testing.T) {
+	a, b := newMarks(), newMarks()
+	if a.Manage == b.Manage || a.Unsubscribe == b.Unsubscribe || len(a.Manage) < 48 {
+		t.Errorf("marks %+v and %+v", a, b)
 	}
 }
 
