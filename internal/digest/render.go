@@ -24,6 +24,7 @@ type Renderer struct {
 	html      *htmltemplate.Template
 	text      *texttemplate.Template
 	marks     Links
+	cards     cards
 }
 
 // Rendered is a mail but for the reader's own links, for which marks stand.
@@ -66,27 +67,42 @@ func NewRenderer(templates fs.FS, words *email.Words, publisher email.Publisher,
 
 // Render writes a selection for everybody who gets it.
 func (r *Renderer) Render(e Edition, w news.Wishes, s Selection) (*Rendered, error) {
-	return r.RenderFor(r.marks, e, w, s)
+	_, out, err := r.fit(e, w, s)
+	return out, err
 }
 
-// RenderFor writes a selection with one reader's links. Sending a mail that
-// was rendered for everybody comes to the same, and is what is done; this is
-// what it is held against.
-func (r *Renderer) RenderFor(l Links, e Edition, w news.Wishes, s Selection) (*Rendered, error) {
-	var out *Rendered
+// View is a selection laid out for the templates.
+type View struct {
+	renderer *Renderer
+	view     mailView
+}
+
+// View lays a selection out.
+func (r *Renderer) View(e Edition, w news.Wishes, s Selection) (*View, error) {
+	view, _, err := r.fit(e, w, s)
+	return &View{r, view}, err
+}
+
+// For runs the templates for one reader alone. What is sent is rendered once
+// for everybody and comes to the same: this is what it is held against.
+func (v *View) For(l Links) (*Rendered, error) {
+	view := v.view
+	view.Manage, view.Unsubscribe = l.Manage, l.Unsubscribe
+	return v.renderer.execute(view)
+}
+
+// fit writes a selection so that the mail is small enough.
+func (r *Renderer) fit(e Edition, w news.Wishes, s Selection) (view mailView, out *Rendered, err error) {
 	for _, limit := range textLimits() {
-		view := r.present(e, w, s, limit)
-		view.Manage, view.Unsubscribe = l.Manage, l.Unsubscribe
-		var err error
+		view = r.present(e, w, s, limit)
 		if out, err = r.execute(view); err != nil {
-			return nil, err
+			return view, nil, err
 		}
-		out.Marks = l
 		if email.EncodedSize(out.Text)+email.EncodedSize(out.HTML) <= maxMail {
 			break
 		}
 	}
-	return out, nil
+	return view, out, nil
 }
 
 // try renders a small mail in every language, so that a template that fails,
@@ -122,7 +138,7 @@ func (r *Renderer) execute(view mailView) (*Rendered, error) {
 	if err := r.text.Execute(&text, view); err != nil {
 		return nil, fmt.Errorf("digest: digest.txt: %w", err)
 	}
-	return &Rendered{Subject: view.Subject, Text: text.String(), HTML: html.String()}, nil
+	return &Rendered{Subject: view.Subject, Text: text.String(), HTML: html.String(), Marks: Links{view.Manage, view.Unsubscribe}}, nil
 }
 
 // key is equal for mails that read the same: language, date, the stories in

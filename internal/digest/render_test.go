@@ -299,7 +299,11 @@ func TestRenderedForEverybodyIsRenderedForOne(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			one, err := r.RenderFor(links, q.Edition, q.Wishes, selection)
+			view, err := r.View(q.Edition, q.Wishes, selection)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one, err := view.For(links)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -308,6 +312,34 @@ func TestRenderedForEverybodyIsRenderedForOne(t *testing.T) {
 				t.Errorf("%s: %s", language, cmp.Diff(one.Text+one.HTML, text+page))
 			}
 		}
+	}
+}
+
+// Stories that were laid out for one mail stand in the next as they would
+// without: wherever they stand, and whoever reads them.
+func TestCardsAreAsMadeAnew(t *testing.T) {
+	day := newsDay()
+	old, fresh := newRenderer(t), func() *Renderer { return newRenderer(t) }
+	for i := range day {
+		var s Selection
+		for n := range day {
+			s.Groups = append(s.Groups, Group{Section: day[n].Sections[0], Stories: []*news.Story{&day[(i+n)%len(day)]}})
+		}
+		for _, language := range []string{"en", "ja", "zh-HK", "fr"} {
+			want := fresh()
+			want.marks = old.marks
+			w, err := want.Render(tokyoEdition(), wishes(language), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := old.Render(tokyoEdition(), wishes(language), s)
+			if err != nil || *g != *w {
+				t.Fatalf("%s, %s first: %v %s", language, day[i].URI, err, cmp.Diff(w, g))
+			}
+		}
+	}
+	if len(old.cards.byKey) == 0 {
+		t.Error("no story is remembered")
 	}
 }
 

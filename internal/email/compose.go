@@ -121,7 +121,7 @@ func (mail *Mail) headers() map[string]string {
 // other ASCII is quoted (go-mail encodes what is not ASCII).
 func quotePhrase(s string) string {
 	if strings.ContainsAny(s, `"\<>()[]:;@,.`) {
-		return `"` + strings.NewReplacer(`"`, "", `\`, "").Replace(s) + `"`
+		return `"` + strings.ReplaceAll(strings.ReplaceAll(s, `"`, ""), `\`, "") + `"`
 	}
 	return s
 }
