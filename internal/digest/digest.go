@@ -7,7 +7,9 @@
 // before its final dot, so that a crash leaves it either to be sent again or
 // unknown, and what is unknown is never sent again by itself. It promises no
 // mail without a story, none with a story that is killed, withheld, embargoed,
-// muted or already on the reader's phone, and a way out in every one.
+// muted or already on the reader's phone, and a way out in every one. What is
+// the same for many readers is rendered and encoded once, and remembered while
+// there is room.
 //
 // Calendar, choice and mail are pure: they take the instant and know no store.
 package digest

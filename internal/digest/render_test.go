@@ -319,16 +319,16 @@ func TestRenderedForEverybodyIsRenderedForOne(t *testing.T) {
 // without: wherever they stand, and whoever reads them.
 func TestCardsAreAsMadeAnew(t *testing.T) {
 	day := newsDay()
-	old, fresh := newRenderer(t), func() *Renderer { return newRenderer(t) }
+	old, fresh := newRenderer(t), newRenderer(t)
+	fresh.marks = old.marks
 	for i := range day {
 		var s Selection
 		for n := range day {
 			s.Groups = append(s.Groups, Group{Section: day[n].Sections[0], Stories: []*news.Story{&day[(i+n)%len(day)]}})
 		}
 		for _, language := range []string{"en", "ja", "zh-HK", "fr"} {
-			want := fresh()
-			want.marks = old.marks
-			w, err := want.Render(tokyoEdition(), wishes(language), s)
+			fresh.cards = cards{}
+			w, err := fresh.Render(tokyoEdition(), wishes(language), s)
 			if err != nil {
 				t.Fatal(err)
 			}
