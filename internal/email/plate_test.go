@@ -3,6 +3,8 @@ package email
 import (
 	"bytes"
 	"crypto"
+	"crypto/sha256"
+	"encoding/base64"
 	"regexp"
 	"strconv"
 	"strings"
@@ -118,6 +120,45 @@ func TestPrintIsCompose(t *testing.T) {
 				t.Fatal(cmp.Diff(string(want), string(l.Bytes())))
 			}
 			checkWire(t, l)
+		}
+	})
+}
+
+// Every length of a header's value is folded as go-mail folds it.
+func TestPrintFoldsAsGoMailDoes(t *testing.T) {
+	m := newMailer(t, "smtp://127.0.0.1:25", nil)
+	pattern := samplePattern()
+	plate := prepare(t, m, pattern)
+	for n := range 100 {
+		c := sampleCopy()
+		word := strings.Repeat("x", n)
+		c.FeedbackID, c.Help, c.MessageID, c.To = "a "+word+" b", "https://news.example/"+word, word+"@news.example", "a"+word[:n/2]+"@mail.example"
+		want, err := m.compose(full(pattern, c), layoutOf(pattern, contentName(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := printed(t, plate, c).Bytes(); !bytes.Equal(got, want) {
+			t.Fatal(cmp.Diff(string(want), string(got)))
+		}
+	}
+}
+
+var bodyHash = regexp.MustCompile(` bh=([^;]+);`)
+
+// The relaxed form of any lines is the library's, also of such as no encoding
+// leaves: white space before and after the words.
+func TestRelaxBodyIsTheLibrarys(t *testing.T) {
+	m := newMailer(t, "smtp://127.0.0.1:25", func(c *Config) { c.DKIMKey, c.DKIMSelector = testKeys(t)["ed25519"], "d2026" })
+	rapid.Check(t, func(t *rapid.T) {
+		words := rapid.SampledFrom([]string{" ", "  ", "\t", "a", "b c", "=", ".", "\r\n", "\r\n\r\n"})
+		body := strings.Join(rapid.SliceOfN(words, 0, 30).Draw(t, "body"), "") + "--end--\r\n"
+		signed, err := m.sign([]byte("From: digest@news.example\r\n\r\n" + body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sum := sha256.Sum256(relaxBody([]byte(body)))
+		if got, want := base64.StdEncoding.EncodeToString(sum[:]), string(bodyHash.FindSubmatch(signed)[1]); got != want {
+			t.Fatalf("%q became %q", body, relaxBody([]byte(body)))
 		}
 	})
 }

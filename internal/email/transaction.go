@@ -16,7 +16,7 @@ func (s *session) transact(ctx context.Context, e envelope, beforeDot func() err
 	if err := s.begin(e); err != nil {
 		return "", err
 	}
-	s.spoiled = true // until the answer to the dot
+	s.spoiled = true // until the answer to the dot: a RSET would be a line of the body
 	s.arm()
 	if err := s.writeBody(e.wire); err != nil {
 		return "", failed(StepData, err)

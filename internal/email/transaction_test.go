@@ -113,10 +113,9 @@ func TestPipelinedRefusals(t *testing.T) {
 				greetPipelined(c)
 				c.together(test.answers...)
 				switch {
-				case len(test.answers) < 3 || test.then == "":
-					if len(test.answers) < 3 {
-						_ = c.conn.(*net.TCPConn).CloseWrite()
-					}
+				case strings.HasPrefix(test.name, "gone"):
+					_ = c.conn.(*net.TCPConn).CloseWrite()
+				case test.then == "": // it is the client who has to hang up
 				case test.then == ".\r\n":
 					c.expect(".", "554 5.5.1 no valid recipients")
 					c.expect("RSET", "250 ok")
@@ -126,11 +125,16 @@ func TestPipelinedRefusals(t *testing.T) {
 				said <- c.rest()
 			})
 			m := newMailer(t, "smtp://"+addr, nil)
-			got := m.Send(t.Context(), m.Address(), reader, compose(t, m, "one"), func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			got := m.Send(ctx, m.Address(), reader, compose(t, m, "one"), func() error {
 				t.Error("beforeDot was asked")
 				return nil
 			})
 			check(t, got, test.outcome, test.reason)
+			if ctx.Err() != nil {
+				t.Error("the client waited for an answer that could not come")
+			}
 			_ = m.Close()
 			if rest := <-said; rest != "" && rest != "QUIT\r\n" || test.then == "" && rest != "" {
 				t.Errorf("the client went on: %q", rest)
