@@ -79,12 +79,12 @@ func (s *Service) send(ctx context.Context, shelves *shelves, c *claim, j job) (
 	if selection.Empty() {
 		return empty, c.finish(ctx, func(m *news.DigestMail) { m.State, m.StoriesUntil = news.DigestEmpty, selection.Until })
 	}
-	raw, err := s.compose(j, selection, s.messageID("digest", box.ID, j.edition.LocalDate))
+	letter, err := s.compose(j, selection, s.messageID("digest", box.ID, j.edition.LocalDate))
 	if err != nil {
 		s.log.ErrorContext(ctx, "mail not composed", "mailbox", box.ID, "error", err)
 		return failed, s.postpone(ctx, c, j, news.Receipt{Reason: "compose", After: time.Hour})
 	}
-	receipt := s.Mailer.Send(ctx, s.Mailer.Address(), box.Address, raw, func() error {
+	receipt := s.Mailer.SendLetter(ctx, s.Mailer.Address(), box.Address, letter, func() error {
 		return c.mark(ctx, func(m *news.DigestMail) {
 			m.State, m.StoriesUntil, m.Stories = news.DigestStarted, selection.Until, selection.URIs()
 		})
@@ -127,24 +127,32 @@ func carried(mails []news.DigestMail, since time.Time) []string {
 	return out
 }
 
-// compose makes the bytes of a reader's mail.
-func (s *Service) compose(j job, selection Selection, messageID string) ([]byte, error) {
+// compose makes a reader's mail of the plate that everybody with the same
+// content shares.
+func (s *Service) compose(j job, selection Selection, messageID string) (*email.Letter, error) {
 	box := &j.reader.Mailbox
-	rendered, err := s.renderer.Render(j.edition, box.Wishes, selection)
+	plate, err := s.plate(j.edition, box.Wishes, selection)
 	if err != nil {
 		return nil, err
 	}
 	// The link counts from the edition, not from the attempt: a mail that is
 	// tried again is the same mail.
-	links := Links{
-		Manage:      s.BaseURL + link.Path(link.ManageMailbox, s.Links.Sign(link.ManageMailbox, box.ID, j.edition.At.Add(link.ManageFor))),
+	return plate.Print(email.Copy{
+		To: box.Address, MessageID: messageID, Date: s.now(), FeedbackID: feedbackID(j.edition, box.Wishes.Timezone, s.Mailer.Domain()),
+		Help:        s.BaseURL + link.Path(link.ManageMailbox, s.Links.Sign(link.ManageMailbox, box.ID, j.edition.At.Add(link.ManageFor))),
 		Unsubscribe: s.BaseURL + link.Path(link.Unsubscribe, s.Links.Sign(link.Unsubscribe, box.ID, time.Time{})),
-	}
-	text, html := rendered.For(links)
-	domain := s.Mailer.Domain()
-	return s.Mailer.Compose(email.Mail{To: box.Address, Subject: rendered.Subject, Text: text, HTML: html, MessageID: messageID, Date: s.now(),
-		List: email.List{ID: "digest." + domain, Name: s.Publisher.Name, Unsubscribe: links.Unsubscribe, Mailto: s.Mailer.Address(),
-			Help: links.Manage, FeedbackID: feedbackID(j.edition, box.Wishes.Timezone, domain)}})
+	})
+}
+
+// plate is the mail of a content, made when its first reader's turn comes.
+func (s *Service) plate(e Edition, w news.Wishes, selection Selection) (*email.Plate, error) {
+	return s.plates.get(s.renderer.key(e, w, selection), func() (*email.Plate, error) {
+		rendered, err := s.renderer.Render(e, w, selection)
+		if err != nil {
+			return nil, err
+		}
+		return s.Mailer.Prepare(rendered.Pattern(s.Publisher.Name, s.Mailer.Domain(), s.Mailer.Address()))
+	})
 }
 
 // messageID is the same at every attempt, and says nothing of who it is for.

@@ -7,7 +7,9 @@
 // before its final dot, so that a crash leaves it either to be sent again or
 // unknown, and what is unknown is never sent again by itself. It promises no
 // mail without a story, none with a story that is killed, withheld, embargoed,
-// muted or already on the reader's phone, and a way out in every one.
+// muted or already on the reader's phone, and a way out in every one. What is
+// the same for many readers is rendered and encoded once, and remembered while
+// there is room.
 //
 // Calendar, choice and mail are pure: they take the instant and know no store.
 package digest
@@ -15,8 +17,6 @@ package digest
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -86,8 +86,12 @@ type Store interface {
 
 // Mailer composes and sends; *email.Mailer is one.
 type Mailer interface {
+	// Compose and Send are for mails that one reader alone gets.
 	Compose(m email.Mail) ([]byte, error)
 	Send(ctx context.Context, envelopeFrom, to string, raw []byte, beforeDot func() error) news.Receipt
+	// Prepare and SendLetter are for those that many get.
+	Prepare(pattern email.Mail) (*email.Plate, error)
+	SendLetter(ctx context.Context, envelopeFrom, to string, l *email.Letter, beforeDot func() error) news.Receipt
 	Address() string
 	Domain() string
 }
@@ -126,6 +130,7 @@ type Service struct {
 	Config
 	log      *slog.Logger
 	renderer *Renderer
+	plates   *plates
 	confirm  *email.Confirmation
 	lanes    *lanes
 	zones    zones
@@ -157,7 +162,7 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("digest.New: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, confirm: confirm,
+	return &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, plates: newPlates(maxPlates), confirm: confirm,
 		lanes: newLanes(), ctx: ctx, close: cancel, runs: map[time.Time]*run{}}, nil
 }
 
@@ -168,9 +173,7 @@ func (c Config) withDefaults() Config {
 	c.Lease = cmp.Or(c.Lease, 30*time.Second)
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
 	if c.Owner == "" {
-		raw := make([]byte, 8)
-		_, _ = rand.Read(raw) // crypto/rand never fails: it ends the program instead
-		c.Owner = "digest-" + hex.EncodeToString(raw)
+		c.Owner = "digest-" + randomName()[:16]
 	}
 	if c.Now == nil {
 		c.Now = time.Now

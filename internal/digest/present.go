@@ -88,7 +88,7 @@ type imageView struct {
 func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mailView {
 	words := r.words.In(w.Language)
 	v := mailView{W: words, Face: email.FaceOf(words.Language), Publisher: r.publisher, Title: words.Term("daily"),
-		Follow: followed(words, w), Manage: markManage, Unsubscribe: markUnsubscribe, Start: "left", End: "right",
+		Follow: followed(words, w), Manage: r.marks.Manage, Unsubscribe: r.marks.Unsubscribe, Start: "left", End: "right",
 		Capitals: hasCapitals(words.Term("manage"))}
 	if words.Dir() == "rtl" {
 		v.Start, v.End = v.End, v.Start
@@ -110,8 +110,7 @@ func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mai
 		lead := &v.Groups[0].Stories[0]
 		lead.Lead = true
 		lead.enlarge(s.Lead().Image)
-		text, _ := s.Lead().TextIn(w.Language)
-		lead.Standfirst = clip(text.Standfirst, limit*5/3)
+		lead.Standfirst = r.cards.get(r.cardKey(s.Lead(), w, limit), func() card { return makeCard(words, s.Lead(), w, limit) }).leadStandfirst
 	}
 	return v
 }
@@ -122,11 +121,7 @@ func (r *Renderer) presentGroup(words email.Vocabulary, w news.Wishes, g Group, 
 		out.Name = words.Section(g.Section)
 	}
 	for _, story := range g.Stories {
-		text, lang := story.TextIn(w.Language)
-		view := storyView{Kind: words.Kind(story.Kind), Headline: clip(text.Headline, min(maxHeadline, limit+40)), URL: story.URL,
-			Dateline: dateline(story, lang), Standfirst: clip(text.Standfirst, limit),
-			Lang: lang, Dir: news.Direction(lang), Face: email.FaceOf(lang), Around: email.FaceOf(words.Language)}
-		view.Image = pictureOf(story.Image, smallWidth)
+		view := r.cards.get(r.cardKey(story, w, limit), func() card { return makeCard(words, story, w, limit) }).view
 		if story.Kind == "photo" {
 			view.enlarge(story.Image)
 		}

@@ -2,49 +2,54 @@ package digest
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	htmltemplate "html/template"
 	"io/fs"
 	"strconv"
 	"strings"
-	"sync"
 	texttemplate "text/template"
 
 	"dateline/internal/email"
 	"dateline/internal/news"
 )
 
-// Marks stand for a reader's own links in a mail that is rendered once for
-// many. They are URLs, so that html/template takes them for what they become.
-const (
-	markManage      = "https://manage.dateline.invalid/"
-	markUnsubscribe = "https://unsubscribe.dateline.invalid/"
-)
-
-// maxRendered bounds the mails remembered: 40 KB each, 20 MB.
-const maxRendered = 500
-
-// Renderer writes the mails. A mail is rendered once for everybody who gets
-// the same content in the same language (DESIGN 8). It is safe for concurrent
-// use.
+// Renderer writes the mails. It is safe for concurrent use.
 type Renderer struct {
 	words     *email.Words
 	publisher email.Publisher
 	baseURL   string
 	html      *htmltemplate.Template
 	text      *texttemplate.Template
-
-	mu    sync.Mutex
-	cache map[string]*Rendered
+	marks     Links
+	cards     cards
 }
 
-// Rendered is a mail but for the reader's own links.
-type Rendered struct{ Subject, Text, HTML string }
+// Rendered is a mail but for the reader's own links, for which marks stand.
+type Rendered struct {
+	Subject, Text, HTML string
+	Marks               Links
+}
 
 // Links are what differs from reader to reader.
 type Links struct {
 	Manage      string // https URL, lasts 30 days
 	Unsubscribe string // https URL, never ends
+}
+
+// newMarks are links to be replaced by a reader's own. They are URLs, so that
+// html/template takes them for what they become, and nobody can guess them: a
+// story that named one would be handed a reader's token.
+func newMarks() Links {
+	return Links{Manage: "https://manage." + randomName() + ".invalid/", Unsubscribe: "https://unsubscribe." + randomName() + ".invalid/"}
+}
+
+func randomName() string {
+	raw := make([]byte, 16)
+	_, _ = rand.Read(raw) // crypto/rand never fails: it ends the program instead
+	return hex.EncodeToString(raw)
 }
 
 // NewRenderer parses email/digest.html and email/digest.txt.
@@ -57,45 +62,61 @@ func NewRenderer(templates fs.FS, words *email.Words, publisher email.Publisher,
 	if err != nil {
 		return nil, fmt.Errorf("digest.NewRenderer: %w", err)
 	}
-	return &Renderer{words: words, publisher: publisher, baseURL: baseURL, html: html, text: text, cache: map[string]*Rendered{}}, nil
+	return &Renderer{words: words, publisher: publisher, baseURL: baseURL, html: html, text: text, marks: newMarks()}, nil
 }
 
 // Render writes a selection for everybody who gets it.
 func (r *Renderer) Render(e Edition, w news.Wishes, s Selection) (*Rendered, error) {
-	key := r.key(e, w, s)
-	r.mu.Lock()
-	known := r.cache[key]
-	r.mu.Unlock()
-	if known != nil {
-		return known, nil
-	}
-	var out *Rendered
+	_, out, err := r.fit(e, w, s)
+	return out, err
+}
+
+// View is a selection laid out for the templates.
+type View struct {
+	renderer *Renderer
+	view     mailView
+}
+
+// View lays a selection out.
+func (r *Renderer) View(e Edition, w news.Wishes, s Selection) (*View, error) {
+	view, _, err := r.fit(e, w, s)
+	return &View{r, view}, err
+}
+
+// For runs the templates for one reader alone. What is sent is rendered once
+// for everybody and comes to the same: this is what it is held against.
+func (v *View) For(l Links) (*Rendered, error) {
+	view := v.view
+	view.Manage, view.Unsubscribe = l.Manage, l.Unsubscribe
+	return v.renderer.execute(view)
+}
+
+// fit writes a selection so that the mail is small enough.
+func (r *Renderer) fit(e Edition, w news.Wishes, s Selection) (view mailView, out *Rendered, err error) {
 	for _, limit := range textLimits() {
-		var err error
-		if out, err = r.execute(r.present(e, w, s, limit)); err != nil {
-			return nil, err
+		view = r.present(e, w, s, limit)
+		if out, err = r.execute(view); err != nil {
+			return view, nil, err
 		}
 		if email.EncodedSize(out.Text)+email.EncodedSize(out.HTML) <= maxMail {
 			break
 		}
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.cache) >= maxRendered {
-		clear(r.cache)
-	}
-	r.cache[key] = out
-	return out, nil
+	return view, out, nil
 }
 
-// try renders a small mail in every language, so that a template that fails
-// does so at the start.
+// try renders a small mail in every language, so that a template that fails,
+// or shows no way out, does so at the start.
 func (r *Renderer) try() error {
 	story := &news.Story{Headline: "x", URL: "https://news.example/", Kind: "analysis", Regions: []string{"JP"}}
 	selection := Selection{Groups: []Group{{Stories: []*news.Story{story}}}, Alerted: []Alerted{{AlertID: "x"}}}
 	for _, l := range r.words.Languages() {
-		if _, err := r.execute(r.present(Edition{LocalDate: "2026-01-01"}, news.Wishes{Language: l}, selection, 60)); err != nil {
+		m, err := r.execute(r.present(Edition{LocalDate: "2026-01-01"}, news.Wishes{Language: l}, selection, 60))
+		if err != nil {
 			return err
+		}
+		if !strings.Contains(m.Text, r.marks.Unsubscribe) || !strings.Contains(m.HTML, r.marks.Unsubscribe) {
+			return errors.New("digest: a template shows no link to unsubscribe")
 		}
 	}
 	return nil
@@ -117,7 +138,7 @@ func (r *Renderer) execute(view mailView) (*Rendered, error) {
 	if err := r.text.Execute(&text, view); err != nil {
 		return nil, fmt.Errorf("digest: digest.txt: %w", err)
 	}
-	return &Rendered{Subject: view.Subject, Text: text.String(), HTML: html.String()}, nil
+	return &Rendered{Subject: view.Subject, Text: text.String(), HTML: html.String(), Marks: Links{view.Manage, view.Unsubscribe}}, nil
 }
 
 // key is equal for mails that read the same: language, date, the stories in
@@ -143,7 +164,13 @@ func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 
 // For puts a reader's links in.
 func (m *Rendered) For(l Links) (text, html string) {
-	plain := strings.NewReplacer(markManage, l.Manage, markUnsubscribe, l.Unsubscribe)
-	escaped := strings.NewReplacer(markManage, htmltemplate.HTMLEscapeString(l.Manage), markUnsubscribe, htmltemplate.HTMLEscapeString(l.Unsubscribe))
+	plain := strings.NewReplacer(m.Marks.Manage, l.Manage, m.Marks.Unsubscribe, l.Unsubscribe)
+	escaped := strings.NewReplacer(m.Marks.Manage, htmltemplate.HTMLEscapeString(l.Manage), m.Marks.Unsubscribe, htmltemplate.HTMLEscapeString(l.Unsubscribe))
 	return plain.Replace(m.Text), escaped.Replace(m.HTML)
+}
+
+// Pattern is the mail that a plate is made of.
+func (m *Rendered) Pattern(sender, domain, mailto string) email.Mail {
+	return email.Mail{Subject: m.Subject, Text: m.Text, HTML: m.HTML,
+		List: email.List{ID: "digest." + domain, Name: sender, Unsubscribe: m.Marks.Unsubscribe, Mailto: mailto, Help: m.Marks.Manage}}
 }

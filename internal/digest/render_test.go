@@ -15,6 +15,7 @@ import (
 	"dateline/internal/email"
 	"dateline/internal/news"
 	"dateline/internal/region"
+	"dateline/internal/simulate"
 	"dateline/templates"
 )
 
@@ -257,14 +258,14 @@ func TestMailEscapesStories(t *testing.T) {
 }
 
 func TestRenderOncePerContent(t *testing.T) {
-	r := newRenderer(t)
+	h := newHouse(t, simulate.MailOptions{})
 	shelf := NewShelf(newsDay(), now())
 	q := Query{Edition: tokyoEdition(), Wishes: wishes("en")}
-	first, err := r.Render(q.Edition, q.Wishes, shelf.Choose(q))
+	first, err := h.plate(q.Edition, q.Wishes, shelf.Choose(q))
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := r.Render(q.Edition, q.Wishes, shelf.Choose(q))
+	again, err := h.plate(q.Edition, q.Wishes, shelf.Choose(q))
 	if err != nil || again != first {
 		t.Errorf("the same content was rendered twice (%v)", err)
 	}
@@ -279,9 +280,74 @@ func TestRenderOncePerContent(t *testing.T) {
 	} {
 		other := q
 		change(&other)
-		if got, err := r.Render(other.Edition, other.Wishes, shelf.Choose(other)); err != nil || got == first {
+		if got, err := h.plate(other.Edition, other.Wishes, shelf.Choose(other)); err != nil || got == first {
 			t.Errorf("another %s, the same mail (%v)", name, err)
 		}
+	}
+}
+
+// A mail that was rendered for everybody is the one that would have been
+// rendered for the reader alone.
+func TestRenderedForEverybodyIsRenderedForOne(t *testing.T) {
+	r := newRenderer(t)
+	odd := Links{Manage: "https://alerts.news.example/manage/a?b=c&d=e", Unsubscribe: "https://alerts.news.example/unsubscribe/x=y"}
+	for _, language := range []string{"en", "ja", "ar", "hi"} {
+		for _, links := range []Links{readerLinks(), odd} {
+			q := Query{Edition: tokyoEdition(), Wishes: wishes(language)}
+			selection := NewShelf(newsDay(), now()).Choose(q)
+			all, err := r.Render(q.Edition, q.Wishes, selection)
+			if err != nil {
+				t.Fatal(err)
+			}
+			view, err := r.View(q.Edition, q.Wishes, selection)
+			if err != nil {
+				t.Fatal(err)
+			}
+			one, err := view.For(links)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, page := all.For(links)
+			if text != one.Text || page != one.HTML || all.Subject != one.Subject {
+				t.Errorf("%s: %s", language, cmp.Diff(one.Text+one.HTML, text+page))
+			}
+		}
+	}
+}
+
+// Stories that were laid out for one mail stand in the next as they would
+// without: wherever they stand, and whoever reads them.
+func TestCardsAreAsMadeAnew(t *testing.T) {
+	day := newsDay()
+	old, fresh := newRenderer(t), newRenderer(t)
+	fresh.marks = old.marks
+	for i := range day {
+		var s Selection
+		for n := range day {
+			s.Groups = append(s.Groups, Group{Section: day[n].Sections[0], Stories: []*news.Story{&day[(i+n)%len(day)]}})
+		}
+		for _, language := range []string{"en", "ja", "zh-HK", "fr"} {
+			fresh.cards = cards{}
+			w, err := fresh.Render(tokyoEdition(), wishes(language), s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := old.Render(tokyoEdition(), wishes(language), s)
+			if err != nil || *g != *w {
+				t.Fatalf("%s, %s first: %v %s", language, day[i].URI, err, cmp.Diff(w, g))
+			}
+		}
+	}
+	if len(old.cards.byKey) == 0 {
+		t.Error("no story is remembered")
+	}
+}
+
+// A story that names the links of readers would be handed their tokens.
+func TestMarksCantBeGuessed(t *testing.T) {
+	a, b := newMarks(), newMarks()
+	if a.Manage == b.Manage || a.Unsubscribe == b.Unsubscribe || len(a.Manage) < 48 {
+		t.Errorf("marks %+v and %+v", a, b)
 	}
 }
 

@@ -213,6 +213,7 @@ func TestDoor(t *testing.T) {
 
 // postbox is a mailer without a network, for tests in virtual time.
 type postbox struct {
+	*email.Mailer
 	mu    sync.Mutex
 	sent  []time.Time
 	to    []string
@@ -220,9 +221,18 @@ type postbox struct {
 	away  int // attempts that find no server
 }
 
-func (p *postbox) Compose(m email.Mail) ([]byte, error) { return []byte(m.Text), nil }
-func (p *postbox) Address() string                      { return "digest@news.example" }
-func (p *postbox) Domain() string                       { return "news.example" }
+func newPostbox(t testing.TB) *postbox {
+	t.Helper()
+	m, err := email.New(email.Config{Server: email.Server{Host: "nowhere.invalid", Port: 25}, From: "digest@news.example"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &postbox{Mailer: m}
+}
+
+func (p *postbox) SendLetter(ctx context.Context, from, to string, l *email.Letter, beforeDot func() error) news.Receipt {
+	return p.Send(ctx, from, to, l.Bytes(), beforeDot)
+}
 
 func (p *postbox) Send(ctx context.Context, _, to string, _ []byte, beforeDot func() error) news.Receipt {
 	p.mu.Lock()
@@ -255,7 +265,7 @@ func (p *postbox) Send(ctx context.Context, _, to string, _ []byte, beforeDot fu
 func bubble(t *testing.T, prepare func(*memory, *postbox), check func(*memory, *postbox)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		store, out := newMemory(time.Now), &postbox{}
+		store, out := newMemory(time.Now), newPostbox(t)
 		prepare(store, out)
 		s, err := New(configOf(t, store, out, time.Now))
 		if err != nil {
@@ -501,7 +511,7 @@ func TestLoopForgetsOldSignups(t *testing.T) {
 }
 
 func TestNewRefusesBrokenTemplates(t *testing.T) {
-	c := configOf(t, newMemory(time.Now), &postbox{}, time.Now)
+	c := configOf(t, newMemory(time.Now), newPostbox(t), time.Now)
 	c.Templates = brokenTemplates()
 	if _, err := New(c); err == nil {
 		t.Error("a broken template was found by nobody")

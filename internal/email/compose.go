@@ -44,9 +44,29 @@ func (m *Mailer) Compose(mail Mail) ([]byte, error) {
 	if err := mail.check(); err != nil {
 		return nil, fmt.Errorf("email.Compose(%s): %w", mail.MessageID, err)
 	}
-	boundary := sha256.Sum256([]byte(mail.MessageID))
-	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(shorter(mail.Subject)),
-		gomail.WithBoundary("dateline"+hex.EncodeToString(boundary[:12])))
+	raw, err := m.compose(mail, layoutOf(mail, mail.MessageID))
+	if err != nil {
+		return nil, fmt.Errorf("email.Compose(%s): %w", mail.MessageID, err)
+	}
+	return m.sign(raw)
+}
+
+// layout is how a mail's parts are held apart and encoded.
+type layout struct {
+	boundary   string
+	text, html gomail.Encoding
+}
+
+// layoutOf picks the encodings by the parts, and the boundary by a name for
+// what is in the mail.
+func layoutOf(mail Mail, name string) layout {
+	sum := sha256.Sum256([]byte(name))
+	return layout{"dateline" + hex.EncodeToString(sum[:12]), shorter(mail.Text), shorter(mail.HTML)}
+}
+
+// compose makes the unsigned bytes of a mail.
+func (m *Mailer) compose(mail Mail, l layout) ([]byte, error) {
+	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithEncoding(shorter(mail.Subject)), gomail.WithBoundary(l.boundary))
 	msg.SetAddrHeaderFromMailAddress(gomail.HeaderFrom, m.from)
 	msg.SetAddrHeaderFromMailAddress(gomail.HeaderTo, &netmail.Address{Address: mail.To})
 	msg.Subject(strings.Join(strings.Fields(mail.Subject), " ")) // no line break, no run of spaces
@@ -55,13 +75,13 @@ func (m *Mailer) Compose(mail Mail) ([]byte, error) {
 	for name, value := range mail.headers() {
 		msg.SetGenHeader(gomail.Header(name), value)
 	}
-	msg.SetBodyString(gomail.TypeTextPlain, mail.Text, gomail.WithPartEncoding(shorter(mail.Text)))
-	msg.AddAlternativeString(gomail.TypeTextHTML, mail.HTML, gomail.WithPartEncoding(shorter(mail.HTML)))
+	msg.SetBodyString(gomail.TypeTextPlain, mail.Text, gomail.WithPartEncoding(l.text))
+	msg.AddAlternativeString(gomail.TypeTextHTML, mail.HTML, gomail.WithPartEncoding(l.html))
 	var raw bytes.Buffer
 	if _, err := msg.WriteTo(&raw); err != nil {
-		return nil, fmt.Errorf("email.Compose(%s): %w", mail.MessageID, err)
+		return nil, fmt.Errorf("go-mail: %w", err)
 	}
-	return m.sign(raw.Bytes())
+	return raw.Bytes(), nil
 }
 
 // headers are those beside From, To, Subject, Date and Message-ID.
@@ -101,7 +121,7 @@ func (mail *Mail) headers() map[string]string {
 // other ASCII is quoted (go-mail encodes what is not ASCII).
 func quotePhrase(s string) string {
 	if strings.ContainsAny(s, `"\<>()[]:;@,.`) {
-		return `"` + strings.NewReplacer(`"`, "", `\`, "").Replace(s) + `"`
+		return `"` + strings.ReplaceAll(strings.ReplaceAll(s, `"`, ""), `\`, "") + `"`
 	}
 	return s
 }
@@ -111,16 +131,28 @@ func isASCII(s string) bool {
 }
 
 func (mail *Mail) check() error {
+	if mail.Text == "" || mail.HTML == "" {
+		return errors.New("a text and an HTML part are required")
+	}
+	return mail.checkHead(mail.headers())
+}
+
+// checkHead checks everything but the parts.
+func (mail *Mail) checkHead(headers map[string]string) error {
 	if _, err := CheckAddress(mail.To); err != nil {
 		return err
 	}
-	if mail.Date.IsZero() || mail.Text == "" || mail.HTML == "" {
-		return errors.New("a date, a text and an HTML part are required")
+	if mail.Date.IsZero() {
+		return errors.New("a date is required")
 	}
 	if id := mail.MessageID; !strings.Contains(id, "@") || strings.ContainsAny(id, "<> \r\n\t") {
 		return errors.New("the message id must look like id@domain")
 	}
-	for name, value := range mail.headers() {
+	return checkHeaders(headers)
+}
+
+func checkHeaders(headers map[string]string) error {
+	for name, value := range headers {
 		if strings.ContainsAny(name, ": \r\n") || strings.ContainsAny(value, "\r\n") {
 			return fmt.Errorf("header %.20q has a line break: it would be another header", name)
 		}

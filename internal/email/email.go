@@ -1,13 +1,17 @@
 // Package email takes one mail out of the house: it composes (text and HTML,
 // list headers), signs with DKIM, speaks SMTP and says in a receipt what
-// became of it.
+// became of it. A mail that many readers get is made once, as a plate, and
+// printed for each with her own address and links.
 //
 // It promises: a mail is never sent twice by itself (no retries here); the
 // caller is asked right before the final dot, and its "no" means that the
 // server discards the mail; an answer that was lost after that dot is
 // ambiguous and nothing else; a mail for a server that is not on this machine
 // leaves encrypted or not at all; no address or server answer can add a header
-// or an SMTP command; logs and receipts carry no address.
+// or an SMTP command; where a server takes commands ahead of its answers
+// (PIPELINING), a refusal of any of them delivers nothing; a printed copy is,
+// byte for byte, the mail that would have been composed for the reader alone;
+// logs and receipts carry no address.
 package email
 
 import (
@@ -69,6 +73,8 @@ type Mailer struct {
 	domain string // of from
 	pool   *pool
 	log    *slog.Logger
+
+	signedNames string // h= of every signature
 }
 
 // New makes a mailer. It does not connect: the first Send does.
@@ -86,7 +92,7 @@ func New(c Config) (*Mailer, error) {
 		}
 	}
 	c = c.withDefaults()
-	m := &Mailer{config: c, from: from, domain: domain, log: c.Logger.With("component", "email")}
+	m := &Mailer{config: c, from: from, domain: domain, log: c.Logger.With("component", "email"), signedNames: strings.Join(signedHeaders(), ":")}
 	m.pool = newPool(c)
 	return m, nil
 }

@@ -1,7 +1,6 @@
 package email
 
 import (
-	"bytes"
 	"context"
 	"errors"
 
@@ -19,10 +18,25 @@ import (
 // answer did not come: a connection that dies then leaves it open whether the
 // server has the mail, and so does a context that ends (after Config.Grace).
 func (m *Mailer) Send(ctx context.Context, envelopeFrom, to string, raw []byte, beforeDot func() error) news.Receipt {
+	if !wellFormed(raw) {
+		return m.send(ctx, envelopeFrom, to, nil, beforeDot)
+	}
+	return m.send(ctx, envelopeFrom, to, [][]byte{stuff(raw)}, beforeDot)
+}
+
+// SendLetter is Send for a copy of a plate, whose bytes were proven when they
+// were made.
+func (m *Mailer) SendLetter(ctx context.Context, envelopeFrom, to string, l *Letter, beforeDot func() error) news.Receipt {
+	return m.send(ctx, envelopeFrom, to, l.wire, beforeDot)
+}
+
+// send takes bytes that are well formed and dot-stuffed; none are a mail that
+// is not.
+func (m *Mailer) send(ctx context.Context, envelopeFrom, to string, wire [][]byte, beforeDot func() error) news.Receipt {
 	if beforeDot == nil {
 		beforeDot = func() error { return nil }
 	}
-	from, to, reason := checkEnvelope(envelopeFrom, to, raw)
+	e, reason := checkEnvelope(envelopeFrom, to, wire)
 	if reason != "" {
 		return news.Receipt{Outcome: news.Refused, Reason: reason, SlowOrigin: reason == ReasonMalformed}
 	}
@@ -30,7 +44,7 @@ func (m *Mailer) Send(ctx context.Context, envelopeFrom, to string, raw []byte, 
 		return news.Receipt{Outcome: news.Retry, Reason: ReasonAborted}
 	}
 	defer m.pool.leave()
-	s, reply, err := m.deliver(ctx, from, to, raw, beforeDot)
+	s, reply, err := m.deliver(ctx, e, beforeDot)
 	r := receiptOf(reply, err)
 	if r.Outcome == news.Retry && r.Status == 0 && ctx.Err() != nil {
 		r.Reason, r.SlowOrigin = ReasonAborted, false // we left, nobody else failed
@@ -43,9 +57,9 @@ func (m *Mailer) Send(ctx context.Context, envelopeFrom, to string, raw []byte, 
 // deliver uses an idle connection or a new one. A server may close an idle
 // connection at any time: where the very first command on one fails, nothing
 // of this mail was said yet, and a new connection is no second attempt.
-func (m *Mailer) deliver(ctx context.Context, from, to string, raw []byte, beforeDot func() error) (*session, string, error) {
+func (m *Mailer) deliver(ctx context.Context, e envelope, beforeDot func() error) (*session, string, error) {
 	for s := m.pool.take(); s != nil; s = m.pool.take() {
-		reply, err := s.transact(ctx, from, to, raw, beforeDot)
+		reply, err := s.transact(ctx, e, beforeDot)
 		if !staleConnection(err) || ctx.Err() != nil {
 			return s, reply, err
 		}
@@ -55,7 +69,7 @@ func (m *Mailer) deliver(ctx context.Context, from, to string, raw []byte, befor
 	if err != nil {
 		return nil, "", err
 	}
-	reply, err := s.transact(ctx, from, to, raw, beforeDot)
+	reply, err := s.transact(ctx, e, beforeDot)
 	return s, reply, err
 }
 
@@ -100,42 +114,25 @@ func receiptOf(reply string, err error) news.Receipt {
 	return ReceiptFor(step.step, code, text)
 }
 
-// checkEnvelope is the last guard before the wire: addresses as CheckAddress
-// spells them, and bytes that can't be read as two mails (SMTP smuggling: no
-// bare CR or LF, no 8-bit byte, no line over RFC 5321's 998). A reason means no.
-func checkEnvelope(from, to string, raw []byte) (cleanFrom, cleanTo, reason string) {
-	cleanFrom, err := CheckAddress(from)
-	if err != nil {
-		return "", "", ReasonAddress
-	}
-	cleanTo, err = CheckAddress(to)
-	if err != nil {
-		return "", "", ReasonAddress
-	}
-	if !wellFormed(raw) {
-		return "", "", ReasonMalformed
-	}
-	return cleanFrom, cleanTo, ""
+// envelope is one mail as it goes on the wire: its addresses as CheckAddress
+// spells them, its bytes well formed and dot-stuffed.
+type envelope struct {
+	from, to string
+	wire     [][]byte
 }
 
-func wellFormed(raw []byte) bool {
-	if !bytes.HasSuffix(raw, []byte("\r\n")) {
-		return false
+// checkEnvelope is the last guard before the wire. A reason means no.
+func checkEnvelope(from, to string, wire [][]byte) (envelope, string) {
+	cleanFrom, err := CheckAddress(from)
+	if err != nil {
+		return envelope{}, ReasonAddress
 	}
-	line := 0
-	for i, c := range raw {
-		switch {
-		case c == 0 || c >= 0x80,
-			c == '\r' && (i+1 == len(raw) || raw[i+1] != '\n'),
-			c == '\n' && (i == 0 || raw[i-1] != '\r'):
-			return false
-		case c == '\n':
-			line = 0
-		default:
-			if line++; line > 999 { // 998 and the CR
-				return false
-			}
-		}
+	cleanTo, err := CheckAddress(to)
+	if err != nil {
+		return envelope{}, ReasonAddress
 	}
-	return true
+	if len(wire) == 0 {
+		return envelope{}, ReasonMalformed
+	}
+	return envelope{cleanFrom, cleanTo, wire}, ""
 }

@@ -1,12 +1,10 @@
 package email
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/textproto"
 	"slices"
@@ -18,11 +16,16 @@ import (
 
 // session is one SMTP connection. It is used by one Send at a time.
 type session struct {
-	config Config
-	conn   *boundedConn
-	client *smtp.Client
-	mails  int
-	idle   time.Time // since when
+	config    Config
+	conn      *boundedConn
+	client    *smtp.Client
+	pipelined bool // the server takes commands before it has answered those before
+	mails     int
+	idle      time.Time // since when
+	out       []byte    // the mail on its way; kept for the next
+	// spoiled: the server may wait for a body, or its answers and our questions
+	// no longer belong together. Nothing may be said any more.
+	spoiled bool
 }
 
 // stepError is what went wrong, and where.
@@ -92,7 +95,11 @@ func (s *session) greet(ctx context.Context, hello string) error {
 	if err := s.secure(); err != nil {
 		return failed(StepTLS, err)
 	}
-	return failed(StepAuth, s.login())
+	if err := s.login(); err != nil {
+		return failed(StepAuth, err)
+	}
+	s.pipelined, _ = client.Extension("PIPELINING")
+	return nil
 }
 
 func (s *session) tls() *tls.Config {
@@ -132,61 +139,11 @@ func (s *session) login() error {
 	return fmt.Errorf("the server offers neither AUTH PLAIN nor LOGIN, but %q", offered)
 }
 
-// transact hands over one mail and gives the server's last answer. The body is
-// on its way when beforeDot is asked; without its yes, or after any fault
-// before it, no dot is sent and the connection is done for: the server must
-// throw the mail away (RFC 5321, 4.1.1.4).
-func (s *session) transact(ctx context.Context, from, to string, raw []byte, beforeDot func() error) (string, error) {
-	defer s.conn.follow(ctx)()
-	s.mails++
-	s.arm()
-	if err := s.client.Mail("<" + from + ">"); err != nil {
-		return "", failed(StepMail, err)
-	}
-	s.arm()
-	if err := s.client.Rcpt("<" + to + ">"); err != nil {
-		return "", failed(StepRcpt, err)
-	}
-	s.arm()
-	body, err := s.client.Data()
-	if err != nil {
-		return "", failed(StepData, err)
-	}
-	s.arm()
-	if err := s.writeBody(body, raw); err != nil {
-		return "", failed(StepData, err)
-	}
-	if err := ctx.Err(); err != nil {
-		return "", failed(StepData, err)
-	}
-	if err := beforeDot(); err != nil {
-		return "", failed(StepData, &abortError{err})
-	}
-	s.conn.step(s.config.ReplyTimeout, s.config.Grace)
-	if err := body.Close(); err != nil {
-		return "", failed(StepDot, err)
-	}
-	if d, ok := body.(*smtp.DataCloser); ok {
-		return d.ServerResponse(), nil
-	}
-	return "", nil
-}
-
-// abortError is the caller's own "no".
-type abortError struct{ err error }
-
-func (e *abortError) Error() string { return "aborted before the final dot: " + e.err.Error() }
-func (e *abortError) Unwrap() error { return e.err }
-
-func (s *session) writeBody(w io.Writer, raw []byte) error {
-	if _, err := io.Copy(w, bytes.NewReader(raw)); err != nil {
-		return err
-	}
-	return s.client.Text.W.Flush()
-}
-
 // reset ends a refused transaction, so that the connection can carry another.
 func (s *session) reset(ctx context.Context) bool {
+	if s.spoiled {
+		return false
+	}
 	defer s.conn.follow(ctx)()
 	s.arm()
 	return s.client.Reset() == nil

@@ -1,6 +1,7 @@
 package email
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -10,6 +11,7 @@ import (
 	"crypto/x509/pkix"
 	"math/big"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -44,6 +46,24 @@ func TestSendOverSTARTTLSWithLogin(t *testing.T) {
 	s := startServer(t, simulate.MailOptions{TLS: config, Users: map[string]string{"desk": "p@ss"}})
 	m := newMailer(t, "smtp://desk:p%40ss@"+s.Addr(), func(c *Config) { c.RequireTLS, c.RootCAs = true, roots })
 	check(t, m.Send(t.Context(), m.Address(), reader, compose(t, m, "one"), nil), news.Accepted, ReasonAccepted)
+}
+
+// A mail of many TLS records, twice over one connection.
+func TestSendLetterOverTLS(t *testing.T) {
+	config, roots := ownCertificate(t)
+	s := startServer(t, simulate.MailOptions{TLS: config})
+	m := newMailer(t, s.URL(), func(c *Config) { c.RequireTLS, c.RootCAs, c.Connections = true, roots, 1 })
+	pattern := samplePattern()
+	pattern.HTML = strings.Repeat(".a line that begins with a dot, and goes on\n", 2000) + pattern.HTML
+	l := printed(t, prepare(t, m, pattern), sampleCopy())
+	for range 2 {
+		check(t, m.SendLetter(t.Context(), m.Address(), reader, l, nil), news.Accepted, ReasonAccepted)
+	}
+	for _, got := range s.To(reader) {
+		if !bytes.Equal(got.Raw, l.Bytes()) {
+			t.Errorf("%d bytes arrived of %d, or others", len(got.Raw), len(l.Bytes()))
+		}
+	}
 }
 
 // T56: without STARTTLS, or with a certificate nobody vouches for, nothing is
