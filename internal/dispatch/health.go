@@ -14,6 +14,10 @@ const (
 	throttleShare  = 20               // per cent of 429s that slow the whole service
 	wallShare      = 50               // per cent of 401/403 that stop it: our key or clock is wrong
 	refusedPause   = 60 * time.Second // between two looks whether the wall still stands
+	// mostUnlooked messages in a row come back from connections that end, before
+	// that is a failure: a server that ends a connection after so many requests, as
+	// nginx does by default after 1,000, returns at most those in flight.
+	mostUnlooked = 2 * mostFlights
 	// A service that is new to us, or that nobody has been sent to for a while, is
 	// met with firstFlights requests at once. They double while nothing speaks
 	// against it, are halved when it asks us to slow down, and grow again by
@@ -29,6 +33,7 @@ const (
 // requests may be in flight and whether it must pause.
 type health struct {
 	failures int       // in a row
+	unlooked int       // messages that came back unread, in a row
 	wall     bool      // 401/403 all over
 	until    time.Time // nothing starts before
 
@@ -87,8 +92,15 @@ func (h *health) clean(now time.Time) bool {
 
 // note takes one receipt into account.
 func (h *health) note(r news.Receipt, now time.Time) {
-	if ownDoing(r) || notLookedAt(r) {
+	if ownDoing(r) {
 		return
+	}
+	if notLookedAt(r) {
+		if h.unlooked++; h.unlooked < mostUnlooked {
+			return
+		}
+	} else {
+		h.unlooked = 0
 	}
 	switch {
 	case r.Outcome == news.Accepted, r.Outcome == news.Gone:

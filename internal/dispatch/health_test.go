@@ -14,6 +14,7 @@ func TestHealth(t *testing.T) {
 	slow := news.Receipt{Outcome: news.Retry, Status: 429, After: 30 * time.Second}
 	wrong := news.Receipt{Outcome: news.Refused, Status: 403, Reason: "vapid"}
 	apple := news.Receipt{Outcome: news.Refused, Status: 400, Reason: "vapid"}
+	ended := news.Receipt{Outcome: news.Retry, Reason: "goaway"}
 	ours := news.Receipt{Outcome: news.Retry, Reason: reasonStopped}
 	type answers struct {
 		n int
@@ -28,6 +29,8 @@ func TestHealth(t *testing.T) {
 		"nineteen failures":                 {[]answers{{19, down}}, 64, 0},
 		"down":                              {[]answers{{10, down}, {10, silent}}, 1, probeEvery},
 		"back":                              {[]answers{{30, down}, {1, ok}}, 64, probeEvery},
+		"connections end":                   {[]answers{{mostUnlooked - 1, ended}}, 64, 0},
+		"all connections end":               {[]answers{{mostUnlooked + failuresToOpen, ended}}, 1, probeEvery},
 		"our own stops":                     {[]answers{{500, ours}}, 64, 0},
 		"a few 429s":                        {[]answers{{20, slow}, {80, ok}}, 64, 0},
 		"many 429s, a good one last":        {[]answers{{21, slow}, {79, ok}}, 32, 30 * time.Second},
