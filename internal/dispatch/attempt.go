@@ -55,7 +55,7 @@ func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
 	r := c.run
 	overtaken, overtaking := b.newer(c, n)
 	switch {
-	case !c.ours(b.held), r.state == news.ReleaseHeld:
+	case !c.starts(b.held), r.state == news.ReleaseHeld:
 		return waits
 	case r.state == news.ReleaseStopped:
 		return stopped

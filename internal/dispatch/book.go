@@ -228,6 +228,12 @@ func (c *cellRun) ours(held *leases) bool {
 	return ok && !c.lost && fence == c.row.Fence
 }
 
+// starts is ours for who wants to start something.
+func (c *cellRun) starts(held *leases) bool {
+	fence, ok := held.starts(c.row.Cell)
+	return ok && !c.lost && fence == c.row.Fence
+}
+
 // unsent is who is planned, was not handed to the sender, or was not taken.
 func (c *cellRun) unsent() *news.Numbers {
 	n := c.row.Pending()
@@ -305,11 +311,15 @@ func (b *book) unopen() {
 	defer b.mu.Unlock()
 	for _, r := range b.runs {
 		for _, c := range r.cells {
-			unsent := roaring.And(c.unsent(), c.row.Opened)
-			for it := unsent.Iterator(); it.HasNext(); {
-				c.notTaken(it.Next())
-			}
+			c.unopen()
 		}
+	}
+}
+
+func (c *cellRun) unopen() {
+	unsent := roaring.And(c.unsent(), c.row.Opened)
+	for it := unsent.Iterator(); it.HasNext(); {
+		c.notTaken(it.Next())
 	}
 }
 

@@ -59,6 +59,7 @@ func (s *Service) step(ctx context.Context, whole bool) error {
 		s.wakeSleepers(s.cfg.Now())
 		s.caps.prune(s.cfg.Now())
 		s.lanes.sweep(time.Now())
+		s.clearOut()
 	}
 	err = errors.Join(err, s.writeLedger(ctx))
 	s.countPlanned()

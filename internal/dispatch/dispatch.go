@@ -37,6 +37,8 @@ import (
 type CellStore interface {
 	AcquireCells(ctx context.Context, holder string, ttl time.Duration, limit int) ([]news.Lease, error)
 	RenewCells(ctx context.Context, holder string, ttl time.Duration) ([]news.Lease, error)
+	Dispatchers(ctx context.Context) (int, error)
+	YieldSome(ctx context.Context, holder string, cells []int) error
 	YieldCells(ctx context.Context, holder string) error
 	CellChanges(ctx context.Context) ([news.Cells]int64, error)
 	CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) error

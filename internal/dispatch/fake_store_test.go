@@ -22,6 +22,7 @@ type memory struct {
 	owner    [news.Cells]string
 	fence    [news.Cells]int64
 	until    [news.Cells]time.Time
+	there    map[string]time.Time // dispatchers, until
 	change   [news.Cells]int64
 	next     [news.Cells]uint32
 	devices  []news.Device
@@ -47,7 +48,7 @@ var (
 )
 
 func newMemory() *memory {
-	return &memory{rows: map[string]map[int]*news.LedgerRow{}, settled: map[string]bool{},
+	return &memory{there: map[string]time.Time{}, rows: map[string]map[int]*news.LedgerRow{}, settled: map[string]bool{},
 		alerts: map[string]*news.Alert{}, stories: map[string]news.Story{}}
 }
 
@@ -138,6 +139,7 @@ func (m *memory) RenewCells(ctx context.Context, holder string, ttl time.Duratio
 		return nil, err
 	}
 	defer done(&err)
+	m.there[holder] = time.Now().Add(ttl)
 	for c := range news.Cells {
 		if m.owner[c] == holder {
 			m.until[c] = time.Now().Add(ttl)
@@ -153,7 +155,36 @@ func (m *memory) YieldCells(ctx context.Context, holder string) (err error) {
 		return err
 	}
 	defer done(&err)
+	delete(m.there, holder)
 	for c := range news.Cells {
+		if m.owner[c] == holder {
+			m.owner[c] = ""
+		}
+	}
+	return nil
+}
+
+func (m *memory) Dispatchers(ctx context.Context) (n int, err error) {
+	done, err := m.enter(ctx, "Dispatchers")
+	if err != nil {
+		return 0, err
+	}
+	defer done(&err)
+	for _, until := range m.there {
+		if until.After(time.Now()) {
+			n++
+		}
+	}
+	return n, nil
+}
+
+func (m *memory) YieldSome(ctx context.Context, holder string, cells []int) (err error) {
+	done, err := m.enter(ctx, "YieldSome")
+	if err != nil {
+		return err
+	}
+	defer done(&err)
+	for _, c := range cells {
 		if m.owner[c] == holder {
 			m.owner[c] = ""
 		}

@@ -19,6 +19,7 @@ type leases struct {
 	mu    sync.Mutex
 	cells map[int]*tenure
 	lost  []int // not dropped by the conductor yet
+	given int   // of these, given back
 	until time.Time
 	asked bool // the store has said at least once what is ours and what is free
 	// held is what list gives, until cells come or go: it is asked for at every
@@ -30,6 +31,11 @@ type leases struct {
 type tenure struct {
 	fence  int64
 	loaded bool // its devices are in memory
+	// leaving: it is to be given back; nothing starts in it any more. since when,
+	// and whether nothing is left to do before.
+	leaving bool
+	since   time.Time
+	idle    bool
 }
 
 func newLeases() *leases { return &leases{cells: map[int]*tenure{}} }
@@ -83,6 +89,18 @@ func (l *leases) fence(cell int) (int64, bool) {
 	return t.fence, t.loaded && time.Now().Before(l.until)
 }
 
+// starts is fence for who wants to start something: false, too, where the cell is
+// about to be given back.
+func (l *leases) starts(cell int) (int64, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.cells[cell]
+	if t == nil {
+		return 0, false
+	}
+	return t.fence, t.loaded && !t.leaving && time.Now().Before(l.until)
+}
+
 // holding is the cells of one moment that were ours and loaded, ascending, with
 // the fences they were held under. Nobody changes one.
 type holding struct {
@@ -132,13 +150,14 @@ func (l *leases) loaded(cells map[int]int64) {
 	}
 }
 
-// takeLost gives the cells lost since it was last asked.
-func (l *leases) takeLost() []int {
+// takeLost gives the cells that went since it was last asked, and how many of them
+// were given back.
+func (l *leases) takeLost() (lost []int, given int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lost := l.lost
-	l.lost = nil
-	return lost
+	lost, given = l.lost, l.given
+	l.lost, l.given = nil, 0
+	return lost, given
 }
 
 func (l *leases) size() int {
@@ -189,18 +208,27 @@ func (s *Service) leaseLoop(ctx context.Context) error {
 	}
 }
 
-// holdCells renews what is held and acquires what is free.
+// holdCells renews what is held, gives back what is too much, and acquires of what
+// is free its share.
 func (s *Service) holdCells(ctx context.Context) error {
 	if err := s.renewCells(ctx); err != nil {
 		return err
 	}
-	if s.held.size() == news.Cells {
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.LeaseTTL/3)
+	defer cancel()
+	share, err := s.share(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.giveBack(ctx, share); err != nil {
+		return err
+	}
+	room := share - s.held.size()
+	if room <= 0 {
 		s.held.add(nil)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.LeaseTTL/3)
-	defer cancel()
-	got, err := s.cfg.Store.AcquireCells(ctx, s.cfg.Holder, s.cfg.LeaseTTL, news.Cells)
+	got, err := s.cfg.Store.AcquireCells(ctx, s.cfg.Holder, s.cfg.LeaseTTL, room)
 	if err != nil {
 		return fmt.Errorf("acquire cells: %w", err)
 	}
@@ -236,8 +264,10 @@ func (s *Service) renewCells(ctx context.Context) error {
 // between. Only the conductor does this, so nobody else changes a cell's
 // devices meanwhile.
 func (s *Service) takeIn(ctx context.Context) error {
-	if lost := s.held.takeLost(); len(lost) > 0 {
-		s.log.Warn("cells moved to another process", "cells", len(lost))
+	if lost, given := s.held.takeLost(); len(lost) > 0 {
+		if len(lost) > given {
+			s.log.Warn("cells moved to another process", "cells", len(lost)-given)
+		}
 		s.book.dropCells(lost)
 	}
 	for begun := time.Now(); time.Since(begun) < loadSlice; {

@@ -21,7 +21,7 @@ func wishes(regions ...string) news.Wishes {
 
 // desk is a test's hands on one dispatcher and its store.
 type desk struct {
-	inFlight int // requests per push service; 0: the usual
+	inFlight int // requests per push service: few, so that much can happen while an alert goes out
 	t        *testing.T
 	store    *memory
 	service  *service
@@ -38,7 +38,7 @@ type desk struct {
 }
 
 func newDesk(t *testing.T) *desk {
-	return &desk{t: t, store: newMemory(), service: newService()}
+	return &desk{t: t, inFlight: 64, store: newMemory(), service: newService()}
 }
 
 // terms are those of a release made now.

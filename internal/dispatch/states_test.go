@@ -91,7 +91,7 @@ func (d *desk) press(step, id string) {
 func TestAnOlderReadingNeverUndoesAHold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newDesk(t)
-		d.slowly, d.inFlight = true, 64
+		d.slowly = true
 		d.devices(2000, wishes("JP"))
 		d.service.takes = 500 * time.Millisecond
 		_, stop := d.dispatcher("one")

@@ -132,7 +132,7 @@ func (b *book) waiting() map[string]int {
 
 // openBlock takes at most a block of the row's numbers that wait.
 func (b *book) openBlock(c *cellRun, room map[string]int) []task {
-	if b.closing || !c.run.opens() {
+	if b.closing || !c.run.opens() || !c.starts(b.held) {
 		return nil
 	}
 	var tasks []task

@@ -42,21 +42,56 @@ func (s *Store) AcquireCells(ctx context.Context, holder string, ttl time.Durati
 }
 
 // RenewCells prolongs every lease that is still the holder's, also one that
-// has ended and that nobody took, and returns those.
+// has ended and that nobody took, and returns those. It says that the holder is
+// there, for as long: see Dispatchers.
 func (s *Store) RenewCells(ctx context.Context, holder string, ttl time.Duration) ([]news.Lease, error) {
 	var rows []leaseRow
 	err := s.inTx(ctx, func(c conn) error {
 		rows = nil
+		until := s.now().Add(ttl)
+		if err := c.exec(ctx, `INSERT INTO dispatchers (holder, until) VALUES (?, ?)
+			ON CONFLICT (holder) DO UPDATE SET until = excluded.until`, holder, until); err != nil {
+			return err
+		}
 		return c.sel(ctx, &rows, `UPDATE cell_leases SET lease_until = ? WHERE cell IN
 			(SELECT cell FROM cell_leases WHERE holder = ? ORDER BY cell`+c.d.forUpdate+`) AND holder = ?
-			RETURNING cell, fence, lease_until`, s.now().Add(ttl), holder, holder)
+			RETURNING cell, fence, lease_until`, until, holder, holder)
 	})
 	return leasesOf(rows), s.fail(err, "RenewCells", holder)
 }
 
-// YieldCells gives every cell of the holder back. Its fences stay used.
+// Dispatchers is how many processes have said within their time that they are
+// there: by RenewCells, and not by YieldCells that they go.
+func (s *Store) Dispatchers(ctx context.Context) (n int, err error) {
+	err = s.read().get(ctx, &n, "SELECT COUNT(*) FROM dispatchers WHERE until > ?", s.now())
+	return n, s.fail(err, "Dispatchers", "")
+}
+
+// YieldSome gives some of the holder's cells back; those that are not the holder's
+// stay as they are.
+func (s *Store) YieldSome(ctx context.Context, holder string, cells []int) error {
+	if len(cells) == 0 {
+		return nil
+	}
+	cells = slices.Sorted(slices.Values(cells)) // as everybody locks them
+	err := s.inTx(ctx, func(c conn) error {
+		for _, cell := range cells {
+			if err := c.exec(ctx, `UPDATE cell_leases SET holder = '', lease_until = NULL WHERE cell = ? AND holder = ?`, cell, holder); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return s.fail(err, "YieldSome", holder)
+}
+
+// YieldCells gives every cell of the holder back, who goes. Its fences stay used.
+// Whoever has been gone for long is forgotten.
 func (s *Store) YieldCells(ctx context.Context, holder string) error {
 	err := s.inTx(ctx, func(c conn) error {
+		if err := c.exec(ctx, "DELETE FROM dispatchers WHERE holder = ? OR until < ?", holder, s.now().Add(-time.Hour)); err != nil {
+			return err
+		}
 		return c.exec(ctx, `UPDATE cell_leases SET holder = '', lease_until = NULL WHERE cell IN
 			(SELECT cell FROM cell_leases WHERE holder = ? ORDER BY cell`+c.d.forUpdate+`) AND holder = ?`, holder, holder)
 	})

@@ -99,3 +99,39 @@ func TestLeasesRace(t *testing.T) {
 		}
 	})
 }
+
+// Processes that say that they are there are counted until their time is over, or
+// they say that they go; and cells can be given back one by one.
+func TestDispatchersAreCounted(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
+		ctx := context.Background()
+		count := func(want int) {
+			t.Helper()
+			if n, err := s.Dispatchers(ctx); err != nil || n != want {
+				t.Errorf("%d dispatchers, %v; want %d", n, err, want)
+			}
+		}
+		count(0)
+		for _, holder := range []string{"a", "b", "a"} {
+			if _, err := s.RenewCells(ctx, holder, time.Minute); err != nil {
+				t.Fatal(err)
+			}
+		}
+		count(2)
+		if _, err := s.RenewCells(ctx, "c", -time.Second); err != nil {
+			t.Fatal(err)
+		}
+		count(2)
+		must(t, s.YieldCells(ctx, "b"))
+		count(1)
+		got, err := s.AcquireCells(ctx, "a", time.Minute, 3)
+		must(t, err)
+		must(t, s.YieldSome(ctx, "a", []int{got[2].Cell, got[0].Cell}))
+		must(t, s.YieldSome(ctx, "b", []int{got[1].Cell})) // not b's
+		must(t, s.YieldSome(ctx, "a", nil))
+		left, err := s.RenewCells(ctx, "a", time.Minute)
+		if err != nil || len(left) != 1 || left[0].Cell != got[1].Cell {
+			t.Errorf("left %+v, %v", left, err)
+		}
+	})
+}
