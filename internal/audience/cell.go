@@ -26,7 +26,11 @@ type Cell struct {
 	paused map[uint32]time.Time // until
 	muted  map[uint32][]string  // stories
 	over   map[uint32][]string  // stories of which only the end is wanted
+	far    map[uint32]far       // what the columns have no room for
 }
+
+// far are the ids of a clock and a language of which one at least is rare.
+type far struct{ clock, language uint32 }
 
 func newCell(number int, in *interned) *Cell {
 	c := &Cell{number: number, interned: in}
@@ -39,7 +43,7 @@ func (c *Cell) reset() {
 	c.records.free()
 	c.change, c.count = 0, [states]int{}
 	c.paused = map[uint32]time.Time{}
-	c.muted, c.over = map[uint32][]string{}, map[uint32][]string{}
+	c.muted, c.over, c.far = map[uint32][]string{}, map[uint32][]string{}, map[uint32]far{}
 }
 
 // Reset forgets every device and the change counter, and gives their memory
@@ -85,13 +89,14 @@ func (c *Cell) Put(d news.Device) {
 	}
 	p.state(i, stateOf(d.State))
 	c.count[p.states[i]]++
-	p.preferences[i], p.languages[i], p.clocks[i] = common.preference, common.language, common.clock
+	p.preferences[i], p.languages[i], p.clocks[i] = common.preference, short(common.language), short(common.clock)
 	p.services[i] = ServiceOf(d.Push.Endpoint)
 	p.caps[i] = uint16(min(max(d.Wishes.Cap, 0), 1<<16-1))
 	p.only.set(i, d.Wishes.OnlyLanguage)
+	p.quiet.set(i, d.Wishes.Quiet != nil)
 	c.scratch = appendRecord(c.scratch[:0], &d, common.front, common.rest)
 	p.records[i] = c.records.put(p.records[i], c.scratch)
-	p.judged(i, c.putAside(&d))
+	p.judged(i, c.putAside(&d, far{common.clock, common.language}))
 	if c.records.wasteful() {
 		c.compact()
 	}
@@ -123,7 +128,12 @@ func (c *Cell) compact() {
 }
 
 // putAside notes what few have, and reports whether this one does.
-func (c *Cell) putAside(d *news.Device) bool {
+func (c *Cell) putAside(d *news.Device, ids far) bool {
+	distant := ids.clock >= rare || ids.language >= rare
+	delete(c.far, d.Number)
+	if distant {
+		c.far[d.Number] = ids
+	}
 	delete(c.paused, d.Number)
 	if !d.Wishes.PausedUntil.IsZero() {
 		c.paused[d.Number] = d.Wishes.PausedUntil
@@ -136,7 +146,7 @@ func (c *Cell) putAside(d *news.Device) bool {
 	if len(d.Wishes.OverStories) > 0 {
 		c.over[d.Number] = slices.Clone(d.Wishes.OverStories)
 	}
-	return !d.Wishes.PausedUntil.IsZero() || len(d.Wishes.MutedStories) > 0 || len(d.Wishes.OverStories) > 0
+	return distant || !d.Wishes.PausedUntil.IsZero() || len(d.Wishes.MutedStories) > 0 || len(d.Wishes.OverStories) > 0
 }
 
 // at finds a number's page and place, ok when a device is there. The caller
@@ -148,6 +158,22 @@ func (c *Cell) at(number uint32) (p *page, i uint32, ok bool) {
 	}
 	p, i = c.pages.list[at], number%pageSize
 	return p, i, p.states[i] != stateNone
+}
+
+// clock is the id of a device's clock.
+func (c *Cell) clock(p *page, i, number uint32) uint32 {
+	if id := p.clocks[i]; id != rare {
+		return uint32(id)
+	}
+	return c.far[number].clock
+}
+
+// language is the id of a device's language.
+func (c *Cell) language(p *page, i, number uint32) uint32 {
+	if id := p.languages[i]; id != rare {
+		return uint32(id)
+	}
+	return c.far[number].language
 }
 
 func (c *Cell) record(p *page, i uint32) record { return c.records.at(p.records[i]) }
@@ -214,11 +240,11 @@ func (c *Cell) Owner(number uint32) (o Owner, ok bool) {
 	if !ok {
 		return Owner{}, false
 	}
-	return c.owner(p, i), true
+	return c.owner(p, i, number), true
 }
 
-func (c *Cell) owner(p *page, i uint32) Owner {
-	clock, zone, _ := c.interned.clock(p.clocks[i])
+func (c *Cell) owner(p *page, i, number uint32) Owner {
+	clock, zone, _ := c.interned.clock(c.clock(p, i, number))
 	return Owner{SubscriberID: c.record(p, i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}
 }
 
@@ -230,7 +256,7 @@ func (c *Cell) EachCapped(numbers *news.Numbers, fn func(number uint32, o Owner)
 	for it := numbers.Iterator(); it.HasNext(); {
 		n := it.Next()
 		if p, i, ok := c.at(n); ok && p.caps[i] > 0 {
-			fn(n, c.owner(p, i))
+			fn(n, c.owner(p, i, n))
 		}
 	}
 }
@@ -263,7 +289,7 @@ func (c *Cell) Asleep(number uint32, now time.Time) (until time.Time, quiet bool
 	if !ok {
 		return time.Time{}, false
 	}
-	clock, zone, _ := c.interned.clock(p.clocks[i])
+	clock, zone, _ := c.interned.clock(c.clock(p, i, number))
 	if clock.quiet == 0 {
 		return time.Time{}, false
 	}
@@ -299,9 +325,9 @@ func (c *Cell) Stopped(number uint32, q *Query, now time.Time, repair bool) Reas
 }
 
 func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
-	clock, _, zone := c.interned.clock(p.clocks[i])
+	clock, _, zone := c.interned.clock(c.clock(p, i, number))
 	return news.Wishes{
-		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(p.languages[i]),
+		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(c.language(p, i, number)),
 		OnlyLanguage: p.only.has(i), Timezone: zone, Quiet: clock.quiet.unpack(), Cap: int(p.caps[i]),
 		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]), OverStories: slices.Clone(c.over[number]),
 	}

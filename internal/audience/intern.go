@@ -16,6 +16,8 @@ type interned struct {
 	preferences map[string]uint32 // by packed content
 	rows        []row             // by preference id
 	packed      []string          // by preference id, the keys of preferences; "": free
+	spans       ids[span]
+	demands     ids[demand]
 	involved    map[uint32]*taste // of the rows that are not simple
 	free        []uint32
 	reused      uint64 // grows whenever an id is given to another preference
@@ -40,7 +42,7 @@ type names struct {
 }
 
 func newInterned() *interned {
-	return &interned{preferences: map[string]uint32{}, involved: map[uint32]*taste{},
+	return &interned{preferences: map[string]uint32{}, spans: newIDs[span](), demands: newIDs[demand](), involved: map[uint32]*taste{},
 		languages: names{ids: map[string]uint32{}}, fronts: newFronts(), clocks: map[clock]uint32{}, zones: names{ids: map[string]uint32{}}}
 }
 
@@ -90,7 +92,7 @@ func (in *interned) place(key string) (id uint32) {
 		in.packed = append(in.packed, "")
 	}
 	t := newTaste(unpackPreference(key))
-	in.rows[id], in.packed[id], in.preferences[key] = rowOf(t), key, id
+	in.rows[id], in.packed[id], in.preferences[key] = in.rowOf(t), key, id
 	if !in.rows[id].simple {
 		in.involved[id] = t
 	}

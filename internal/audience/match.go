@@ -52,6 +52,9 @@ func decide(q *Query, p *person, sentToday func() int) code {
 	return codeMatched
 }
 
+// loud: a bulletin or flash, which need only overlap what a reader follows.
+func (q *Query) loud() bool { return q.Level > news.LevelNotice }
+
 // passes reports whether the alert wakes and is not counted, but for those who
 // want no exception.
 func (q *Query) passes(flashHeld bool) bool { return q.Level == news.LevelFlash && !flashHeld }
@@ -73,6 +76,7 @@ type Matcher struct {
 	interned *interned
 
 	mu       sync.Mutex
+	lens     lens
 	tastes   []glance // by preference id
 	reused   uint64   // interned.reused when tastes was begun
 	readable []uint8  // by language id: unknown, unreadable, readable
@@ -89,7 +93,9 @@ const (
 
 // NewMatcher prepares a query.
 func (a *Audience) NewMatcher(q Query) *Matcher {
-	return &Matcher{query: q, aim: aimOf(q), interned: a.interned}
+	m := &Matcher{query: q, aim: aimOf(q), interned: a.interned}
+	m.lens.query, m.lens.aim = &m.query, m.aim
+	return m
 }
 
 // Judge says what the alert does with one device: the same rules as MatchCell,
@@ -112,9 +118,7 @@ func judge(q Query, a *aim, d news.Device, sentToday int, zone func(string) *tim
 		return v
 	}
 	over := slices.Contains(w.OverStories, q.StoryURI)
-	t := newTaste(w.Preference)
-	r := rowOf(t)
-	if c := verdictOn(&r, t, &q, a); !q.Repair && !(over && q.Final) && c != codeMatched {
+	if c := newTaste(w.Preference).judge(&q, a); !q.Repair && !(over && q.Final) && c != codeMatched {
 		v.Reason = c.reason()
 		return v
 	}

@@ -44,6 +44,9 @@ func (m *mask) has(i uint32) bool { return m[i/64]>>(i%64)&1 != 0 }
 // page is the devices of pageSize neighbouring numbers, a column for each thing.
 // It holds no pointers: it lies outside of the garbage collector's heap.
 //
+// Clocks and languages are strangers' words and may be more than two bytes hold:
+// the ids from rare on are kept aside.
+//
 // A device is plain, aside or neither: of a plain one, which is active and has
 // nothing but its preference, clock, language and cap, whole words of 64 are
 // judged together; those aside are judged one at a time.
@@ -51,15 +54,21 @@ type page struct {
 	plain, aside mask
 	only         mask // onlyLanguage
 	capped       mask // has a cap
+	quiet        mask // has quiet hours
 	gone, left   uint32
 	preferences  [pageSize]uint32
-	clocks       [pageSize]uint32
-	languages    [pageSize]uint32
+	clocks       [pageSize]uint16 // rare: among what the cell keeps aside
+	languages    [pageSize]uint16 // so, too
 	records      [pageSize]uint32 // where among the cell's records; 0: none
 	caps         [pageSize]uint16
 	states       [pageSize]state
 	services     [pageSize]Service
 }
+
+const rare = 1<<16 - 1
+
+// short is an id as a column holds it.
+func short(id uint32) uint16 { return uint16(min(id, rare)) }
 
 // judged sorts a device in, whose state and columns are set: unusual says that
 // something about it is kept aside.

@@ -52,21 +52,26 @@ func (s *scan) page(p *page, first uint32) {
 		at := first + uint32(w)*64
 		sent := s.exclude.word(at)
 		planned, held := s.plain(p, w, at, sent)
-		eachBit(p.aside[w], func(i uint32) {
-			switch verdict := s.aside(p, uint32(w)*64+i, at+i, sent>>i&1 != 0); {
-			case verdict == codeHeldQuiet:
-				held |= 1 << i
-				fallthrough
-			case verdict.planned():
-				planned |= 1 << i
-			}
-		})
+		if p.aside[w] != 0 {
+			more, asleep := s.unusual(p, w, at, sent)
+			planned, held = planned|more, held|asleep
+		}
 		s.planned.add(at, planned)
 		s.held.add(at, held)
 		if s.census != nil {
-			s.census.word(p, uint32(w)*64, at, planned, held)
+			s.census.word(s.cell, p, uint32(w)*64, at, planned, held)
 		}
 	}
+}
+
+// unusual judges those aside among 64 neighbours.
+func (s *scan) unusual(p *page, w int, at uint32, sent uint64) (planned, held uint64) {
+	eachBit(p.aside[w], func(i uint32) {
+		verdict := s.aside(p, uint32(w)*64+i, at+i, sent>>i&1 != 0)
+		planned |= uint64(boolInt(verdict.planned())) << i
+		held |= uint64(boolInt(verdict == codeHeldQuiet)) << i
+	})
+	return planned, held
 }
 
 // plain judges the plain devices among 64 neighbours, in the order of decide.
@@ -87,7 +92,7 @@ func (s *scan) plain(p *page, w int, at uint32, sent uint64) (planned, held uint
 	if planned == 0 {
 		return 0, 0
 	}
-	held, passes := s.clocks(planned, (*[64]uint32)(p.clocks[w*64:]))
+	held, passes := s.clocks(planned, p.quiet[w], (*[64]uint16)(p.clocks[w*64:]))
 	if most := planned & p.capped[w] &^ held &^ passes; most != 0 && s.caps {
 		planned &^= s.full(p, w, at, most)
 	}
@@ -99,10 +104,10 @@ func (s *scan) plain(p *page, w int, at uint32, sent uint64) (planned, held uint
 // planes sorts 64 devices by the three lowest bits of what a table says of their
 // ids. Eight are looked up before their bits are drawn together, by one
 // multiplication (it moves bit 8i to 56+i), so that nothing is guessed.
-func planes[T ~uint8](table []T, ids *[64]uint32) (low, middle, high uint64) {
+func planes[T ~uint8, ID uint16 | uint32](table []T, ids *[64]ID) (low, middle, high uint64) {
 	const each, gather = 0x0101010101010101, 0x0102040810204080
 	for i := 0; i < 64; i += 8 {
-		q := (*[8]uint32)(ids[i:])
+		q := (*[8]ID)(ids[i:])
 		x := uint64(table[q[0]]) | uint64(table[q[1]])<<8 | uint64(table[q[2]])<<16 | uint64(table[q[3]])<<24 |
 			uint64(table[q[4]])<<32 | uint64(table[q[5]])<<40 | uint64(table[q[6]])<<48 | uint64(table[q[7]])<<56
 		low = low>>8 | (x&each*gather)>>56<<56
@@ -127,17 +132,24 @@ func (s *scan) tastes(todo uint64, ids *[64]uint32) uint64 {
 const fewOf = 12
 
 // clocks are those of planned whom the alert does not wake, and those whose caps
-// it passes.
-func (s *scan) clocks(planned uint64, ids *[64]uint32) (held, passes uint64) {
-	if bits.OnesCount64(planned) > fewOf {
-		held, passes, _ = planes(s.m.clocks, ids)
-		return held & planned, passes & planned
+// it passes. Only quiet hours make a difference.
+func (s *scan) clocks(planned, quiet uint64, ids *[64]uint16) (held, passes uint64) {
+	if s.m.query.passes(false) {
+		passes = planned &^ quiet
 	}
-	for rest := planned; rest != 0; rest &= rest - 1 {
-		i := bits.TrailingZeros64(rest)
-		clock := uint64(s.m.clocks[ids[i]])
-		held |= clock & uint64(clockHolds) << i
-		passes |= clock & uint64(clockPasses) >> 1 << i
+	quiet &= planned
+	if bits.OnesCount64(quiet) > fewOf {
+		holds, wakes, _ := planes(s.m.clocks, ids)
+		return holds & quiet, passes | wakes&quiet
+	}
+	for quiet != 0 { // four at a time: how many there are can't be guessed either
+		for range 4 {
+			one := quiet & -quiet // 0 when there are no more
+			clock := uint64(s.m.clocks[ids[bits.TrailingZeros64(quiet)%64]])
+			held |= one & -(clock & uint64(clockHolds))
+			passes |= one & -(clock & uint64(clockPasses) >> 1)
+			quiet ^= one
+		}
 	}
 	return held, passes
 }
@@ -146,7 +158,7 @@ func (s *scan) clocks(planned uint64, ids *[64]uint32) (held, passes uint64) {
 // there is no text.
 func (s *scan) unreadable(p *page, w int, only uint64) (lost uint64) {
 	eachBit(only, func(i uint32) {
-		if !s.reads(p.languages[uint32(w)*64+i]) {
+		if !s.reads(uint32(p.languages[uint32(w)*64+i])) {
 			lost |= 1 << i
 		}
 	})
@@ -205,9 +217,9 @@ func (s *scan) sent(p *page, i, number uint32) int {
 }
 
 func (s *scan) person(p *page, i, number uint32) person {
-	clock := p.clocks[i]
+	clock := s.cell.clock(p, i, number)
 	return person{
-		unreadable: p.only.has(i) && !s.reads(p.languages[i]), quarantined: p.states[i] == stateQuarantined, cap: int(p.caps[i]),
+		unreadable: p.only.has(i) && !s.reads(s.cell.language(p, i, number)), quarantined: p.states[i] == stateQuarantined, cap: int(p.caps[i]),
 		flashHeld: s.m.interned.clockList[clock].quiet.flashHeld(), quietUntil: s.m.asleepUntil(clock),
 		pausedUntil: s.cell.paused[number], overStory: slices.Contains(s.cell.over[number], s.m.query.StoryURI),
 		mutedStory: slices.Contains(s.cell.muted[number], s.m.query.StoryURI),

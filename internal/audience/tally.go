@@ -204,12 +204,15 @@ func (c *census) cell(cell *Cell) {
 }
 
 // word counts the planned of 64 neighbours.
-func (c *census) word(p *page, first, at uint32, planned, held uint64) {
+func (c *census) word(cell *Cell, p *page, first, at uint32, planned, held uint64) {
 	c.held += bits.OnesCount64(held)
 	for ; planned != 0; planned &= planned - 1 {
 		i := uint32(bits.TrailingZeros64(planned))
 		c.planned = append(c.planned, at+i)
-		c.count(p, first+i, held>>i&1 == 0 && c.m.clocks[p.clocks[first+i]]&clockAsleep != 0)
+		clock := cell.clock(p, first+i, at+i)
+		c.languages[cell.language(p, first+i, at+i)]++
+		c.clocks[clock]++
+		c.count(p, first+i, held>>i&1 == 0 && c.m.clocks[clock]&clockAsleep != 0)
 	}
 }
 
@@ -268,8 +271,6 @@ func (c *census) count(p *page, i uint32, woken bool) {
 	if woken {
 		c.sum.Woken++
 	}
-	c.languages[p.languages[i]]++
-	c.clocks[p.clocks[i]]++
 	c.services[p.services[i]]++
 	preference := p.preferences[i]
 	t := &c.touched[preference]

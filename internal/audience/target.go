@@ -22,7 +22,7 @@ func (c *Cell) AppendTarget(b []byte, number uint32) (_ []byte, t Place, languag
 	if !ok {
 		return b, Place{}, "", false
 	}
-	fronts, language := c.interned.spoken(p.languages[i])
+	fronts, language := c.interned.spoken(c.language(p, i, number))
 	b, t = c.record(p, i).appendPush(b, fronts)
 	return b, t, language, true
 }

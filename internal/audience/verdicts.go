@@ -17,7 +17,7 @@ const (
 	glanceMatched glance = 1
 )
 
-// glanceOf is for the five codes that verdictOn gives.
+// glanceOf is for the five codes that taste.judge gives.
 var glanceOf = [codes]glance{codeNotFollowed: glanceNotFollowed, codeMutedPlace: glanceMutedPlace,
 	codeSection: glanceSection, codeLevel: glanceLevel, codeMatched: glanceMatched}
 
@@ -49,15 +49,16 @@ func (m *Matcher) begin() {
 // judge judges the preferences from an id on, in order: rows lie one after the
 // other, and a processor reads ahead.
 func (m *Matcher) judge(from int) {
-	rows, tastes := m.interned.rows, m.tastes
 	if m.query.Repair {
 		return // nobody's preference counts
 	}
-	for id := from; id < len(rows) && id < len(tastes); id++ {
+	m.lens.see(m.interned)
+	rows := m.interned.rows
+	for id := from; id < len(rows); id++ {
 		if r := &rows[id]; r.simple {
-			tastes[id] = glanceOf[r.judge(&m.query, m.aim)]
+			m.tastes[id] = m.lens.judge(r)
 		} else if r.holders > 0 {
-			tastes[id] = glanceOf[m.interned.involved[uint32(id)].judge(&m.query, m.aim)]
+			m.tastes[id] = glanceOf[m.interned.involved[uint32(id)].judge(&m.query, m.aim)]
 		}
 	}
 }
