@@ -21,18 +21,25 @@ const (
 	usualSubscriber
 	usualP256dh
 	usualAuth
+	sameMoment
 )
 
 const (
 	pointLen = 65 // of P-256, uncompressed
 	authLen  = 16 // RFC 8291 3.2
+	moment   = 6  // bytes of a UUID of version 7 that are its time (RFC 9562 5.7)
 )
 
 func appendRecord(b []byte, d *news.Device, front uint32, rest string) []byte {
 	at := len(b)
 	b = append(b, 0)
 	b = appendID(b, at, usualID, d.ID)
+	second := len(b)
 	b = appendID(b, at, usualSubscriber, d.SubscriberID)
+	if b[at]&(usualID|usualSubscriber) == usualID|usualSubscriber && string(b[at+1:at+1+moment]) == string(b[second:second+moment]) {
+		b[at] |= sameMoment
+		b = append(b[:second], b[second+moment:]...)
+	}
 	if p := d.Push.P256dh; len(p) == pointLen && p[0] == 4 {
 		b[at] |= usualP256dh
 		b = append(b, p[1:]...)
@@ -112,16 +119,25 @@ func (r record) part(rest []byte, usual byte, size int) (part, behind []byte) {
 // parts are all of a record, in place; the last begins with the packed rest of
 // the endpoint.
 func (r record) parts() (id, subscriber, p256dh, auth []byte, front uint32, rest []byte) {
-	id, rest = r.part(r[1:], usualID, 16)
-	subscriber, rest = r.part(rest, usualSubscriber, 16)
+	id, subscriber, rest = r.ids()
 	p256dh, rest = r.part(rest, usualP256dh, pointLen-1)
 	auth, rest = r.part(rest, usualAuth, authLen)
 	n, rest := uvarint(rest)
 	return id, subscriber, p256dh, auth, uint32(n), rest
 }
 
+// ids are the two in front, the second perhaps without its moment.
+func (r record) ids() (id, subscriber, rest []byte) {
+	id, rest = r.part(r[1:], usualID, 16)
+	if r[0]&sameMoment != 0 {
+		return id, rest[:16-moment], rest[16-moment:]
+	}
+	subscriber, rest = r.part(rest, usualSubscriber, 16)
+	return id, subscriber, rest
+}
+
 func (r record) id() string {
-	id, _ := r.part(r[1:], usualID, 16)
+	id, _, _ := r.ids()
 	return string(r.spell(nil, usualID, id))
 }
 
@@ -132,8 +148,12 @@ func (r record) subscriber() string {
 
 // appendSubscriber is subscriber without making a string.
 func (r record) appendSubscriber(b []byte) []byte {
-	_, rest := r.part(r[1:], usualID, 16)
-	id, _ := r.part(rest, usualSubscriber, 16)
+	first, id, _ := r.ids()
+	if r[0]&sameMoment != 0 {
+		var whole [16]byte
+		copy(whole[copy(whole[:], first[:moment]):], id)
+		id = whole[:]
+	}
 	return r.spell(b, usualSubscriber, id)
 }
 
