@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"testing"
 
-	"dateline/internal/audience"
 	"dateline/internal/news"
 	"dateline/internal/store"
 	"dateline/internal/store/storetest"
@@ -62,5 +61,3 @@ func importSome(b *testing.B, st *store.Store, devices int) {
 		}
 	}
 }
-
-var _ = audience.New

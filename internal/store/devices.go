@@ -119,10 +119,16 @@ type streamRow struct {
 
 // cellChunk reads the next devices of a cell.
 func (s *Store) cellChunk(ctx context.Context, at cursor) ([]streamRow, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	c := s.read()
-	out, err := scanChunk(ctx, c, at)
+	// A chunk takes 10 ms, and not to be able to stop within it saves the SQLite
+	// driver a look at the context, under locks, for every row.
+	whole := context.WithoutCancel(ctx)
+	out, err := scanChunk(whole, c, at)
 	if s.reconnect(err) {
-		out, err = scanChunk(ctx, c, at)
+		out, err = scanChunk(whole, c, at)
 	}
 	if err != nil {
 		return nil, err
