@@ -8,52 +8,29 @@ import (
 	"dateline/internal/news"
 )
 
-// pageSize is how many numbers share a page. Numbers are dense, so pages are
-// full; a page of 256 costs a small newsroom's 256 cells little.
-const pageSize = 256
-
 // Cell is one slice of all devices: columns by device number for what matching
-// reads, a slab of records for what sending reads. About 21 bytes and a record
-// of some 300 (most of it the endpoint and the keys) a device.
+// reads, records for what sending reads. About 21 bytes and a record of some 300
+// (most of it the endpoint and the keys) a device, outside of the garbage
+// collector's heap: nothing that points there leaves the lock.
 type Cell struct {
 	number   int
 	interned *interned
 
-	mu     sync.RWMutex
-	change int64
-	pages  map[uint32]*page // by number / pageSize
-	order  []uint32         // the keys of pages, ascending
-	count  [5]int           // devices per state
+	mu      sync.RWMutex
+	change  int64
+	pages   pages
+	records records
+	scratch []byte // for the record at hand
+	count   [states]int
 	// What few devices have is kept aside, by number.
 	paused map[uint32]time.Time // until
 	muted  map[uint32][]string  // stories
 	over   map[uint32][]string  // stories of which only the end is wanted
+	far    map[uint32]far       // what the columns have no room for
 }
 
-// state is a device's state as a column holds it; the zero state is "no device".
-type state uint8
-
-const (
-	stateNone state = iota
-	stateActive
-	stateGone
-	stateLeft
-	stateQuarantined
-)
-
-// page is the devices of pageSize neighbouring numbers, a slice per column.
-type page struct {
-	states      [pageSize]state
-	only        [pageSize]bool // onlyLanguage
-	services    [pageSize]Service
-	caps        [pageSize]uint16
-	preferences [pageSize]uint32
-	languages   [pageSize]uint32
-	clocks      [pageSize]uint32
-	records     [pageSize]uint32 // where in slab
-	slab        []byte
-	waste       int // bytes of slab that no record uses any more
-}
+// far are the ids of a clock and a language of which one at least is rare.
+type far struct{ clock, language uint32 }
 
 func newCell(number int, in *interned) *Cell {
 	c := &Cell{number: number, interned: in}
@@ -62,17 +39,19 @@ func newCell(number int, in *interned) *Cell {
 }
 
 func (c *Cell) reset() {
-	c.change, c.order, c.count = 0, nil, [5]int{}
-	c.pages, c.paused = map[uint32]*page{}, map[uint32]time.Time{}
-	c.muted, c.over = map[uint32][]string{}, map[uint32][]string{}
+	c.pages.free()
+	c.records.free()
+	c.change, c.count = 0, [states]int{}
+	c.paused = map[uint32]time.Time{}
+	c.muted, c.over, c.far = map[uint32][]string{}, map[uint32][]string{}, map[uint32]far{}
 }
 
-// Reset forgets every device and the change counter: for a cell whose lease
-// went to another process.
+// Reset forgets every device and the change counter, and gives their memory
+// back: for a cell whose lease went to another process.
 func (c *Cell) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.pages {
+	for _, p := range c.pages.list {
 		for i, s := range p.states {
 			if s != stateNone {
 				c.interned.release(p.preferences[i])
@@ -100,8 +79,7 @@ func (c *Cell) SetChange(n int64) {
 // Put inserts the device or replaces what was known under its number. One that
 // is not active keeps its number and is never matched.
 func (c *Cell) Put(d news.Device) {
-	preference := c.interned.hold(d.Wishes.Preference)
-	language, clock := c.interned.surroundings(d.Wishes)
+	common := c.interned.hold(&d)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, i := c.page(d.Number), d.Number%pageSize
@@ -109,28 +87,53 @@ func (c *Cell) Put(d news.Device) {
 		c.count[old]--
 		c.interned.release(p.preferences[i])
 	}
-	p.states[i] = stateOf(d.State)
+	p.state(i, stateOf(d.State))
 	c.count[p.states[i]]++
-	p.preferences[i], p.languages[i], p.clocks[i] = preference, language, clock
-	p.only[i], p.services[i] = d.Wishes.OnlyLanguage, ServiceOf(d.Push.Endpoint)
+	p.preferences[i], p.languages[i], p.clocks[i] = common.preference, short(common.language), short(common.clock)
+	p.services[i] = ServiceOf(d.Push.Endpoint)
 	p.caps[i] = uint16(min(max(d.Wishes.Cap, 0), 1<<16-1))
-	p.write(i, d)
-	c.putAside(d)
-}
-
-func (c *Cell) page(number uint32) *page {
-	key := number / pageSize
-	p, ok := c.pages[key]
-	if !ok {
-		p = &page{}
-		c.pages[key] = p
-		at, _ := slices.BinarySearch(c.order, key)
-		c.order = slices.Insert(c.order, at, key)
+	p.only.set(i, d.Wishes.OnlyLanguage)
+	p.quiet.set(i, d.Wishes.Quiet != nil)
+	c.scratch = appendRecord(c.scratch[:0], &d, common.front, common.rest)
+	p.records[i] = c.records.put(p.records[i], c.scratch)
+	p.judged(i, c.putAside(&d, far{common.clock, common.language}))
+	if c.records.wasteful() {
+		c.compact()
 	}
-	return p
 }
 
-func (c *Cell) putAside(d news.Device) {
+// page is a number's, made if there is none.
+func (c *Cell) page(number uint32) *page {
+	at, ok := c.pages.find(number / pageSize)
+	if !ok {
+		c.pages.order = slices.Insert(c.pages.order, at, number/pageSize)
+		c.pages.list = slices.Insert(c.pages.list, at, c.pages.fresh())
+	}
+	return c.pages.list[at]
+}
+
+// compact moves every record to new blocks, without what is waste.
+func (c *Cell) compact() {
+	old := c.records
+	c.records = records{}
+	for _, p := range c.pages.list {
+		for i, at := range p.records {
+			if at != 0 {
+				r := old.at(at)
+				p.records[i] = c.records.add(r[:r.size()])
+			}
+		}
+	}
+	old.free()
+}
+
+// putAside notes what few have, and reports whether this one does.
+func (c *Cell) putAside(d *news.Device, ids far) bool {
+	distant := ids.clock >= rare || ids.language >= rare
+	delete(c.far, d.Number)
+	if distant {
+		c.far[d.Number] = ids
+	}
 	delete(c.paused, d.Number)
 	if !d.Wishes.PausedUntil.IsZero() {
 		c.paused[d.Number] = d.Wishes.PausedUntil
@@ -143,57 +146,37 @@ func (c *Cell) putAside(d news.Device) {
 	if len(d.Wishes.OverStories) > 0 {
 		c.over[d.Number] = slices.Clone(d.Wishes.OverStories)
 	}
+	return distant || !d.Wishes.PausedUntil.IsZero() || len(d.Wishes.MutedStories) > 0 || len(d.Wishes.OverStories) > 0
 }
-
-// write puts the device's record into the slab: over the old one where it has
-// the same length, else behind the last; a slab that is half waste is rebuilt.
-func (p *page) write(i uint32, d news.Device) {
-	fresh := appendRecord(nil, d)
-	if p.slab != nil && p.records[i] != 0 {
-		old := record(p.slab[p.records[i]:])
-		size := old.size()
-		if size == len(fresh) {
-			copy(old, fresh)
-			return
-		}
-		p.waste += size
-		p.records[i] = 0
-	}
-	if p.waste > len(p.slab)/2 {
-		p.compact()
-	}
-	if p.slab == nil {
-		p.slab = []byte{0} // so that no record lies at 0, which says "none"
-	}
-	if len(p.slab)+len(fresh) > cap(p.slab) { // append would leave a quarter empty
-		p.slab = append(make([]byte, 0, len(p.slab)+len(p.slab)/16+4*len(fresh)), p.slab...)
-	}
-	p.records[i] = uint32(len(p.slab))
-	p.slab = append(p.slab, fresh...)
-}
-
-func (p *page) compact() {
-	slab := make([]byte, 1, len(p.slab)-p.waste+pageSize)
-	for i, at := range p.records {
-		if at == 0 {
-			continue
-		}
-		r := record(p.slab[at:])
-		p.records[i] = uint32(len(slab))
-		slab = append(slab, r[:r.size()]...)
-	}
-	p.slab, p.waste = slab, 0
-}
-
-func (p *page) record(i uint32) record { return record(p.slab[p.records[i]:]) }
 
 // at finds a number's page and place, ok when a device is there. The caller
 // holds the lock.
 func (c *Cell) at(number uint32) (p *page, i uint32, ok bool) {
-	p, ok = c.pages[number/pageSize]
-	i = number % pageSize
-	return p, i, ok && p.states[i] != stateNone
+	at, ok := c.pages.find(number / pageSize)
+	if !ok {
+		return nil, 0, false
+	}
+	p, i = c.pages.list[at], number%pageSize
+	return p, i, p.states[i] != stateNone
 }
+
+// clock is the id of a device's clock.
+func (c *Cell) clock(p *page, i, number uint32) uint32 {
+	if id := p.clocks[i]; id != rare {
+		return uint32(id)
+	}
+	return c.far[number].clock
+}
+
+// language is the id of a device's language.
+func (c *Cell) language(p *page, i, number uint32) uint32 {
+	if id := p.languages[i]; id != rare {
+		return uint32(id)
+	}
+	return c.far[number].language
+}
+
+func (c *Cell) record(p *page, i uint32) record { return c.records.at(p.records[i]) }
 
 // Device gives back what Put was given, but for Change, the times and the
 // preference's id; its preference is in canonical order.
@@ -204,9 +187,9 @@ func (c *Cell) Device(number uint32) (d news.Device, ok bool) {
 	if !ok {
 		return news.Device{}, false
 	}
-	r := p.record(i)
-	d.ID, _ = r.id()
-	d.Cell, d.Number, d.SubscriberID, d.Push = c.number, number, r.subscriber(), r.push()
+	r := c.record(p, i)
+	d.ID, d.SubscriberID, d.Push = r.id(), r.subscriber(), r.push(c.interned.frontList())
+	d.Cell, d.Number = c.number, number
 	d.State, d.Wishes = p.states[i].device(), c.wishes(p, i, number)
 	return d, true
 }
@@ -219,7 +202,7 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 	if !ok {
 		return news.PushSubscription{}, false
 	}
-	return p.record(i).push(), true
+	return c.record(p, i).push(c.interned.frontList()), true
 }
 
 // NextTarget is the first active device from a number on, and where to send to it;
@@ -227,12 +210,12 @@ func (c *Cell) Target(number uint32) (push news.PushSubscription, ok bool) {
 func (c *Cell) NextTarget(from uint32) (number uint32, push news.PushSubscription, ok bool) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	at, _ := slices.BinarySearch(c.order, from/pageSize)
-	for _, key := range c.order[at:] {
-		p := c.pages[key]
+	at, _ := c.pages.find(from / pageSize)
+	for ; at < len(c.pages.list); at++ {
+		p, key := c.pages.list[at], c.pages.order[at]
 		for i := range uint32(pageSize) {
 			if number := key*pageSize + i; number >= from && p.states[i] == stateActive {
-				return number, p.record(i).push(), true
+				return number, c.record(p, i).push(c.interned.frontList()), true
 			}
 		}
 	}
@@ -257,12 +240,12 @@ func (c *Cell) Owner(number uint32) (o Owner, ok bool) {
 	if !ok {
 		return Owner{}, false
 	}
-	return c.owner(p, i), true
+	return c.owner(p, i, number), true
 }
 
-func (c *Cell) owner(p *page, i uint32) Owner {
-	clock, zone := c.interned.clock(p.clocks[i])
-	return Owner{SubscriberID: p.record(i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}
+func (c *Cell) owner(p *page, i, number uint32) Owner {
+	clock, zone, _ := c.interned.clock(c.clock(p, i, number))
+	return Owner{SubscriberID: c.record(p, i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}
 }
 
 // EachCapped calls fn for those of the numbers whose reader has a cap. It locks
@@ -273,23 +256,24 @@ func (c *Cell) EachCapped(numbers *news.Numbers, fn func(number uint32, o Owner)
 	for it := numbers.Iterator(); it.HasNext(); {
 		n := it.Next()
 		if p, i, ok := c.at(n); ok && p.caps[i] > 0 {
-			fn(n, c.owner(p, i))
+			fn(n, c.owner(p, i, n))
 		}
 	}
 }
 
 // EachEndpoint calls fn with the endpoint of each of the numbers, whatever the
-// state of its device; nil where there is none. It locks the cell once; fn must
-// not call back into it, nor keep the bytes.
-func (c *Cell) EachEndpoint(numbers *news.Numbers, fn func(number uint32, endpoint []byte)) {
+// state of its device; the zero Endpoint where there is none. It locks the cell
+// once; fn must not call back into it, nor keep the endpoint.
+func (c *Cell) EachEndpoint(numbers *news.Numbers, fn func(number uint32, e Endpoint)) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
+	fronts := c.interned.frontList()
 	for it := numbers.Iterator(); it.HasNext(); {
 		n := it.Next()
 		if p, i, ok := c.at(n); ok {
-			fn(n, p.record(i).endpoint())
+			fn(n, c.record(p, i).endpoint(fronts))
 		} else {
-			fn(n, nil)
+			fn(n, Endpoint{})
 		}
 	}
 }
@@ -305,7 +289,7 @@ func (c *Cell) Asleep(number uint32, now time.Time) (until time.Time, quiet bool
 	if !ok {
 		return time.Time{}, false
 	}
-	clock, zone := c.interned.clock(p.clocks[i])
+	clock, zone, _ := c.interned.clock(c.clock(p, i, number))
 	if clock.quiet == 0 {
 		return time.Time{}, false
 	}
@@ -341,10 +325,10 @@ func (c *Cell) Stopped(number uint32, q *Query, now time.Time, repair bool) Reas
 }
 
 func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
-	clock, _ := c.interned.clock(p.clocks[i])
+	clock, _, zone := c.interned.clock(c.clock(p, i, number))
 	return news.Wishes{
-		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(p.languages[i]),
-		OnlyLanguage: p.only[i], Timezone: clock.zone, Quiet: clock.quiet.unpack(), Cap: int(p.caps[i]),
+		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(c.language(p, i, number)),
+		OnlyLanguage: p.only.has(i), Timezone: zone, Quiet: clock.quiet.unpack(), Cap: int(p.caps[i]),
 		PausedUntil: c.paused[number], MutedStories: slices.Clone(c.muted[number]), OverStories: slices.Clone(c.over[number]),
 	}
 }

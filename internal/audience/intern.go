@@ -16,19 +16,23 @@ type interned struct {
 	preferences map[string]uint32 // by packed content
 	rows        []row             // by preference id
 	packed      []string          // by preference id, the keys of preferences; "": free
+	spans       ids[span]
+	demands     ids[demand]
 	involved    map[uint32]*taste // of the rows that are not simple
 	free        []uint32
 	reused      uint64 // grows whenever an id is given to another preference
 	languages   names
+	fronts      fronts
 	clocks      map[clock]uint32
 	clockList   []clock // by clock id
-	zones       map[string]*time.Location
+	zones       names
+	locations   []*time.Location // by zone id
 }
 
 // clock is quiet hours and the zone they are read in.
 type clock struct {
 	quiet quiet
-	zone  string
+	zone  uint32
 }
 
 // names numbers strings as they come.
@@ -38,8 +42,8 @@ type names struct {
 }
 
 func newInterned() *interned {
-	return &interned{preferences: map[string]uint32{}, involved: map[uint32]*taste{},
-		languages: names{ids: map[string]uint32{}}, clocks: map[clock]uint32{}, zones: map[string]*time.Location{}}
+	return &interned{preferences: map[string]uint32{}, spans: newIDs[span](), demands: newIDs[demand](), involved: map[uint32]*taste{},
+		languages: names{ids: map[string]uint32{}}, fronts: newFronts(), clocks: map[clock]uint32{}, zones: names{ids: map[string]uint32{}}}
 }
 
 func (n *names) id(s string) uint32 {
@@ -53,10 +57,17 @@ func (n *names) id(s string) uint32 {
 	return id
 }
 
-// hold gives the id of a preference, counting one device more.
-func (in *interned) hold(p news.Preference) uint32 {
+// common is what a device has in common with others, by number.
+type common struct {
+	preference, language, clock, front uint32
+	rest                               string // of the endpoint, behind its front
+}
+
+// hold numbers what a device shares, and counts one device more that has its
+// preference.
+func (in *interned) hold(d *news.Device) (s common) {
 	var buffer [256]byte
-	key := packPreference(buffer[:0], p)
+	key := packPreference(buffer[:0], d.Wishes.Preference)
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	id, ok := in.preferences[string(key)]
@@ -64,7 +75,9 @@ func (in *interned) hold(p news.Preference) uint32 {
 		id = in.place(string(key))
 	}
 	in.rows[id].holders++
-	return id
+	s.preference, s.language, s.clock = id, in.languages.id(d.Wishes.Language), in.clockID(&d.Wishes)
+	s.front, s.rest = in.fronts.cut(d.Push.Endpoint)
+	return s
 }
 
 // place puts a new preference under a free id.
@@ -79,7 +92,7 @@ func (in *interned) place(key string) (id uint32) {
 		in.packed = append(in.packed, "")
 	}
 	t := newTaste(unpackPreference(key))
-	in.rows[id], in.packed[id], in.preferences[key] = rowOf(t), key, id
+	in.rows[id], in.packed[id], in.preferences[key] = in.rowOf(t), key, id
 	if !in.rows[id].simple {
 		in.involved[id] = t
 	}
@@ -99,31 +112,19 @@ func (in *interned) release(id uint32) {
 	in.free = append(in.free, id)
 }
 
-// judge is the verdict on a preference. The caller holds the lock.
-func (in *interned) judge(id uint32, q *Query, a *aim) code {
-	r := &in.rows[id]
-	if r.simple {
-		return verdictOn(r, nil, q, a)
+// clockID numbers a reader's quiet hours and zone. The caller holds the lock.
+func (in *interned) clockID(w *news.Wishes) uint32 {
+	c := clock{packQuiet(w.Quiet), in.zones.id(w.Timezone)}
+	if int(c.zone) == len(in.locations) {
+		in.locations = append(in.locations, zoneOf(w.Timezone))
 	}
-	return verdictOn(r, in.involved[id], q, a)
-}
-
-// surroundings numbers a reader's language and clock.
-func (in *interned) surroundings(w news.Wishes) (languageID, clockID uint32) {
-	in.mu.Lock()
-	defer in.mu.Unlock()
-	c := clock{packQuiet(w.Quiet), w.Timezone}
 	id, ok := in.clocks[c]
 	if !ok {
-		c.zone = strings.Clone(c.zone)
 		id = uint32(len(in.clockList))
 		in.clockList = append(in.clockList, c)
 		in.clocks[c] = id
-		if in.zones[c.zone] == nil {
-			in.zones[c.zone] = zoneOf(c.zone)
-		}
 	}
-	return in.languages.id(w.Language), id
+	return id
 }
 
 func (in *interned) preference(id uint32) news.Preference {
@@ -138,22 +139,37 @@ func (in *interned) language(id uint32) string {
 	return in.languages.list[id]
 }
 
-func (in *interned) clock(id uint32) (clock, *time.Location) {
+// spoken is frontList and language under one lock.
+func (in *interned) spoken(language uint32) (fronts []string, name string) {
 	in.mu.RLock()
 	defer in.mu.RUnlock()
-	c := in.clockList[id]
-	return c, in.zones[c.zone]
+	return in.fronts.list, in.languages.list[language]
+}
+
+// frontList is the fronts there are. It only grows, so what was read from it
+// stays true.
+func (in *interned) frontList() []string {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	return in.fronts.list
+}
+
+// clock is a clock and its zone; name is how the reader wrote that.
+func (in *interned) clock(id uint32) (c clock, zone *time.Location, name string) {
+	in.mu.RLock()
+	defer in.mu.RUnlock()
+	c = in.clockList[id]
+	return c, in.locations[c.zone], in.zones.list[c.zone]
 }
 
 // zone is zoneOf, from memory where some device has the zone.
 func (in *interned) zone(name string) *time.Location {
 	in.mu.RLock()
-	zone := in.zones[name]
-	in.mu.RUnlock()
-	if zone == nil {
-		zone = zoneOf(name)
+	defer in.mu.RUnlock()
+	if id, ok := in.zones.ids[name]; ok {
+		return in.locations[id]
 	}
-	return zone
+	return zoneOf(name)
 }
 
 func (in *interned) distinct() int {

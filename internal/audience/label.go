@@ -1,7 +1,7 @@
 package audience
 
 import (
-	"bytes"
+	"strings"
 	"sync"
 
 	"dateline/internal/news"
@@ -78,22 +78,25 @@ func (l *Labels) Of(c *Cell, numbers *news.Numbers) []Label {
 			place = l.place(l.interned.packed[p.preferences[i]])
 			l.byPreference[p.preferences[i]] = place
 		}
-		out[n] = Label{l.service(p.record(i)), place}
+		out[n] = Label{l.service(c.record(p, i).endpoint(l.interned.fronts.list)), place}
 	}
 	return out
 }
 
-// service numbers the scheme and host of a record's endpoint.
-func (l *Labels) service(r record) uint8 {
-	endpoint, _ := r.skipID().skipID().bytes()
-	host := bytes.Index(endpoint, []byte("://")) + len("://")
-	if end := bytes.IndexByte(endpoint[host:], '/'); end >= 0 {
-		endpoint = endpoint[:host+end]
+// service numbers the scheme and host of an endpoint.
+func (l *Labels) service(e Endpoint) uint8 {
+	site := e.front
+	if site == "" {
+		site = e.String()
 	}
-	if n, ok := l.services[string(endpoint)]; ok {
+	host := strings.Index(site, "://") + len("://")
+	if end := strings.IndexByte(site[host:], '/'); end >= 0 {
+		site = site[:host+end]
+	}
+	if n, ok := l.services[site]; ok {
 		return n
 	}
-	return number(string(endpoint), l.services, &l.serviceNames)
+	return number(strings.Clone(site), l.services, &l.serviceNames)
 }
 
 // place numbers the first of the followed places that the alert is about: a

@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/RoaringBitmap/roaring/v2"
-
 	"dateline/internal/news"
 )
 
@@ -32,7 +30,7 @@ func decide(q *Query, p *person, sentToday func() int) code {
 		}
 		return codeMatched
 	}
-	passes := q.Level == news.LevelFlash && !p.flashHeld
+	passes := q.passes(p.flashHeld)
 	switch {
 	case p.unreadable:
 		return codeLanguage
@@ -54,6 +52,13 @@ func decide(q *Query, p *person, sentToday func() int) code {
 	return codeMatched
 }
 
+// loud: a bulletin or flash, which need only overlap what a reader follows.
+func (q *Query) loud() bool { return q.Level > news.LevelNotice }
+
+// passes reports whether the alert wakes and is not counted, but for those who
+// want no exception.
+func (q *Query) passes(flashHeld bool) bool { return q.Level == news.LevelFlash && !flashHeld }
+
 // Verdict is the answer for one device.
 type Verdict struct {
 	Reason    Reason
@@ -63,31 +68,34 @@ type Verdict struct {
 }
 
 // Matcher judges devices for one query, each distinct preference, language and
-// quiet time once. It is safe for concurrent use; calls of MatchCell on one
-// matcher take turns.
+// quiet time once. It is safe for concurrent use: calls of MatchCell on one
+// matcher, for different cells, run side by side.
 type Matcher struct {
 	query    Query
 	aim      *aim
 	interned *interned
 
 	mu       sync.Mutex
-	tastes   []code // by preference id; codeNone: not judged yet
-	reused   uint64 // interned.reused when tastes was begun
-	readable map[uint32]bool
-	quiet    []asleep // by clock id
+	lens     lens
+	tastes   []glance // by preference id
+	reused   uint64   // interned.reused when tastes was begun
+	readable []uint8  // by language id: unknown, unreadable, readable
+	clocks   []uint8  // by clock id
+	seconds  []int32  // by zone id: of the day, at the query's Now
 }
 
-// asleep is whether and how long a clock's quiet hours last at the query's Now.
-type asleep struct {
-	known     bool
-	flashHeld bool
-	until     time.Time // zero: it is not quiet
-}
+// What a clock says at the query's Now.
+const (
+	clockHolds  uint8 = 1 << iota // the alert waits for the end of its quiet hours
+	clockPasses                   // caps don't count: a flash, and the reader did not say "flash":false
+	clockAsleep                   // it is quiet
+)
 
 // NewMatcher prepares a query.
 func (a *Audience) NewMatcher(q Query) *Matcher {
-	return &Matcher{query: q, aim: aimOf(q), interned: a.interned,
-		readable: map[uint32]bool{}}
+	m := &Matcher{query: q, aim: aimOf(q), interned: a.interned}
+	m.lens.query, m.lens.aim = &m.query, m.aim
+	return m
 }
 
 // Judge says what the alert does with one device: the same rules as MatchCell,
@@ -110,9 +118,7 @@ func judge(q Query, a *aim, d news.Device, sentToday int, zone func(string) *tim
 		return v
 	}
 	over := slices.Contains(w.OverStories, q.StoryURI)
-	t := newTaste(w.Preference)
-	r := rowOf(t)
-	if c := verdictOn(&r, t, &q, a); !q.Repair && !(over && q.Final) && c != codeMatched {
+	if c := newTaste(w.Preference).judge(&q, a); !q.Repair && !(over && q.Final) && c != codeMatched {
 		v.Reason = c.reason()
 		return v
 	}
@@ -159,167 +165,7 @@ type Plan struct {
 // none); it is called under read locks and must not call back into the audience. Numbers in exclude (nil:
 // none) were sent this story already.
 func (m *Matcher) MatchCell(c *Cell, sentToday func(subscriberID string) int, exclude *news.Numbers) Plan {
-	scan := scan{m: m, cell: c, sentToday: sentToday, exclude: exclude}
+	scan := newScan(m, c, sentToday, exclude)
 	scan.run()
 	return scan.plan()
-}
-
-// run goes over the cell.
-func (s *scan) run() {
-	m, c := s.m, s.cell
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	m.interned.mu.RLock()
-	defer m.interned.mu.RUnlock()
-	m.begin()
-	if s.census != nil {
-		s.census.begin(m)
-	}
-	if s.exclude != nil && s.exclude.IsEmpty() {
-		s.exclude = nil
-	}
-	for _, key := range c.order {
-		s.page(c.pages[key], key*pageSize)
-	}
-}
-
-// begin drops what was judged under ids that mean something else by now. While
-// the locks are held no id changes its meaning.
-func (m *Matcher) begin() {
-	if m.reused != m.interned.reused {
-		m.tastes, m.reused = nil, m.interned.reused
-	}
-	if more := len(m.interned.rows) - len(m.tastes); more > 0 {
-		m.tastes = append(m.tastes, make([]code, more)...)
-	}
-	if more := len(m.interned.clockList) - len(m.quiet); more > 0 {
-		m.quiet = append(m.quiet, make([]asleep, more)...)
-	}
-}
-
-// scan is one pass over a cell.
-type scan struct {
-	m         *Matcher
-	cell      *Cell
-	sentToday func(string) int
-	exclude   *news.Numbers
-	counts    [codes]int
-	planned   []uint32
-	held      []uint32
-	census    *census       // nil: nobody asks who they are
-	capped    *news.Numbers // known already, instead of sentToday; nil: it is not
-}
-
-func (s *scan) page(p *page, first uint32) {
-	for i := range uint32(pageSize) {
-		if p.states[i] == stateNone {
-			continue
-		}
-		verdict := s.glance(p, i, first+i)
-		if verdict == codeMatched {
-			who := s.person(p, i, first+i)
-			verdict = decide(&s.m.query, &who, func() int { return s.sent(p, i, first+i) })
-			s.add(verdict, first+i)
-			if s.census != nil && verdict.planned() {
-				s.census.count(p, i, verdict.goes() && !who.quietUntil.IsZero())
-			}
-		}
-		s.counts[verdict]++
-	}
-}
-
-func (s *scan) add(verdict code, number uint32) {
-	if verdict == codeHeldQuiet {
-		s.held = append(s.held, number)
-	}
-	if verdict.planned() {
-		s.planned = append(s.planned, number)
-	}
-}
-
-// glance is the cheap half: state, sent before, and the preference's verdict.
-func (s *scan) glance(p *page, i, number uint32) code {
-	if c := stateCode(p.states[i]); c != codeNone {
-		return c
-	}
-	if s.m.query.Final && !s.m.query.Repair && len(s.cell.over) > 0 && slices.Contains(s.cell.over[number], s.m.query.StoryURI) {
-		return codeMatched
-	}
-	if s.exclude != nil && s.exclude.Contains(number) {
-		return codeAlreadySent
-	}
-	if s.m.query.Repair {
-		return codeMatched
-	}
-	id := p.preferences[i]
-	verdict := s.m.tastes[id]
-	if verdict == codeNone {
-		verdict = s.m.interned.judge(id, &s.m.query, s.m.aim)
-		s.m.tastes[id] = verdict
-	}
-	return verdict
-}
-
-func (s *scan) sent(p *page, i, number uint32) int {
-	switch {
-	case s.capped != nil && s.capped.Contains(number):
-		return int(p.caps[i])
-	case s.sentToday == nil:
-		return 0
-	}
-	return s.sentToday(p.record(i).subscriber())
-}
-
-func (s *scan) person(p *page, i, number uint32) person {
-	who := person{quarantined: p.states[i] == stateQuarantined, cap: int(p.caps[i])}
-	if p.only[i] {
-		who.unreadable = !s.m.reads(p.languages[i])
-	}
-	sleep := &s.m.quiet[p.clocks[i]]
-	if !sleep.known {
-		*sleep = s.m.asleep(p.clocks[i])
-	}
-	who.flashHeld, who.quietUntil = sleep.flashHeld, sleep.until
-	if len(s.cell.paused) > 0 {
-		who.pausedUntil = s.cell.paused[number]
-	}
-	if len(s.cell.over) > 0 {
-		who.overStory = slices.Contains(s.cell.over[number], s.m.query.StoryURI)
-	}
-	if len(s.cell.muted) > 0 {
-		who.mutedStory = slices.Contains(s.cell.muted[number], s.m.query.StoryURI)
-	}
-	return who
-}
-
-func (m *Matcher) reads(language uint32) bool {
-	ok, known := m.readable[language]
-	if !known {
-		ok = readable(m.interned.languages.list[language], m.query.Languages)
-		m.readable[language] = ok
-	}
-	return ok
-}
-
-func (m *Matcher) asleep(id uint32) asleep {
-	c := m.interned.clockList[id]
-	a := asleep{known: true}
-	if q := c.quiet.unpack(); q != nil {
-		a.flashHeld = c.quiet.flashHeld()
-		a.until, _ = quietUntil(*q, m.interned.zones[c.zone], m.query.Now)
-	}
-	return a
-}
-
-func (s *scan) plan() Plan {
-	plan := Plan{Planned: roaring.BitmapOf(s.planned...), Held: roaring.BitmapOf(s.held...),
-		Quarantined: s.counts[codeQuarantined], Reasons: map[Reason]int{}}
-	for c := codeNone + 1; c < codes; c++ {
-		if s.counts[c] > 0 {
-			plan.Reasons[c.reason()] = s.counts[c]
-		}
-	}
-	return plan
 }

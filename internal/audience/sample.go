@@ -37,11 +37,10 @@ func NewSample(queries []Query) *Sample {
 // places, sections, level and language: as often and at whatever hour it was.
 func (s *Sample) Fits(w news.Wishes) []int {
 	t := newTaste(w.Preference)
-	r := rowOf(t)
 	var fit []int
 	for i := range s.past {
 		q := &s.past[i].query
-		if verdictOn(&r, t, q, s.past[i].aim) == codeMatched && !(w.OnlyLanguage && !readable(w.Language, q.Languages)) {
+		if t.judge(q, s.past[i].aim) == codeMatched && !(w.OnlyLanguage && !readable(w.Language, q.Languages)) {
 			fit = append(fit, i)
 		}
 	}
@@ -56,7 +55,7 @@ func (s *Sample) Fits(w news.Wishes) []int {
 // now on, so it doesn't count.
 func (s *Sample) Comes(w news.Wishes) []int {
 	t := newTaste(w.Preference)
-	r, zone := rowOf(t), zoneOf(w.Timezone)
+	zone := zoneOf(w.Timezone)
 	sent := map[string]news.Level{}
 	held, today := map[time.Time]bool{}, map[string]int{}
 	var comes []int
@@ -64,7 +63,7 @@ func (s *Sample) Comes(w news.Wishes) []int {
 		q := &s.past[i].query
 		over := slices.Contains(w.OverStories, q.StoryURI)
 		asked := over && q.Final // by name: neither places nor what came before are looked at
-		if verdictOn(&r, t, q, s.past[i].aim) != codeMatched && !asked {
+		if t.judge(q, s.past[i].aim) != codeMatched && !asked {
 			continue
 		}
 		if level, before := sent[q.StoryURI]; before && q.Level <= level && !asked {

@@ -1,6 +1,7 @@
 package audience
 
 import (
+	"math/bits"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -94,11 +95,10 @@ func (c *Cell) Capped(sentToday func(subscriberID []byte) int) *news.Numbers {
 	defer c.mu.RUnlock()
 	var capped []uint32
 	var id [64]byte
-	for _, key := range c.order {
-		p := c.pages[key]
+	for at, p := range c.pages.list {
 		for i := range uint32(pageSize) {
-			if most := int(p.caps[i]); most > 0 && p.states[i] == stateActive && sentToday(p.record(i).appendSubscriber(id[:0])) >= most {
-				capped = append(capped, key*pageSize+i)
+			if most := int(p.caps[i]); most > 0 && p.states[i] == stateActive && sentToday(c.record(p, i).appendSubscriber(id[:0])) >= most {
+				capped = append(capped, c.pages.order[at]*pageSize+i)
 			}
 		}
 	}
@@ -109,12 +109,13 @@ func (c *Cell) Capped(sentToday func(subscriberID []byte) int) *news.Numbers {
 // a release. The processor's cores share the cells.
 func (a *Audience) Reach(q Query, s Survey) Tally {
 	total := NewTally()
+	m := a.NewMatcher(q)
 	var mu sync.Mutex
 	var next atomic.Int32
 	var workers sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), news.Cells) {
 		workers.Go(func() {
-			c := newCensus(a.NewMatcher(q), s)
+			c := newCensus(m, s)
 			for cell := next.Add(1) - 1; cell < news.Cells; cell = next.Add(1) - 1 {
 				c.cell(a.cells[cell])
 			}
@@ -135,9 +136,9 @@ type census struct {
 	survey  Survey
 	sum     Tally
 	reasons [codes]int
-	planned []uint32 // of the cell at hand; here for the next one to use
-	held    []uint32
-	marks   []uint8 // by number, all zero between cells
+	planned []uint32 // of the cell at hand
+	held    int      // of them
+	marks   []uint8  // by number, all zero between cells
 	numbers []uint32
 
 	languages, clocks []int // by id
@@ -182,23 +183,36 @@ func grown[T any](s []T, size int) []T {
 
 // cell counts one.
 func (c *census) cell(cell *Cell) {
-	scan := scan{m: c.m, cell: cell, census: c, planned: c.planned[:0], held: c.held[:0]}
+	scan := newScan(c.m, cell, nil, nil)
+	scan.census, c.planned, c.held = c, c.planned[:0], 0
 	if c.survey.Exclude != nil {
-		scan.exclude = c.survey.Exclude(cell.number)
+		scan.exclude.set = c.survey.Exclude(cell.number)
 	}
 	if c.survey.Capped != nil {
-		scan.capped = c.survey.Capped(cell.number)
+		scan.capped.set, scan.caps = c.survey.Capped(cell.number), true
 	}
 	scan.run()
-	c.planned, c.held = scan.planned, scan.held
-	c.sum.Devices += len(scan.planned)
-	c.sum.Held += len(scan.held)
+	c.sum.Devices += len(c.planned)
+	c.sum.Held += c.held
 	c.sum.Quarantined += scan.counts[codeQuarantined]
 	for i, n := range scan.counts {
 		c.reasons[i] += n
 	}
 	if c.survey.Sent != nil {
 		c.overlap(c.survey.Sent(cell.number))
+	}
+}
+
+// word counts the planned of 64 neighbours.
+func (c *census) word(cell *Cell, p *page, first, at uint32, planned, held uint64) {
+	c.held += bits.OnesCount64(held)
+	for ; planned != 0; planned &= planned - 1 {
+		i := uint32(bits.TrailingZeros64(planned))
+		c.planned = append(c.planned, at+i)
+		clock := cell.clock(p, first+i, at+i)
+		c.languages[cell.language(p, first+i, at+i)]++
+		c.clocks[clock]++
+		c.count(p, first+i, held>>i&1 == 0 && c.m.clocks[clock]&clockAsleep != 0)
 	}
 }
 
@@ -257,8 +271,6 @@ func (c *census) count(p *page, i uint32, woken bool) {
 	if woken {
 		c.sum.Woken++
 	}
-	c.languages[p.languages[i]]++
-	c.clocks[p.clocks[i]]++
 	c.services[p.services[i]]++
 	preference := p.preferences[i]
 	t := &c.touched[preference]
@@ -336,7 +348,7 @@ func (c *census) tally() Tally {
 	}
 	for id, n := range c.clocks {
 		if n > 0 {
-			_, zone := c.m.interned.clock(uint32(id))
+			_, zone, _ := c.m.interned.clock(uint32(id))
 			t.Hours[c.m.query.Now.In(zone).Hour()] += n
 		}
 	}

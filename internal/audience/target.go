@@ -25,19 +25,7 @@ func (c *Cell) AppendTarget(b []byte, number uint32) (_ []byte, t Place, languag
 	if !ok {
 		return b, Place{}, "", false
 	}
-	b, t = p.record(i).appendPush(b)
-	return b, t, c.interned.language(p.languages[i]), true
-}
-
-// appendPush is push into the caller's buffer.
-func (r record) appendPush(b []byte) ([]byte, Place) {
-	t := Place{start: len(b)}
-	rest := r.skipID().skipID()
-	for _, end := range []*int{&t.endpoint, &t.p256dh, &t.auth} {
-		var part []byte
-		part, rest = rest.bytes()
-		b = append(b, part...)
-		*end = len(b)
-	}
-	return b, t
+	fronts, language := c.interned.spoken(c.language(p, i, number))
+	b, t = c.record(p, i).appendPush(b, fronts)
+	return b, t, language, true
 }

@@ -39,16 +39,8 @@ func newTaste(p news.Preference) *taste {
 	return t
 }
 
-// verdictOn is the rule of place, section and level on a preference, for all
-// who ask: codeMatched when all hold. t is only read if the row is not simple.
-func verdictOn(r *row, t *taste, q *Query, a *aim) code {
-	if r.simple {
-		return r.judge(q, a)
-	}
-	return t.judge(q, a)
-}
-
-// judge is the rule in full.
+// judge is the rule of place, section and level on a preference, for all who ask:
+// codeMatched when all hold.
 func (t *taste) judge(q *Query, a *aim) code {
 	switch {
 	case !a.meets(q.Level, t.places):
@@ -112,7 +104,7 @@ func via(p news.Preference, a *aim) []string {
 }
 
 // aim is a query's place: the whole audience, its places one by one, and both
-// again as row reads them.
+// again as rows are judged by them.
 type aim struct {
 	whole    region.Set
 	parts    []region.Set
@@ -153,92 +145,6 @@ func (a *aim) meets(level news.Level, places region.Set) bool {
 		}
 	}
 	return false
-}
-
-// rowSpans is how many ranges of atoms a simple row holds: readers follow
-// three places or so.
-const rowSpans = 4
-
-// row is a preference as most are, without mutes and overrides, in 28 bytes:
-// matching reads millions of them. One that does not fit is not simple and has
-// a taste instead.
-type row struct {
-	spans    [rowSpans]span
-	sections uint32 // bits of news.Sections; 0: all
-	holders  uint32 // devices that have it
-	count    uint8  // of spans
-	level    news.Level
-	simple   bool
-}
-
-// span is a range [from, to) of atoms.
-type span struct{ from, to uint16 }
-
-func spansOf(s region.Set) []span {
-	var spans []span
-	for from, to := range s.Spans() {
-		spans = append(spans, span{from, to})
-	}
-	return spans
-}
-
-func rowOf(t *taste) row {
-	r := row{level: t.wanted.Level}
-	spans := spansOf(t.places)
-	bits, known := sectionBits(t.wanted.Sections)
-	if len(t.wanted.Muted) > 0 || len(t.wanted.Overrides) > 0 || len(spans) > rowSpans || !known {
-		return r
-	}
-	r.count, r.sections, r.simple = uint8(copy(r.spans[:], spans)), bits, true
-	return r
-}
-
-// judge is taste.judge for a simple row. It runs for nearly every distinct
-// preference of an alert and its outcomes are as good as random, so it is
-// written without branches that a processor would guess wrong.
-func (r *row) judge(q *Query, a *aim) code {
-	verdict := codeMatched
-	if q.Level < r.level {
-		verdict = codeLevel
-	}
-	if r.sections&^a.sections == r.sections && r.sections != 0 && !a.anySection {
-		verdict = codeSection
-	}
-	if !r.meets(q.Level, a) {
-		verdict = codeNotFollowed
-	}
-	return verdict
-}
-
-// meets is aim.meets. Spans not in use are [0, 0) and cover nothing.
-func (r *row) meets(level news.Level, a *aim) bool {
-	if level > news.LevelNotice {
-		covered := uint16(0)
-		for _, s := range &r.spans {
-			covered |= a.covered[s.to] - a.covered[s.from]
-		}
-		return covered != 0
-	}
-	for _, part := range a.spans {
-		if inside(part, r.spans[:r.count]) {
-			return true
-		}
-	}
-	return false
-}
-
-// inside reports whether every span lies in one of the others.
-func inside(part, in []span) bool {
-	for _, p := range part {
-		found := false
-		for _, s := range in {
-			found = found || s.from <= p.from && p.to <= s.to
-		}
-		if !found {
-			return false
-		}
-	}
-	return true
 }
 
 // sectionBits gives each section its bit; known is false when one is none of

@@ -22,6 +22,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -147,6 +148,7 @@ type Service struct {
 	loaded atomic.Bool
 
 	loadAtOnce    int        // cells; the conductor's own
+	loading       loading    // the conductor's own
 	uncounted     []*cellRun // to be counted for caps; the conductor's own
 	uncountedWait bool       // alerts wait for that; the conductor's own
 	countFor      time.Duration
@@ -185,7 +187,7 @@ func New(cfg Config) *Service {
 		cfg: cfg, log: cfg.Logger.With("component", "dispatch"),
 		audience: audience.New(), permit: newPermit(), held: newLeases(), caps: newCapBook(), recent: newRecents(), forecasts: newForecasts(), quiver: &push.Quiver{}, began: time.Now(),
 		look: make(chan struct{}, 1), poke: make(chan struct{}, 1), commit: make(chan struct{}, 1),
-		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: 1, countFor: countFor,
+		renew: make(chan struct{}, 1), ready: make(chan struct{}), loadAtOnce: runtime.GOMAXPROCS(0), countFor: countFor,
 	}
 	s.book = newBook(s.audience, s.permit, s.held, s.caps, cfg.Now)
 	s.lanes = newLanes(s)

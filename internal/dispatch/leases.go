@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"time"
@@ -285,8 +286,9 @@ func (s *Service) takeIn(ctx context.Context) error {
 		if took := time.Since(start); took < loadSlice/4 {
 			s.loadAtOnce *= 2
 		} else if took > loadSlice {
-			s.loadAtOnce = max(1, s.loadAtOnce/2)
+			s.loadAtOnce = max(runtime.GOMAXPROCS(0), s.loadAtOnce/2) // a cell for each processor
 		}
+		s.loading.report(s, len(s.held.fresh()))
 	}
 	switch {
 	case len(s.held.fresh()) > 0:

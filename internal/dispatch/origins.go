@@ -1,8 +1,10 @@
 package dispatch
 
 import (
-	"bytes"
+	"strings"
 	"sync"
+
+	"github.com/RoaringBitmap/roaring/v2"
 
 	"dateline/internal/audience"
 	"dateline/internal/news"
@@ -13,7 +15,7 @@ import (
 // million of few services, and reading an endpoint strictly takes a microsecond.
 type origins struct {
 	mu    sync.Mutex
-	known map[string]string // by scheme and host as the endpoints have them
+	known map[string]string // by the front of endpoints
 }
 
 // mostOrigins bounds what is remembered of endpoints: they are strangers' words.
@@ -27,38 +29,46 @@ func (o *origins) sort(c *audience.Cell, numbers *news.Numbers) map[string][]uin
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	lines := map[string][]uint32{}
-	c.EachEndpoint(numbers, func(n uint32, endpoint []byte) {
-		origin := o.of(endpoint)
+	c.EachEndpoint(numbers, func(n uint32, e audience.Endpoint) {
+		origin := o.of(e)
 		lines[origin] = append(lines[origin], n)
 	})
 	return lines
 }
 
 // number is the push service of one device.
-func (o *origins) number(c *audience.Cell, n uint32) string {
+func (o *origins) number(c *audience.Cell, n uint32) (origin string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	to, _ := c.Target(n)
-	return o.of([]byte(to.Endpoint))
+	c.EachEndpoint(roaring.BitmapOf(n), func(_ uint32, e audience.Endpoint) { origin = o.of(e) })
+	return origin
 }
 
 // of is the push service of an endpoint. o.mu is held.
-func (o *origins) of(endpoint []byte) string {
-	site := endpoint
-	if scheme := bytes.Index(endpoint, []byte("://")); scheme >= 0 {
-		if host := bytes.IndexByte(endpoint[scheme+3:], '/'); host >= 0 {
-			site = endpoint[:scheme+3+host]
-		}
+func (o *origins) of(e audience.Endpoint) string {
+	site := e.Front()
+	if site == "" {
+		site = siteOf(e.String())
 	}
-	if origin, ok := o.known[string(site)]; ok {
+	if origin, ok := o.known[site]; ok {
 		return origin
 	}
 	if len(o.known) >= mostOrigins {
 		clear(o.known)
 	}
-	origin := push.Origin(string(endpoint))
+	origin := push.Origin(e.String())
 	if origin != "" { // else it is this endpoint's fault
-		o.known[string(site)] = origin
+		o.known[site] = origin
 	}
 	return origin
+}
+
+// siteOf is an endpoint up to the slash after its host.
+func siteOf(endpoint string) string {
+	if scheme := strings.Index(endpoint, "://"); scheme >= 0 {
+		if host := strings.IndexByte(endpoint[scheme+3:], '/'); host >= 0 {
+			return endpoint[:scheme+3+host]
+		}
+	}
+	return endpoint
 }

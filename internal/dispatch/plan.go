@@ -2,6 +2,9 @@ package dispatch
 
 import (
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2"
@@ -48,19 +51,49 @@ func (s *Service) planAlert(r *run, cells []int, h holding) {
 	q := r.query
 	q.Now = s.cfg.Now()
 	ahead := s.forecasts.take(&r.release, q.Now, s.caps.changed())
-	matcher := s.audience.NewMatcher(q)
-	for _, cell := range cells {
-		c := s.audience.Cell(cell)
-		sent, now := s.book.alreadySent(r, cell), cellState{c.Change(), h.fences[cell]}
-		plan, ok := ahead.plan(cell, now, sent)
-		if !ok {
-			plan = matcher.MatchCell(c, s.sentToday(r.release.ID, q.Now), sent)
+	plans := make([]cellPlan, len(cells))
+	var todo []*cellPlan
+	for i, cell := range cells {
+		p := &plans[i]
+		p.cell, p.sent, p.state = s.audience.Cell(cell), s.book.alreadySent(r, cell), cellState{s.audience.Cell(cell).Change(), h.fences[cell]}
+		var ok bool
+		if p.plan, ok = ahead.plan(cell, p.state, p.sent); !ok {
+			todo = append(todo, p)
 		}
+	}
+	s.matchCells(q, r.release.ID, todo)
+	for i, cell := range cells {
+		plan := plans[i].plan
 		row := news.NewLedgerRow(r.release.ID, cell)
 		row.Planned, row.Held, row.Quarantined = plan.Planned, plan.Held, plan.Quarantined
-		lines := ahead.lines(cell, now, roaring.AndNot(plan.Planned, plan.Held))
+		lines := ahead.lines(cell, plans[i].state, roaring.AndNot(plan.Planned, plan.Held))
 		s.uncounted = append(s.uncounted, s.book.adopt(r, row, adoption{fence: h.fences[cell], lines: lines, uncounted: true}))
 	}
+}
+
+// cellPlan is an alert in one cell, before it is in the book.
+type cellPlan struct {
+	cell  *audience.Cell
+	state cellState     // before it was looked at
+	sent  *news.Numbers // who was sent the story before
+	plan  audience.Plan
+}
+
+// matchCells makes the plans that are missing. The processors share them: nothing
+// is sent before the last is made.
+func (s *Service) matchCells(q audience.Query, judged string, plans []*cellPlan) {
+	matcher := s.audience.NewMatcher(q)
+	var next atomic.Int32
+	var workers sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(plans)) {
+		workers.Go(func() {
+			sentToday := s.sentToday(judged, q.Now) // for one goroutine
+			for i := next.Add(1) - 1; int(i) < len(plans); i = next.Add(1) - 1 {
+				plans[i].plan = matcher.MatchCell(plans[i].cell, sentToday, plans[i].sent)
+			}
+		})
+	}
+	workers.Wait()
 }
 
 // sentToday gives the matcher a reader's other alerts of her local day.

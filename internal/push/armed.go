@@ -18,20 +18,22 @@ import (
 type ArmedKey struct {
 	public [pointLen - 1]byte // without the leading 4 of an uncompressed point
 	input  [sha256.Size]byte
-	holder uint64 // of whom it is: a keyed hash of the subscription's keys
+	holder uint32 // of whom it is: a keyed hash of the subscription's keys
 }
 
 // armSeed keys the hash of subscriptions: a process's own, never stored.
 var armSeed = maphash.MakeSeed()
 
 // holderOf is a hash of the keys that a message is sealed for. A device that has
-// new keys is another holder: what was armed for the old ones would not open.
-func holderOf(t Target) uint64 {
+// new keys is another holder: what was armed for the old ones would not open. 32
+// bits suffice: one change of keys in four thousand million goes unseen, and costs
+// that device one message.
+func holderOf(t Target) uint32 {
 	var h maphash.Hash
 	h.SetSeed(armSeed)
 	_, _ = h.Write(t.P256dh)
 	_, _ = h.Write(t.Auth)
-	return h.Sum64() | 1 // never that of no key
+	return uint32(h.Sum64()) | 1 // never that of no key
 }
 
 // Arm makes the key of the next message to a subscription.

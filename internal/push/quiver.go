@@ -3,7 +3,9 @@ package push
 import (
 	"sync"
 	"sync/atomic"
+	"unsafe"
 
+	"dateline/internal/arena"
 	"dateline/internal/news"
 )
 
@@ -18,21 +20,50 @@ const (
 	Slots // how many there are
 )
 
-// quiverPage is how many neighbouring numbers of a cell share a page.
-const quiverPage = 256
+// quiverPage is how many neighbouring numbers of a cell share a page, and
+// quiverChunk how many pages are made together: 8 of 51,200 bytes fill 100 of the
+// system's pages.
+const (
+	quiverPage  = 256
+	quiverChunk = 8
+)
+
+// keys are a page's, by slot and number: 100 bytes each and no pointers.
+type keys [Slots][quiverPage]ArmedKey
 
 // Quiver holds the armed keys of devices, in memory only: two slots for each, a
 // key in a slot at most once, and taken at most once. It is safe for concurrent
-// use.
+// use. A million devices' keys are 200 MB; they lie outside of the garbage
+// collector's heap, which would grow by twice that.
 type Quiver struct {
 	cells [news.Cells]quiverCell
 	armed [Slots]atomic.Int64
 }
 
 type quiverCell struct {
-	taken [Slots]atomic.Int64
-	mu    sync.Mutex
-	pages map[uint32]*[Slots][quiverPage]ArmedKey // by number / quiverPage
+	taken  [Slots]atomic.Int64
+	mu     sync.Mutex
+	pages  map[uint32]*keys // by number / quiverPage; in chunks
+	chunks []*arena.Block
+	used   int // of the last chunk, in pages
+}
+
+// page is a number's; nil where it was not made.
+func (c *quiverCell) page(number uint32) *keys { return c.pages[number/quiverPage] }
+
+// fresh makes a number's page.
+func (c *quiverCell) fresh(number uint32) *keys {
+	const size = int(unsafe.Sizeof(keys{}))
+	if c.pages == nil {
+		c.pages = map[uint32]*keys{}
+	}
+	if len(c.chunks) == 0 || c.used == quiverChunk {
+		c.chunks, c.used = append(c.chunks, arena.New(quiverChunk*size)), 0
+	}
+	page := (*keys)(unsafe.Pointer(&c.chunks[len(c.chunks)-1].Bytes()[c.used*size]))
+	c.used++
+	c.pages[number/quiverPage] = page
+	return page
 }
 
 // Armed is how many keys a slot has, over all devices.
@@ -48,7 +79,7 @@ func (q *Quiver) Lacks(cell int, number uint32, slot Slot, t Target) bool {
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	page := c.pages[number/quiverPage]
+	page := c.page(number)
 	return page == nil || !page[slot][number%quiverPage].Fits(t)
 }
 
@@ -57,13 +88,9 @@ func (q *Quiver) Put(cell int, number uint32, slot Slot, k ArmedKey) {
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	page := c.pages[number/quiverPage]
+	page := c.page(number)
 	if page == nil {
-		if c.pages == nil {
-			c.pages = map[uint32]*[Slots][quiverPage]ArmedKey{}
-		}
-		page = new([Slots][quiverPage]ArmedKey)
-		c.pages[number/quiverPage] = page
+		page = c.fresh(number)
 	}
 	place := &page[slot][number%quiverPage]
 	if place.IsZero() {
@@ -78,7 +105,7 @@ func (q *Quiver) Take(cell int, number uint32, slot Slot, t Target) (ArmedKey, b
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	page := c.pages[number/quiverPage]
+	page := c.page(number)
 	if page == nil {
 		return ArmedKey{}, false
 	}
@@ -93,11 +120,21 @@ func (q *Quiver) Take(cell int, number uint32, slot Slot, t Target) (ArmedKey, b
 	return k, k.Fits(t)
 }
 
-// Forget zeroes every key of a cell: another process has it now.
+// Forget zeroes every key of a cell, and gives their memory back: another process
+// has it now.
 func (q *Quiver) Forget(cell int) {
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	q.zero(c)
+	for _, chunk := range c.chunks {
+		chunk.Free()
+	}
+	c.pages, c.chunks, c.used = nil, nil, 0
+}
+
+// zero zeroes every key of a cell, whose lock is held.
+func (q *Quiver) zero(c *quiverCell) {
 	for _, page := range c.pages {
 		for slot := range page {
 			for i := range page[slot] {
@@ -108,5 +145,4 @@ func (q *Quiver) Forget(cell int) {
 			}
 		}
 	}
-	c.pages = nil
 }

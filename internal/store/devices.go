@@ -54,19 +54,22 @@ const streamColumns = "d.cell, d.number, d.id, d.state, d.change, d.key_id, d.se
 const streamChunk = 1000
 
 // CellDevices streams the devices of some cells that changed after the given
-// counter (after runs beside cells), in any state, ordered by cell and change.
-// A device that changes while the stream runs may come twice: the later one
-// holds. Preferences are shared between devices and must not be changed. Of a
-// wiped device only its place and state are left. fn's error ends the stream
-// and comes back as it is.
+// counter (after runs beside cells), in any state, cell by cell: in the order of
+// their changes or, where that is all a cell ever had (after 0), of their numbers,
+// which is how they lie in the database. A device that changes while the stream
+// runs may come twice, or later than it was: who asks again for what changed since
+// the stream began has everything. Preferences are shared between devices and must
+// not be changed. Of a wiped device only its place and state are left. fn's error
+// ends the stream and comes back as it is.
 func (s *Store) CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) error {
 	for i, cell := range cells {
-		for last := after[i]; ; {
-			rows, err := s.cellChunk(ctx, cell, last)
+		for at := cursorOf(cell, after[i]); ; {
+			rows, err := s.cellChunk(ctx, at)
 			if err != nil {
 				return s.fail(err, "CellDevices", strconv.Itoa(cell))
 			}
-			for _, r := range rows {
+			for j := range rows {
+				r := &rows[j]
 				d, err := s.device(r.deviceRow, r.wishes(r.preference), r.PreferenceID)
 				if err != nil {
 					return s.fail(err, "CellDevices", strconv.Itoa(cell))
@@ -74,7 +77,7 @@ func (s *Store) CellDevices(ctx context.Context, cells []int, after []int64, fn 
 				if err := fn(d); err != nil {
 					return err
 				}
-				last = r.Change
+				at.pass(r)
 			}
 			if len(rows) < streamChunk {
 				break
@@ -82,6 +85,29 @@ func (s *Store) CellDevices(ctx context.Context, cells []int, after []int64, fn 
 		}
 	}
 	return nil
+}
+
+// cursor is where a stream of a cell is: behind a change or, where the whole cell
+// is read, a number. The table lies in the order of numbers, so that the whole of
+// it is read without a look-up for each device.
+type cursor struct {
+	cell   int
+	column string
+	last   int64
+}
+
+func cursorOf(cell int, after int64) cursor {
+	if after == 0 {
+		return cursor{cell, "number", -1}
+	}
+	return cursor{cell, "change", after}
+}
+
+func (c *cursor) pass(r *streamRow) {
+	c.last = r.Number
+	if c.column == "change" {
+		c.last = r.Change
+	}
 }
 
 // streamRow is a device with its subscriber's wishes.
@@ -92,11 +118,17 @@ type streamRow struct {
 }
 
 // cellChunk reads the next devices of a cell.
-func (s *Store) cellChunk(ctx context.Context, cell int, after int64) ([]streamRow, error) {
+func (s *Store) cellChunk(ctx context.Context, at cursor) ([]streamRow, error) {
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
 	c := s.read()
-	out, err := scanChunk(ctx, c, cell, after)
+	// A chunk takes 10 ms, and not to be able to stop within it saves the SQLite
+	// driver a look at the context, under locks, for every row.
+	whole := context.WithoutCancel(ctx)
+	out, err := scanChunk(whole, c, at)
 	if s.reconnect(err) {
-		out, err = scanChunk(ctx, c, cell, after)
+		out, err = scanChunk(whole, c, at)
 	}
 	if err != nil {
 		return nil, err
@@ -104,10 +136,10 @@ func (s *Store) cellChunk(ctx context.Context, cell int, after int64) ([]streamR
 	return out, s.addPreferences(ctx, c, out)
 }
 
-func scanChunk(ctx context.Context, c conn, cell int, after int64) ([]streamRow, error) {
+func scanChunk(ctx context.Context, c conn, at cursor) ([]streamRow, error) {
 	rows, err := c.QueryxContext(ctx, c.rebind("SELECT "+streamColumns+` FROM devices d
-		LEFT JOIN subscribers s ON s.id = d.subscriber_id WHERE d.cell = ? AND d.change > ?
-		ORDER BY d.change LIMIT ?`), cell, after, streamChunk)
+		LEFT JOIN subscribers s ON s.id = d.subscriber_id WHERE d.cell = ? AND d.`+at.column+` > ?
+		ORDER BY d.`+at.column+` LIMIT ?`), at.cell, at.last, streamChunk)
 	if err != nil {
 		return nil, err
 	}
@@ -142,12 +174,13 @@ func scanStream(scan func(...any) error) (streamRow, error) {
 // addPreferences fills in the preferences, those unknown by one statement.
 func (s *Store) addPreferences(ctx context.Context, c conn, rows []streamRow) error {
 	missing := map[string]bool{}
-	for i, r := range rows {
+	for i := range rows {
+		r := &rows[i]
 		if r.PreferenceID == "" {
 			continue
 		}
 		var ok bool
-		if rows[i].preference, ok = s.prefs.get(r.PreferenceID); !ok {
+		if r.preference, ok = s.prefs.get(r.PreferenceID); !ok {
 			missing[r.PreferenceID] = true
 		}
 	}
@@ -158,9 +191,9 @@ func (s *Store) addPreferences(ctx context.Context, c conn, rows []streamRow) er
 	if err != nil {
 		return err
 	}
-	for i, r := range rows {
-		if missing[r.PreferenceID] {
-			rows[i].preference = found[r.PreferenceID]
+	for i := range rows {
+		if id := rows[i].PreferenceID; missing[id] {
+			rows[i].preference = found[id]
 		}
 	}
 	return nil

@@ -1,0 +1,147 @@
+package audience
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"dateline/internal/arena"
+)
+
+// pageSize is how many numbers share a page. Numbers are dense, so pages are
+// full; a page of 256 costs a small newsroom's 256 cells little.
+const pageSize = 256
+
+// Pages are made so many at a time: what is never touched takes no memory.
+const chunkPages = 64
+
+// pageBytes is a page with what aligns the next.
+const pageBytes = int(unsafe.Sizeof(page{}))
+
+// state is a device's state as a column holds it; the zero state is "no device".
+type state uint8
+
+const (
+	stateNone state = iota
+	stateActive
+	stateGone
+	stateLeft
+	stateQuarantined
+	states
+)
+
+// mask is a bit for each number of a page.
+type mask [pageSize / 64]uint64
+
+func (m *mask) set(i uint32, on bool) {
+	m[i/64] &^= 1 << (i % 64)
+	if on {
+		m[i/64] |= 1 << (i % 64)
+	}
+}
+
+func (m *mask) has(i uint32) bool { return m[i/64]>>(i%64)&1 != 0 }
+
+// page is the devices of pageSize neighbouring numbers, a column for each thing.
+// It holds no pointers: it lies outside of the garbage collector's heap.
+//
+// Clocks and languages are strangers' words and may be more than two bytes hold:
+// the ids from rare on are kept aside.
+//
+// A device is plain, aside or neither: of a plain one, which is active and has
+// nothing but its preference, clock, language and cap, whole words of 64 are
+// judged together; those aside are judged one at a time.
+type page struct {
+	plain, aside mask
+	only         mask // onlyLanguage
+	capped       mask // has a cap
+	quiet        mask // has quiet hours
+	gone, left   uint32
+	preferences  [pageSize]uint32
+	clocks       [pageSize]uint16 // rare: among what the cell keeps aside
+	languages    [pageSize]uint16 // so, too
+	records      [pageSize]uint32 // where among the cell's records; 0: none
+	caps         [pageSize]uint16
+	states       [pageSize]state
+	services     [pageSize]Service
+}
+
+const rare = 1<<16 - 1
+
+// short is an id as a column holds it.
+func short(id uint32) uint16 { return uint16(min(id, rare)) }
+
+// judged sorts a device in, whose state and columns are set: unusual says that
+// something about it is kept aside.
+func (p *page) judged(i uint32, unusual bool) {
+	active := p.states[i] == stateActive
+	p.plain.set(i, active && !unusual)
+	p.aside.set(i, active && unusual || p.states[i] == stateQuarantined)
+	p.capped.set(i, p.caps[i] > 0)
+}
+
+// state changes a device's state.
+func (p *page) state(i uint32, s state) {
+	p.tally(p.states[i], -1)
+	p.states[i] = s
+	p.tally(s, 1)
+}
+
+// tally counts those of whom a plan says no more than that.
+func (p *page) tally(s state, by int) {
+	switch s {
+	case stateGone:
+		p.gone += uint32(by)
+	case stateLeft:
+		p.left += uint32(by)
+	}
+}
+
+// pages are a cell's, by number / pageSize.
+type pages struct {
+	order  []uint32 // the keys, ascending
+	list   []*page  // beside order; in chunks
+	chunks []*arena.Block
+	used   int // of the last chunk, in pages
+}
+
+// find is where a key's page is or belongs. Numbers are dense: nearly always at
+// the key itself.
+func (p *pages) find(key uint32) (at int, ok bool) {
+	if int(key) < len(p.order) && p.order[key] == key {
+		return int(key), true
+	}
+	low, high := 0, len(p.order)
+	for low < high {
+		if mid := (low + high) / 2; p.order[mid] < key {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low, low < len(p.order) && p.order[low] == key
+}
+
+// fresh takes an empty page from the last chunk, or a new one.
+func (p *pages) fresh() *page {
+	if len(p.chunks) == 0 || p.used == chunkPages {
+		p.chunks = append(p.chunks, arena.New(chunkPages*pageBytes))
+		p.used = 0
+	}
+	data := p.chunks[len(p.chunks)-1].Bytes()[p.used*pageBytes:]
+	p.used++
+	return (*page)(unsafe.Pointer(&data[0]))
+}
+
+func (p *pages) free() {
+	for _, c := range p.chunks {
+		c.Free()
+	}
+	*p = pages{}
+}
+
+// eachBit calls fn with every number of a word.
+func eachBit(word uint64, fn func(i uint32)) {
+	for ; word != 0; word &= word - 1 {
+		fn(uint32(bits.TrailingZeros64(word)))
+	}
+}

@@ -1,0 +1,63 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"dateline/internal/news"
+	"dateline/internal/store"
+	"dateline/internal/store/storetest"
+)
+
+// BenchmarkLoad is the start of a process: every device from the database into
+// memory. DATELINE_BENCH_DEVICES says how many; to write them first takes longer.
+func BenchmarkLoad(b *testing.B) {
+	devices := 20_000
+	if n, err := strconv.Atoi(os.Getenv("DATELINE_BENCH_DEVICES")); err == nil && n > 0 {
+		devices = n
+	}
+	for _, url := range []struct {
+		name string
+		of   func(testing.TB) string
+	}{{"sqlite", storetest.SQLite}, {"postgres", storetest.Postgres}} {
+		b.Run(url.name, func(b *testing.B) {
+			st := storetest.Open(b, store.Config{URL: url.of(b)})
+			importSome(b, st, devices)
+			for b.Loop() {
+				s := New(Config{Store: st, Sender: newService(), Links: testLinks, Holder: "one", BaseURL: "https://alerts.example"})
+				cells := make([]int, news.Cells)
+				for i := range cells {
+					cells[i] = i
+				}
+				if err := s.loadDevices(context.Background(), cells); err != nil {
+					b.Fatal(err)
+				}
+				if got := s.audience.Size(); got.Active != devices {
+					b.Fatalf("%+v", got)
+				}
+				b.StopTimer()
+				empty(s.audience, s.quiver)
+				b.StartTimer()
+			}
+			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(devices), "µs/device")
+		})
+	}
+}
+
+func importSome(b *testing.B, st *store.Store, devices int) {
+	for at := 0; at < devices; at += 2000 {
+		var list []news.NewDevice
+		for i := at; i < min(at+2000, devices); i++ {
+			d := someDevice(i, 20_000)
+			list = append(list, news.NewDevice{Push: d.Push, Wishes: d.Wishes})
+		}
+		faults, err := st.ImportSubscriptions(context.Background(), list)
+		if err := errors.Join(err, errors.Join(faults...)); err != nil {
+			b.Fatal(fmt.Errorf("devices from %d on: %w", at, err))
+		}
+	}
+}
