@@ -179,7 +179,7 @@ func (b *bars) run(k kind, n int) outcome {
 	b.t.Helper()
 	if b.three != nil {
 		b.three.t = b.t
-		b.three.spread()
+		b.three.shared(len(b.programs), time.Minute)
 	}
 	cpu := b.cpu()
 	uri := fmt.Sprintf("https://news.example/%s/%d-%d", k, n, time.Now().UnixNano())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/nats-io/nats-server/v2/server"
 
+	"dateline/internal/news"
 	"dateline/internal/store/storetest"
 )
 
@@ -22,7 +23,6 @@ import (
 type three struct {
 	t        *testing.T
 	programs []*program
-	holders  []string
 	database *sql.DB
 }
 
@@ -43,60 +43,22 @@ func startThree(t *testing.T, settings []string, before func(*program)) *three {
 	}
 	before(h.programs[0])
 	for _, p := range h.programs {
-		h.join(p)
+		p.start()
 	}
-	h.spread()
+	h.shared(3, 30*time.Second)
 	return h
 }
 
-// join starts one, and lets it have a cell, by which its name is known. The
-// others are frozen meanwhile, or they would take it.
-func (h *three) join(p *program) {
+// shared waits until so many processes hold all cells in equal parts, and says how
+// long that took.
+func (h *three) shared(processes int, within time.Duration) time.Duration {
 	h.t.Helper()
-	others := h.programs[:len(h.holders)]
-	for _, other := range others {
-		other.signal(syscall.SIGSTOP)
-	}
-	h.exec(`UPDATE cell_leases SET holder = '', lease_until = NULL WHERE cell = $1`, len(h.holders))
-	// Frozen they renew nothing, and on a busy machine a start outlasts a lease.
-	h.exec(`UPDATE cell_leases SET lease_until = now() + interval '1 minute' WHERE holder <> '' AND cell <> $1`, len(h.holders))
-	p.start()
-	h.until("a process holds a cell", `SELECT count(DISTINCT holder) FROM cell_leases WHERE holder <> ''`, len(h.holders)+1)
-	for _, other := range others {
-		other.signal(syscall.SIGCONT)
-	}
-	h.holders = nil
-	rows, err := h.database.QueryContext(h.t.Context(), `SELECT DISTINCT holder FROM cell_leases WHERE holder <> ''`)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var holder string
-		if err := rows.Scan(&holder); err != nil {
-			h.t.Fatal(err)
-		}
-		h.holders = append(h.holders, holder)
-	}
-	if err := rows.Err(); err != nil {
-		h.t.Fatal(err)
-	}
-}
-
-// spread gives each its third, where a frozen one has lost cells to the others
-// too, and returns when all have learnt it.
-func (h *three) spread() {
-	h.t.Helper()
-	var before time.Time
-	if err := h.database.QueryRowContext(h.t.Context(), `SELECT now() + interval '6 seconds'`).Scan(&before); err != nil {
-		h.t.Fatal(err)
-	}
-	moved := h.exec(`UPDATE cell_leases SET holder = ($1::text[])[cell % 3 + 1], fence = fence + 1
-		WHERE holder <> ($1::text[])[cell % 3 + 1]`, "{"+strings.Join(h.holders, ",")+"}")
-	if moved == 0 {
-		return
-	}
-	h.until("every lease is renewed", `SELECT count(*) FROM cell_leases WHERE lease_until > '`+before.Format(time.RFC3339Nano)+`'`, 256)
+	began := time.Now()
+	most := (news.Cells + processes - 1) / processes
+	h.until(fmt.Sprintf("%d processes share the cells", processes), within, fmt.Sprintf(`SELECT coalesce(sum(n), 0) + 1000 * count(*) FROM
+		(SELECT count(*) AS n FROM cell_leases WHERE holder <> '' AND lease_until > now() GROUP BY holder HAVING count(*) <= %d) AS parts`, most),
+		news.Cells+1000*processes)
+	return time.Since(began)
 }
 
 // exec gives how many rows it was about.
@@ -114,11 +76,11 @@ func (h *three) exec(query string, args ...any) int64 {
 }
 
 // until waits for a count.
-func (h *three) until(what, query string, want int) {
+func (h *three) until(what string, within time.Duration, query string, want int) {
 	h.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for deadline := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for deadline := time.Now().Add(within); ; <-tick.C {
 		var n int
 		if err := h.database.QueryRowContext(h.t.Context(), query).Scan(&n); err != nil {
 			h.t.Fatal(err)
@@ -127,7 +89,7 @@ func (h *three) until(what, query string, want int) {
 			return
 		}
 		if time.Now().After(deadline) {
-			h.t.Fatalf("%s: %d after 30 s, not %d\n%s", what, n, want, h.programs[0].stderr)
+			h.t.Fatalf("%s: %d after %s, not %d\n%s", what, n, within, want, h.programs[0].stderr)
 		}
 	}
 }

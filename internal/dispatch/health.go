@@ -20,10 +20,13 @@ const (
 	mostUnlooked = 2 * mostFlights
 	// A service that is new to us, or that nobody has been sent to for a while, is
 	// met with firstFlights requests at once. They double while nothing speaks
-	// against it, are halved when it asks us to slow down, and grow again by
+	// against it and answers come about as fast as the first, are halved when it asks us to slow down, and grow again by
 	// moreFlights (AIMD, as in TCP: RFC 5681 3.1).
 	firstFlights = 64
 	moreFlights  = 32
+	// queueFloor is what an answer may take beyond twice the quickest one without
+	// our taking it for a queue at the service: the machine's own noise.
+	queueFloor = 10 * time.Millisecond
 	// mostFlights at 100 ms of round trip are 40,000 a second; and as many are in
 	// doubt after a crash, at most.
 	mostFlights = 4096
@@ -44,6 +47,10 @@ type health struct {
 	flights   int           // may be in flight; 0: firstFlights
 	full      int           // flights before it was asked to slow down; 0: it is not slowed
 	peak      int           // the most in flight since the last judgement
+
+	quickest time.Duration // an answer ever came after; 0: none has
+	took     time.Duration // all answers since the last judgement together
+	timed    int           // how many they were
 }
 
 // inFlight is how many requests may be under way now.
@@ -105,7 +112,7 @@ func (h *health) note(r news.Receipt, now time.Time) {
 	switch {
 	case r.Outcome == news.Accepted, r.Outcome == news.Gone:
 		if h.failures = 0; h.wall { // the probe came through: what was refused before counts no more
-			*h = health{until: h.until, flights: h.flights, full: h.full}
+			*h = health{until: h.until, flights: h.flights, full: h.full, quickest: h.quickest}
 		}
 	case r.Status == 429, r.Status == 406: // 406 is how WNS throttles
 		h.throttled++
@@ -122,7 +129,7 @@ func (h *health) note(r news.Receipt, now time.Time) {
 	}
 	if h.seen++; h.seen >= judgedAnswers {
 		h.judge(now)
-		h.seen, h.throttled, h.refused, h.asked, h.peak = 0, 0, 0, 0, 0
+		h.seen, h.throttled, h.refused, h.asked, h.peak, h.took, h.timed = 0, 0, 0, 0, 0, 0, 0
 	}
 }
 
@@ -157,7 +164,25 @@ func (h *health) slow() {
 	h.flights = max(1, now/2)
 }
 
+// time takes in how long an answer took.
+func (h *health) time(d time.Duration) {
+	h.took += d
+	h.timed++
+	if h.quickest == 0 || d < h.quickest {
+		h.quickest = d
+	}
+}
+
+// queueing reports whether requests wait for each other at the service: more at once
+// would get none of them there sooner, and more would be past stopping.
+func (h *health) queueing() bool {
+	return h.timed > 0 && h.took/time.Duration(h.timed) > 2*h.quickest+queueFloor
+}
+
 func (h *health) grow() {
+	if h.queueing() {
+		return
+	}
 	if h.full == 0 {
 		h.flights = min(2*h.allowed(), mostFlights)
 		return

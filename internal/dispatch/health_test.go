@@ -116,3 +116,33 @@ func TestAWallThatFellStaysDown(t *testing.T) {
 		t.Errorf("it is %s", h.standing())
 	}
 }
+
+// A service is given more at once only while that does not merely lengthen its queue.
+func TestMoreAtOnceOnlyWhereItHelps(t *testing.T) {
+	ok := news.Receipt{Outcome: news.Accepted, Status: 201}
+	for name, c := range map[string]struct {
+		takes func(n int) time.Duration
+		want  int
+	}{
+		"far away": {func(int) time.Duration { return 200 * time.Millisecond }, mostFlights},
+		"near":     {func(int) time.Duration { return time.Millisecond }, mostFlights},
+		"paced":    {func(n int) time.Duration { return time.Duration(min(n, firstFlights)+1) * time.Millisecond }, firstFlights},
+		"it fills up": {func(n int) time.Duration {
+			if n < 300 { // 64, 128, 256, and then
+				return 20 * time.Millisecond
+			}
+			return 60 * time.Millisecond
+		}, 512},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var h health
+			for n := range 2000 {
+				h.time(c.takes(n))
+				h.note(ok, time.Now())
+			}
+			if got := h.inFlight(mostFlights); got != c.want {
+				t.Errorf("%d at once, want %d", got, c.want)
+			}
+		})
+	}
+}

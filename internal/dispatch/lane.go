@@ -224,6 +224,7 @@ func (l *lane) send(most int) {
 		return
 	}
 	s.stir()
+	v.sent = time.Now()
 	room.Send(l.lanes.sends, v.messages, v.permits, l, v)
 }
 
@@ -316,6 +317,9 @@ func (l *lane) note(reports []push.Report) {
 	now := before
 	var r news.Receipt // the last that changed it
 	for i := range reports {
+		if reports[i].Receipt.Status != 0 {
+			l.health.time(at.Sub(volleyOf(&reports[i]).sent))
+		}
 		l.health.note(reports[i].Receipt, at)
 		if is := l.health.standing(); is != now {
 			now, r = is, reports[i].Receipt

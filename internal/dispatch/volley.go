@@ -3,6 +3,7 @@ package dispatch
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"dateline/internal/audience"
 	"dateline/internal/news"
@@ -21,6 +22,7 @@ type volley struct {
 	places   []audience.Place // of the subscriptions, in text
 	spoken   []string         // languages
 	text     []byte
+	sent     time.Time    // handed to the sender
 	left     atomic.Int32 // reports to come, and the sender's return
 }
 
