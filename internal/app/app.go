@@ -289,7 +289,7 @@ func (a *App) buildParts(ctx context.Context) error {
 	}
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Notifier: caller, Floor: a.deskFloor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Unmeasured: !a.cfg.Tracking, Logger: a.log, NewID: newID})
-	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: reacher(a), Past: a.store, Publisher: a.cfg.Publisher.Name, Progress: watcher(a), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
+	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: a.reacher(), Past: a.store, Publisher: a.cfg.Publisher.Name, Progress: a.watcher(), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
 		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC, Phones: a.store, Sender: a.sender,
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
@@ -302,6 +302,9 @@ func (a *App) buildParts(ctx context.Context) error {
 	a.digest, err = newDigest(a)
 	if err != nil {
 		return fmt.Errorf("digest: %w", err)
+	}
+	if err := a.answerOthers(); err != nil {
+		return err
 	}
 	if a.cfg.Has(RoleDesk) {
 		a.drills = newDrillRoom(a)

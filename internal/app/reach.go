@@ -9,15 +9,6 @@ import (
 	"dateline/internal/news"
 )
 
-// reacher counts whom an alert would reach by the very matcher that will plan
-// it, over the cells this process holds; nil where it holds none by role.
-func reacher(a *App) desk.Reacher {
-	if !a.cfg.Has(RoleDispatch) {
-		return nil
-	}
-	return reachOf(a.dispatch)
-}
-
 // reachOf counts over the devices of one dispatcher.
 func reachOf(d *dispatch.Service) desk.Reacher {
 	return func(alert news.Alert) desk.Reach {
@@ -34,15 +25,6 @@ func reachOf(d *dispatch.Service) desk.Reacher {
 		}
 		return out
 	}
-}
-
-// watcher counts how far a release has come in the cells this process holds; nil
-// where it holds none by role.
-func watcher(a *App) desk.Watcher {
-	if !a.cfg.Has(RoleDispatch) {
-		return nil
-	}
-	return watcherOf(a.dispatch)
 }
 
 // watcherOf counts in the cells of this dispatcher.

@@ -18,8 +18,27 @@ import (
 // Progress is how far a release has come in the cells of this process, by push
 // service (scheme and host) and by place (code); "" is another.
 type Progress struct {
-	Cells            int // of the release, held here
+	Cells            int // of the release, that were counted
 	Services, Places map[string]news.Counts
+}
+
+// Add takes in what another process counted over its own cells.
+func (p *Progress) Add(o Progress) {
+	p.Cells += o.Cells
+	p.Services, p.Places = addedCounts(p.Services, o.Services), addedCounts(p.Places, o.Places)
+}
+
+// addedCounts is a with b's; neither is changed.
+func addedCounts(a, b map[string]news.Counts) map[string]news.Counts {
+	sum := make(map[string]news.Counts, len(a)+len(b))
+	for _, m := range []map[string]news.Counts{a, b} {
+		for k, n := range m {
+			all := sum[k]
+			all.Add(n)
+			sum[k] = all
+		}
+	}
+	return sum
 }
 
 // Watcher counts how far a release has come.

@@ -175,3 +175,40 @@ func percent(part, whole int) string {
 	}
 	return strconv.Itoa((part*100+whole/2)/whole) + " %"
 }
+
+// Add takes in what another process counted over its own cells.
+func (r *Reach) Add(o Reach) {
+	for _, n := range []struct {
+		to   *int
+		more int
+	}{{&r.Devices, o.Devices}, {&r.Held, o.Held}, {&r.Woken, o.Woken}, {&r.Unreachable, o.Unreachable}, {&r.Capped, o.Capped},
+		{&r.AlreadySent, o.AlreadySent}, {&r.SentHour, o.SentHour}, {&r.SentDay, o.SentDay}, {&r.Here, o.Here}, {&r.Cells, o.Cells}, {&r.Armed, o.Armed}} {
+		*n.to += n.more
+	}
+	r.Regions, r.Languages, r.Services = added(r.Regions, o.Regions), added(r.Languages, o.Languages), added(r.Services, o.Services)
+	for hour, n := range o.Hours {
+		r.Hours[hour] += n
+	}
+	for _, other := range o.Recent {
+		if i := slices.IndexFunc(r.Recent, func(mine Overlap) bool { return mine.AlertID == other.AlertID }); i >= 0 {
+			r.Recent[i].Devices += other.Devices
+		} else {
+			r.Recent = append(r.Recent, other)
+		}
+	}
+	slices.SortStableFunc(r.Recent, func(a, b Overlap) int { return b.At.Compare(a.At) })
+	if r.RecentAt.IsZero() || !o.RecentAt.IsZero() && o.RecentAt.Before(r.RecentAt) { // all of it is at least as fresh
+		r.RecentAt = o.RecentAt
+	}
+}
+
+// added is a with b's counts; neither is changed.
+func added[K comparable](a, b map[K]int) map[K]int {
+	sum := make(map[K]int, len(a)+len(b))
+	for _, m := range []map[K]int{a, b} {
+		for k, n := range m {
+			sum[k] += n
+		}
+	}
+	return sum
+}
