@@ -45,7 +45,8 @@ func (s *Store) device(r deviceRow, w news.Wishes, preferenceID string) (news.De
 }
 
 // streamColumns: what CellDevices reads of a device and of its subscriber.
-const streamColumns = "d.cell, d.number, d.id, d.state, d.change, d.key_id, d.secret, d.created_at, d.updated_at, " +
+// Reading a time costs as much as opening a seal.
+const streamColumns = "d.cell, d.number, d.id, d.state, d.change, d.key_id, d.secret, " +
 	"s.id, s.preference_id, s.language, s.only_language, s.timezone, s.quiet_from, s.quiet_to, s.quiet_flash, s.cap, " +
 	"s.paused_until, s.muted_stories, s.over_stories"
 
@@ -59,7 +60,7 @@ const streamChunk = 1000
 // which is how they lie in the database. A device that changes while the stream
 // runs may come twice, or later than it was: who asks again for what changed since
 // the stream began has everything. Preferences are shared between devices and must
-// not be changed. Of a wiped device only its place and state are left. fn's error
+// not be changed; the devices' times are zero. Of a wiped device only its place and state are left. fn's error
 // ends the stream and comes back as it is.
 func (s *Store) CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) error {
 	for i, cell := range cells {
@@ -162,7 +163,7 @@ func scanStream(scan func(...any) error) (streamRow, error) {
 	var preferenceID, language, timezone *string // null: wiped
 	var only *bool
 	var limit *int
-	err := scan(&r.Cell, &r.Number, &r.ID, &r.State, &r.Change, &r.KeyID, &r.Secret, &r.CreatedAt, &r.UpdatedAt,
+	err := scan(&r.Cell, &r.Number, &r.ID, &r.State, &r.Change, &r.KeyID, &r.Secret,
 		&r.SubscriberID, &preferenceID, &language, &only, &timezone, &r.QuietFrom, &r.QuietTo, &r.QuietFlash, &limit,
 		&r.PausedUntil, &r.MutedStories, &r.OverStories)
 	if err == nil && r.SubscriberID != nil {
