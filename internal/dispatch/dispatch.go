@@ -246,6 +246,9 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.armLoop(loops) })
 	err := group.Wait()
 	s.drain(stopSends)
+	for cell := range news.Cells { // keys are zeroed
+		s.quiver.Forget(cell)
+	}
 	if ctx.Err() != nil && (err == nil || errors.Is(err, context.Canceled)) {
 		return nil
 	}
