@@ -152,6 +152,47 @@ func halfWritten(t *testing.T, left int, fault func(*peer)) (whole bool) {
 	return false
 }
 
+// eager tells the peer of a write before it has returned.
+type eager struct {
+	net.Conn
+	wrote func()
+}
+
+func (e *eager) Write(p []byte) (int, error) {
+	n, err := e.Conn.Write(p)
+	if e.wrote != nil {
+		e.wrote()
+	}
+	return n, err
+}
+
+// TestAnswerBeforeFlushReturns: it is told of at once, and only once.
+func TestAnswerBeforeFlushReturns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		e := &eager{Conn: ours}
+		c, p := meetOver(t, e, theirs, nil)
+		p.settings()
+		synctest.Wait()
+		e.wrote = func() {
+			e.wrote = nil
+			synctest.Wait()
+			p.answer(1)
+			p.headersFrame(3, false, ":status", "201")
+			p.reset(5, http2.ErrCodeRefusedStream)
+			synctest.Wait()
+			c.want(Answered, Answered, Refused)
+		}
+		c.send(4, 1, agree)
+		p.answer(7)
+		synctest.Wait()
+		c.want(Answered, Answered, Refused, Answered)
+		if n := c.InFlight(); n != 1 { // the end of stream 3's answer
+			t.Errorf("%d under way", n)
+		}
+	})
+}
+
 // TestCut: the connection ends at every byte of two good answers.
 func TestCut(t *testing.T) {
 	var answers bytes.Buffer
@@ -344,39 +385,8 @@ func TestLastStream(t *testing.T) {
 // TestStuckPeer: a peer that does not read is left after WriteTimeout, and what it
 // says meanwhile is heard: it may be waiting for us to read.
 func TestStuckPeer(t *testing.T) {
-	ours, theirs := net.Pipe()
-	heard := make(chan []Answer, 10)
-	c, err := Open(&greedy{Conn: ours, room: 200}, Config{MostBody: 1000, Timeout: time.Minute, AnswerWait: time.Minute, PingAfter: time.Minute, PingTimeout: time.Minute,
-		WriteTimeout: 500 * time.Millisecond, Changed: func() {}, Answered: func(a []Answer) { heard <- slices.Clone(a) }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := http2.NewFramer(theirs, nil)
-	e := &peer{framer: f, conn: theirs}
-	e.encoder = newEncoder(e)
-	_ = f.WriteSettings()
-	for !c.Settled() {
-		_ = f.WriteRawFrame(0x77, 0, 0, nil)
-	}
-	n, _ := c.Reserve(2)
-	wrote := make(chan error)
-	go func() {
-		var b Batch
-		c.Begin(&b)
-		for i := range n {
-			b.End(append(b.Start(&someHead, "/x"), make([]byte, 500)...), Ref{Index: i})
-		}
-		unsent, err := b.Flush(agree)
-		b.Close()
-		if len(unsent) > 0 {
-			heard <- unsent
-		}
-		wrote <- err
-	}()
-	for c.InFlight() == 0 {
-		_ = f.WriteRawFrame(0x77, 0, 0, nil)
-	}
-	_ = f.WritePing(false, [8]byte{}) // it wants an answer, which can't be written
+	c, e, heard, wrote := stuck(t, 500*time.Millisecond)
+	_ = e.framer.WritePing(false, [8]byte{}) // it wants an answer, which can't be written
 	e.headersFrame(1, true, ":status", "201")
 	if a := <-heard; len(a) != 1 || a[0].Fate != Answered {
 		t.Errorf("%+v", a)
@@ -393,7 +403,62 @@ func TestStuckPeer(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	<-c.Done()
-	_ = theirs.Close()
+}
+
+// TestFlood: who wants more answers than he reads is left.
+func TestFlood(t *testing.T) {
+	c, e, heard, wrote := stuck(t, time.Minute)
+	for range mostAsked + 10 {
+		if err := e.framer.WritePing(false, [8]byte{}); err != nil {
+			break
+		}
+	}
+	<-c.Done()
+	if <-wrote; !errors.Is(c.Err(), ErrProtocol) {
+		t.Error(c.Err())
+	}
+	for got := 0; got < 2; {
+		got += len(<-heard)
+	}
+}
+
+// stuck is a connection whose peer speaks, and does not read the batch of two
+// requests that is being written to it.
+func stuck(t *testing.T, timeout time.Duration) (c *Conn, e *peer, heard chan []Answer, wrote chan error) {
+	t.Helper()
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _ = theirs.Close() })
+	heard, wrote = make(chan []Answer, 10), make(chan error, 1)
+	c, err := Open(&greedy{Conn: ours, room: 200}, Config{MostBody: 1000, Timeout: time.Minute, AnswerWait: time.Minute, PingAfter: time.Minute, PingTimeout: time.Minute,
+		WriteTimeout: timeout, Changed: func() {}, Answered: func(a []Answer) { heard <- slices.Clone(a) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e = &peer{framer: http2.NewFramer(theirs, nil), conn: theirs}
+	e.encoder = newEncoder(e)
+	_ = e.framer.WriteSettings()
+	nothing := func() { _ = e.framer.WriteRawFrame(0x77, 0, 0, nil) } // passes time
+	for !c.Settled() {
+		nothing()
+	}
+	n, _ := c.Reserve(2)
+	go func() {
+		var b Batch
+		c.Begin(&b)
+		for i := range n {
+			b.End(append(b.Start(&someHead, "/x"), make([]byte, 500)...), Ref{Index: i})
+		}
+		unsent, err := b.Flush(agree)
+		b.Close()
+		if len(unsent) > 0 {
+			heard <- unsent
+		}
+		wrote <- err
+	}()
+	for c.InFlight() == 0 {
+		nothing()
+	}
+	return c, e, heard, wrote
 }
 
 // greedy takes some bytes from its user, and then waits for somebody to read.
