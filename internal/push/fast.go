@@ -87,25 +87,33 @@ func (l *lane) speaksFast() bool {
 func (f *fastLane) reserve(ctx context.Context, most int) (c *h2.Conn, places int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if c, places, err = f.try(most, nil); c == nil && err == nil {
+		c, places, err = f.wait(ctx, most)
+	}
+	if errors.Is(err, errPlain) {
+		return nil, 0, nil
+	}
+	return c, places, err
+}
+
+// wait stands in the queue. f.mu is held, but for the waiting.
+func (f *fastLane) wait(ctx context.Context, most int) (c *h2.Conn, places int, err error) {
 	w := &waiter{since: time.Now(), wake: make(chan struct{}, 1), failed: f.failed}
 	f.waiters = append(f.waiters, w)
-	f.waiting.Store(int32(len(f.waiters))) // before the first look: what changes after it wakes us
+	f.waiting.Store(int32(len(f.waiters))) // before another look: what changes after it wakes us
 	defer f.leave(w)
 	for {
-		c, places, err = f.try(most, w)
-		switch {
-		case errors.Is(err, errPlain):
-			return nil, 0, nil
-		case c != nil || err != nil:
+		if c, places, err = f.try(most, w); c != nil || err != nil {
 			return c, places, err
 		}
 		f.mu.Unlock()
 		select {
 		case <-w.wake:
-			f.mu.Lock()
 		case <-ctx.Done():
-			f.mu.Lock()
-			return nil, 0, ctx.Err()
+			err = ctx.Err()
+		}
+		if f.mu.Lock(); err != nil {
+			return nil, 0, err
 		}
 	}
 }
@@ -141,14 +149,15 @@ func (f *fastLane) poke() {
 	f.wakeNext()
 }
 
-// try looks once. f.mu is held.
+// try looks once, for a waiter or for somebody who has just come (nil). f.mu is
+// held.
 func (f *fastLane) try(most int, w *waiter) (c *h2.Conn, places int, err error) {
 	switch {
 	case f.closed:
 		return nil, 0, net.ErrClosed
 	case time.Now().Unix() < f.plain.Load():
 		return nil, 0, errPlain
-	case f.waiters[0] != w && time.Since(f.waiters[0].since) > patience:
+	case len(f.waiters) > 0 && f.waiters[0] != w && time.Since(f.waiters[0].since) > patience:
 		return nil, 0, nil
 	}
 	f.prune()
@@ -160,7 +169,7 @@ func (f *fastLane) try(most int, w *waiter) (c *h2.Conn, places int, err error) 
 		}
 		allFull, young = allFull && full, young || !c.Settled()
 	}
-	if f.failed > w.failed && len(f.conns) == 0 {
+	if w != nil && f.failed > w.failed && len(f.conns) == 0 {
 		return nil, 0, f.err
 	}
 	if !young { // else what it takes is not known yet

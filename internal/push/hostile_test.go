@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -351,22 +352,28 @@ func endlessBody(t *testing.T, send way) {
 	})
 }
 
+// bomb is 8 MiB of zeros in 8 KiB.
+var bomb = sync.OnceValue(func() []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	for range 128 {
+		_, _ = z.Write(make([]byte, 64<<10))
+	}
+	_ = z.Close()
+	return out.Bytes()
+})
+
 func TestT32_GzipBomb(t *testing.T) { bothWays(t, gzipBomb) }
 
 func gzipBomb(t *testing.T, send way) {
-	var bomb bytes.Buffer
-	z := gzip.NewWriter(&bomb)
-	for range 128 {
-		_, _ = z.Write(make([]byte, 64<<10)) // 8 MiB of zeros in 8 KiB
-	}
-	_ = z.Close()
+	packed := bomb()
 	s, to := custom(t, true, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Accept-Encoding"); got != "" {
 			t.Errorf("asks for %q", got)
 		}
 		w.Header().Set("Content-Encoding", "gzip")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write(bomb.Bytes())
+		_, _ = w.Write(packed)
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
