@@ -392,8 +392,8 @@ func TestStuckPeer(t *testing.T) {
 		t.Errorf("%+v", a)
 	}
 	select {
-	case <-wrote:
-		t.Error("the write ended before")
+	case err := <-wrote:
+		t.Error("the write ended before:", err)
 	default:
 	}
 	if err := <-wrote; !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -414,7 +414,7 @@ func TestFlood(t *testing.T) {
 		}
 	}
 	<-c.Done()
-	if <-wrote; !errors.Is(c.Err(), ErrProtocol) {
+	if err := <-wrote; err == nil || !errors.Is(c.Err(), ErrProtocol) {
 		t.Error(c.Err())
 	}
 	for got := 0; got < 2; {
