@@ -70,12 +70,15 @@ as_root() {
 }
 
 # install_tools brings what the tests need and the machine lacks: real
-# browsers, a real Postgres, and a C compiler for the race detector.
+# browsers, a real Postgres, HTTP/2 servers that are not Go's, and a C compiler for
+# the race detector.
 install_tools() {
 	local missing=()
 	command -v firefox-esr >/dev/null || missing+=(firefox-esr)
 	command -v chromium >/dev/null || missing+=(chromium)
 	command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
+	command -v nghttpd >/dev/null || [ -x /usr/sbin/nghttpd ] || missing+=(nghttp2-server)
+	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
 	command -v gcc >/dev/null || missing+=(gcc)
 	[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
 	command -v git >/dev/null || missing+=(git)

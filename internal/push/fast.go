@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,11 @@ const (
 // errPlain is an origin that has no HTTP/2.
 var errPlain = errors.New("push: the origin speaks HTTP/1.1")
 
+// patience is how long somebody may wait for a place before nobody who comes later
+// takes one. Handing every place to the oldest would leave connections idle while
+// he wakes up.
+const patience = 5 * time.Millisecond
+
 // fastLane is an origin's own connections for batches.
 type fastLane struct {
 	lane       *lane
@@ -38,24 +44,36 @@ type fastLane struct {
 	tls        *tls.Config
 	timeout    time.Duration // of a request
 	answerWait time.Duration
+	ctx        context.Context // of the lane's dials; it ends with close
+	stop       context.CancelFunc
 
 	plain   atomic.Int64 // unix seconds until when the lane is not used
-	changed chan struct{}
+	waiting atomic.Int32 // len(waiters), readable without the lock
 
 	mu      sync.Mutex
+	waiters []*waiter // oldest first
 	conns   []*h2.Conn
+	leaving []*h2.Conn // that take nothing more, and have something under way
 	dialing bool
 	failed  int   // dials that failed, in all
 	err     error // of the last
 	closed  bool
 }
 
+// waiter is somebody who found no place.
+type waiter struct {
+	since  time.Time
+	wake   chan struct{} // capacity 1
+	failed int           // how many dials had failed when he came
+}
+
 func (s *Sender) newFastLane(l *lane, u *url.URL, exempt bool) *fastLane {
 	t := s.dialing.tls()
 	t.ServerName, t.NextProtos = u.Hostname(), []string{"h2", "http/1.1"}
 	t.DynamicRecordSizingDisabled = true // batches are large, and nobody waits for the first bytes of one
+	ctx, stop := context.WithCancel(context.Background())
 	return &fastLane{lane: l, address: l.address, authority: u.Host, dial: s.dialing.dialer(exempt), tls: t,
-		timeout: s.timeout, answerWait: s.answerWait, changed: make(chan struct{}, 1)}
+		timeout: s.timeout, answerWait: s.answerWait, ctx: ctx, stop: stop}
 }
 
 // speaksFast reports whether batches may go by the lane's own connections.
@@ -67,55 +85,97 @@ func (l *lane) speaksFast() bool {
 // dial failed, and there is no other connection. Neither: the origin is not spoken
 // to this way.
 func (f *fastLane) reserve(ctx context.Context, most int) (c *h2.Conn, places int, err error) {
-	failed := -1
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if c, places, err = f.try(most, nil); c == nil && err == nil {
+		c, places, err = f.wait(ctx, most)
+	}
+	if errors.Is(err, errPlain) {
+		return nil, 0, nil
+	}
+	return c, places, err
+}
+
+// wait stands in the queue. f.mu is held, but for the waiting.
+func (f *fastLane) wait(ctx context.Context, most int) (c *h2.Conn, places int, err error) {
+	w := &waiter{since: time.Now(), wake: make(chan struct{}, 1), failed: f.failed}
+	f.waiters = append(f.waiters, w)
+	f.waiting.Store(int32(len(f.waiters))) // before another look: what changes after it wakes us
+	defer f.leave(w)
 	for {
-		c, places, failed, err = f.try(most, failed)
-		switch {
-		case errors.Is(err, errPlain):
-			return nil, 0, nil
-		case c != nil || err != nil:
+		if c, places, err = f.try(most, w); c != nil || err != nil {
 			return c, places, err
 		}
+		f.mu.Unlock()
 		select {
-		case <-f.changed:
+		case <-w.wake:
 		case <-ctx.Done():
-			return nil, 0, ctx.Err()
+			err = ctx.Err()
+		}
+		if f.mu.Lock(); err != nil {
+			return nil, 0, err
 		}
 	}
 }
 
-// try looks once. failed is how many dials had failed when the caller began to
-// wait, and stays so; -1: it begins now.
-func (f *fastLane) try(most, failed int) (c *h2.Conn, places, waited int, err error) {
+// leave takes a waiter out of the queue, and wakes the next: he may have been
+// woken for something that he does not take, or there may be room for another.
+// f.mu is held.
+func (f *fastLane) leave(w *waiter) {
+	f.waiters = slices.DeleteFunc(f.waiters, func(o *waiter) bool { return o == w })
+	f.waiting.Store(int32(len(f.waiters)))
+	f.wakeNext()
+}
+
+// wakeNext wakes the one who waits longest. Each that leaves wakes the next, so
+// that nobody sleeps while there is room. f.mu is held.
+func (f *fastLane) wakeNext() {
+	if len(f.waiters) == 0 {
+		return
+	}
+	select {
+	case f.waiters[0].wake <- struct{}{}:
+	default:
+	}
+}
+
+// poke is told by connections that there may be room.
+func (f *fastLane) poke() {
+	if f.waiting.Load() == 0 {
+		return
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.wakeNext()
+}
+
+// try looks once, for a waiter or for somebody who has just come (nil). f.mu is
+// held.
+func (f *fastLane) try(most int, w *waiter) (c *h2.Conn, places int, err error) {
 	switch {
 	case f.closed:
-		return nil, 0, failed, net.ErrClosed
+		return nil, 0, net.ErrClosed
 	case time.Now().Unix() < f.plain.Load():
-		f.poke() // whoever else waits
-		return nil, 0, failed, errPlain
+		return nil, 0, errPlain
+	case len(f.waiters) > 0 && f.waiters[0] != w && time.Since(f.waiters[0].since) > patience:
+		return nil, 0, nil
 	}
 	f.prune()
 	allFull, young := true, false
 	for _, c := range f.conns {
 		n, full := c.Reserve(most)
 		if n > 0 {
-			f.poke() // there may be room for another
-			return c, n, failed, nil
+			return c, n, nil
 		}
 		allFull, young = allFull && full, young || !c.Settled()
 	}
-	if failed < 0 {
-		failed = f.failed
-	} else if f.failed > failed && len(f.conns) == 0 {
-		f.poke()
-		return nil, 0, failed, f.err
+	if w != nil && f.failed > w.failed && len(f.conns) == 0 {
+		return nil, 0, f.err
 	}
 	if !young { // else what it takes is not known yet
 		f.grow(allFull)
 	}
-	return nil, 0, failed, nil
+	return nil, 0, nil
 }
 
 // grow opens one connection more where it may help. Where all are full, the peer's
@@ -132,38 +192,30 @@ func (f *fastLane) grow(allFull bool) {
 	}
 }
 
-// poke wakes one of those who wait. Each that is woken and takes something wakes
-// the next.
-func (f *fastLane) poke() {
-	select {
-	case f.changed <- struct{}{}:
-	default:
-	}
-}
-
 // prune forgets connections that have ended. One that broke the protocol leaves
 // the origin to x/net for a while. f.mu is held.
 func (f *fastLane) prune() {
-	kept := f.conns[:0]
-	for _, c := range f.conns {
-		switch err := c.Err(); {
+	f.conns = slices.DeleteFunc(f.conns, func(c *h2.Conn) bool {
+		err := c.Err()
+		switch {
 		case errors.Is(err, h2.ErrProtocol):
 			f.plain.Store(time.Now().Add(plainFor).Unix())
 			f.lane.log.Warn("a push service breaks HTTP/2: its messages go by the plain transport for ten minutes", "service", f.lane.origin, "error", err)
-		case err == nil:
-			kept = append(kept, c)
+		case errors.Is(err, h2.ErrGoAway):
+			f.leaving = append(f.leaving, c)
 		}
-	}
-	clear(f.conns[len(kept):])
-	f.conns = kept
+		return err != nil
+	})
+	f.leaving = slices.DeleteFunc(f.leaving, func(c *h2.Conn) bool { return !errors.Is(c.Err(), h2.ErrGoAway) })
 }
 
 // open dials one connection.
 func (f *fastLane) open() {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*dialTimeout)
+	ctx, cancel := context.WithTimeout(f.ctx, 2*dialTimeout)
 	defer cancel()
 	c, err := f.connect(ctx)
 	f.mu.Lock()
+	defer f.mu.Unlock()
 	f.dialing = false
 	switch {
 	case errors.Is(err, errPlain):
@@ -173,13 +225,12 @@ func (f *fastLane) open() {
 		f.failed++
 		f.err = err
 	case f.closed:
-		defer c.Close()
+		go c.Close() // it may wait for the peer
 	default:
 		f.conns = append(f.conns, c)
 		time.AfterFunc(idleTimeout, func() { f.sweep(c) })
 	}
-	f.mu.Unlock()
-	f.poke()
+	f.wakeNext()
 }
 
 func (f *fastLane) connect(ctx context.Context) (*h2.Conn, error) {
@@ -207,23 +258,25 @@ func (f *fastLane) sweep(c *h2.Conn) {
 	if c.Err() != nil {
 		return
 	}
-	idle := c.Idle(time.Now())
-	if idle >= idleTimeout {
-		c.Close()
-		return
+	if left := c.CloseIdle(idleTimeout); left > 0 {
+		time.AfterFunc(left, func() { f.sweep(c) })
 	}
-	time.AfterFunc(idleTimeout-idle, func() { f.sweep(c) })
 }
 
+// close ends the lane and its connections, all at once: a peer that does not read
+// may take its time.
 func (f *fastLane) close() {
+	f.stop()
 	f.mu.Lock()
-	conns := f.conns
-	f.conns, f.closed = nil, true
+	conns := slices.Concat(f.conns, f.leaving)
+	f.conns, f.leaving, f.closed = nil, nil, true
+	f.wakeNext()
 	f.mu.Unlock()
+	var all sync.WaitGroup
 	for _, c := range conns {
-		c.Close()
+		all.Go(c.Close)
 	}
-	f.poke()
+	all.Wait()
 }
 
 var reportLists = sync.Pool{New: func() any { return new([]Report) }}

@@ -18,6 +18,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -75,6 +76,9 @@ func refusedEndpoint(t *testing.T, endpoints ...string) {
 		}
 		if got := s.Send(t.Context(), to, message("t", 1)); got != refused("bad-endpoint") {
 			t.Errorf("%q at send: %+v", endpoint, got)
+		}
+		if got := inBatch(t, s, to, message("t", 1)); got != refused("bad-endpoint") {
+			t.Errorf("%q in a batch: %+v", endpoint, got)
 		}
 	}
 	if len(s.lanes) != 0 {
@@ -167,7 +171,7 @@ func dnsAnswer(query []byte, addresses []string) []byte {
 
 // refusedDial sends to a built-in host that resolves to the addresses, and
 // expects that no connection is attempted.
-func refusedDial(t *testing.T, addresses ...string) {
+func refusedDial(t *testing.T, send way, addresses ...string) {
 	t.Helper()
 	for _, address := range addresses {
 		s := sender(t)
@@ -176,25 +180,29 @@ func refusedDial(t *testing.T, addresses ...string) {
 		if err := s.CheckSubscription(subscription(to)); err != nil {
 			t.Fatal(err)
 		}
-		if got := s.Send(t.Context(), to, message("t", 1)); got.Outcome != news.Retry || got.Reason != "address" {
+		if got := send(t, s, to, message("t", 1)); got.Outcome != news.Retry || got.Reason != "address" {
 			t.Errorf("%s: %+v", address, got)
 		}
 	}
 }
 
-func TestT28_Rebinding(t *testing.T) {
-	refusedDial(t, "127.0.0.1", "10.1.2.3", "169.254.169.254", "::1")
+func TestT28_Rebinding(t *testing.T) { bothWays(t, rebinding) }
+
+func rebinding(t *testing.T, send way) {
+	refusedDial(t, send, "127.0.0.1", "10.1.2.3", "169.254.169.254", "::1")
 	// One public address among the answers does not open the others.
 	s := sender(t)
 	s.dialing.resolver = names(t, "127.0.0.1", "10.0.0.1")
 	_, to := receiver(t)
-	if got := s.Send(t.Context(), to, message("t", 1)); got.Reason != "address" {
+	if got := send(t, s, to, message("t", 1)); got.Reason != "address" {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestT29_SpecialAddresses(t *testing.T) {
-	refusedDial(t, "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fd00:ec2::254", "100.64.0.1")
+func TestT29_SpecialAddresses(t *testing.T) { bothWays(t, specialAddresses) }
+
+func specialAddresses(t *testing.T, send way) {
+	refusedDial(t, send, "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fd00:ec2::254", "100.64.0.1")
 	special := []string{
 		"0.0.0.0", "10.0.0.1", "100.64.0.1", "100.127.255.255", "127.0.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255", "192.0.0.8",
 		"192.0.0.192", "192.0.2.1", "192.31.196.1", "192.52.193.1", "192.88.99.1", "192.168.1.1", "192.175.48.1", "198.18.0.1", "198.19.255.255",
@@ -229,20 +237,24 @@ func TestT29_SpecialAddresses(t *testing.T) {
 
 // TestT29_OnlyNamedOriginsAreExempt: the operator's own origin may be on
 // loopback; that opens loopback to nobody else.
-func TestT29_OnlyNamedOriginsAreExempt(t *testing.T) {
+func TestT29_OnlyNamedOriginsAreExempt(t *testing.T) { bothWays(t, onlyNamed) }
+
+func onlyNamed(t *testing.T, send way) {
 	svc, s := service(t, simulate.PushOptions{}, nil)
 	p, to := phone(t, svc)
-	if got := s.Send(t.Context(), to, message("t", 1)); got.Outcome != news.Accepted {
+	if got := send(t, s, to, message("t", 1)); got.Outcome != news.Accepted {
 		t.Fatalf("%+v", got)
 	}
 	s.dialing.resolver = names(t, "127.0.0.1")
 	to.Endpoint = "https://fcm.googleapis.com" + strings.TrimPrefix(p.Endpoint(), svc.Origin())
-	if got := s.Send(t.Context(), to, message("t", 1)); got.Reason != "address" {
+	if got := send(t, s, to, message("t", 1)); got.Reason != "address" {
 		t.Errorf("%+v", got)
 	}
 }
 
-func TestT30_Redirect(t *testing.T) {
+func TestT30_Redirect(t *testing.T) { bothWays(t, redirect) }
+
+func redirect(t *testing.T, send way) {
 	var inside atomic.Int32
 	trap := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { inside.Add(1) }))
 	defer trap.Close()
@@ -251,7 +263,7 @@ func TestT30_Redirect(t *testing.T) {
 			return &simulate.PushAnswer{Status: status, Header: http.Header{"Location": {trap.URL + "/x"}}}
 		}}, nil)
 		_, to := phone(t, svc)
-		got := s.Send(t.Context(), to, message("t", 1))
+		got := send(t, s, to, message("t", 1))
 		if want := (news.Receipt{Outcome: news.Refused, Status: status, Reason: "redirect"}); got != want {
 			t.Errorf("%d: %+v", status, got)
 		}
@@ -261,7 +273,9 @@ func TestT30_Redirect(t *testing.T) {
 	}
 }
 
-func TestT31_Proxy(t *testing.T) {
+func TestT31_Proxy(t *testing.T) { bothWays(t, proxy) }
+
+func proxy(t *testing.T, send way) {
 	var proxied atomic.Int32
 	proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		proxied.Add(1)
@@ -274,7 +288,7 @@ func TestT31_Proxy(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		svc, s := service(t, simulate.PushOptions{Plain: plain}, nil)
 		_, to := phone(t, svc)
-		if got := s.Send(t.Context(), to, message("t", 1)); got.Outcome != news.Accepted {
+		if got := send(t, s, to, message("t", 1)); got.Outcome != news.Accepted {
 			t.Errorf("%+v", got)
 		}
 		if l := s.lanes[svc.Origin()]; l.transport.Proxy != nil {
@@ -309,7 +323,9 @@ func bothProtocols(t *testing.T, run func(t *testing.T, h2 bool)) {
 	t.Run("http1", func(t *testing.T) { run(t, false) })
 }
 
-func TestT32_EndlessBody(t *testing.T) {
+func TestT32_EndlessBody(t *testing.T) { bothWays(t, endlessBody) }
+
+func endlessBody(t *testing.T, send way) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		var written atomic.Int64
 		ended := make(chan struct{}, 1)
@@ -325,7 +341,7 @@ func TestT32_EndlessBody(t *testing.T) {
 			}
 			ended <- struct{}{}
 		})
-		if got := s.Send(t.Context(), to, message("t", 1)); got.Outcome != news.Accepted {
+		if got := send(t, s, to, message("t", 1)); got.Outcome != news.Accepted {
 			t.Errorf("%+v", got)
 		}
 		<-ended
@@ -336,24 +352,32 @@ func TestT32_EndlessBody(t *testing.T) {
 	})
 }
 
-func TestT32_GzipBomb(t *testing.T) {
-	var bomb bytes.Buffer
-	z := gzip.NewWriter(&bomb)
+// bomb is 8 MiB of zeros in 8 KiB.
+var bomb = sync.OnceValue(func() []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
 	for range 128 {
-		_, _ = z.Write(make([]byte, 64<<10)) // 8 MiB of zeros in 8 KiB
+		_, _ = z.Write(make([]byte, 64<<10))
 	}
 	_ = z.Close()
+	return out.Bytes()
+})
+
+func TestT32_GzipBomb(t *testing.T) { bothWays(t, gzipBomb) }
+
+func gzipBomb(t *testing.T, send way) {
+	packed := bomb()
 	s, to := custom(t, true, func(w http.ResponseWriter, r *http.Request) {
 		if got := r.Header.Get("Accept-Encoding"); got != "" {
 			t.Errorf("asks for %q", got)
 		}
 		w.Header().Set("Content-Encoding", "gzip")
 		w.WriteHeader(http.StatusBadRequest)
-		_, _ = w.Write(bomb.Bytes())
+		_, _ = w.Write(packed)
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if got := s.Send(t.Context(), to, message("t", 1)); got.Outcome != news.Refused || got.Status != 400 {
+	if got := send(t, s, to, message("t", 1)); got.Outcome != news.Refused || got.Status != 400 {
 		t.Errorf("%+v", got)
 	}
 	runtime.ReadMemStats(&after)
@@ -363,7 +387,9 @@ func TestT32_GzipBomb(t *testing.T) {
 }
 
 // TestT32_HangingBody: the status is known, the body never ends (T40 too).
-func TestT32_HangingBody(t *testing.T) {
+func TestT32_HangingBody(t *testing.T) { bothWays(t, hangingBody) }
+
+func hangingBody(t *testing.T, send way) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		release := make(chan struct{})
 		s, to := custom(t, h2, func(w http.ResponseWriter, r *http.Request) {
@@ -378,7 +404,7 @@ func TestT32_HangingBody(t *testing.T) {
 		})
 		s.answerWait = 50 * time.Millisecond
 		started := time.Now()
-		got := s.Send(t.Context(), to, message("t", 1))
+		got := send(t, s, to, message("t", 1))
 		close(release)
 		if got.Outcome != news.Gone || time.Since(started) > 5*time.Second {
 			t.Errorf("%+v after %s", got, time.Since(started))
@@ -386,7 +412,9 @@ func TestT32_HangingBody(t *testing.T) {
 	})
 }
 
-func TestT33_HugeHeader(t *testing.T) {
+func TestT33_HugeHeader(t *testing.T) { bothWays(t, hugeHeader) }
+
+func hugeHeader(t *testing.T, send way) {
 	bothProtocols(t, func(t *testing.T, h2 bool) {
 		s, to := custom(t, h2, func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.Copy(io.Discard, r.Body)
@@ -397,7 +425,7 @@ func TestT33_HugeHeader(t *testing.T) {
 		})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		got := s.Send(t.Context(), to, message("t", 1))
+		got := send(t, s, to, message("t", 1))
 		runtime.ReadMemStats(&after)
 		// It was written, and what came back is no answer.
 		if got.Outcome != news.Ambiguous {
@@ -408,7 +436,9 @@ func TestT33_HugeHeader(t *testing.T) {
 	})
 }
 
-func TestT34_P256dh(t *testing.T) {
+func TestT34_P256dh(t *testing.T) { bothWays(t, badP256dh) }
+
+func badP256dh(t *testing.T, send way) {
 	_, to := receiver(t)
 	good, auth := base64.RawURLEncoding.EncodeToString(to.P256dh), base64.RawURLEncoding.EncodeToString(to.Auth)
 	encode := func(change func([]byte) []byte) string {
@@ -432,6 +462,8 @@ func TestT34_P256dh(t *testing.T) {
 		"1 MB":           strings.Repeat("A", 1<<20),
 	}
 	s := sender(t)
+	svc, live := service(t, simulate.PushOptions{}, nil) // a batch dials before it looks at keys
+	_, there := phone(t, svc)
 	for name, p256dh := range bad {
 		if _, err := ParseSubscription(to.Endpoint, p256dh, auth); problems(t, err) != "subscription/keys/p256dh" {
 			t.Errorf("%s at subscribe: %v", name, err)
@@ -444,9 +476,13 @@ func TestT34_P256dh(t *testing.T) {
 		if problems(t, s.CheckSubscription(subscription(broken))) != "subscription/keys/p256dh" {
 			t.Errorf("%s: CheckSubscription lets it through", name)
 		}
-		if got := s.Send(t.Context(), broken, message("t", 1)); got != refused("bad-keys") {
+		broken.Endpoint = there.Endpoint
+		if got := send(t, live, broken, message("t", 1)); got != refused("bad-keys") {
 			t.Errorf("%s at send: %+v", name, got)
 		}
+	}
+	if n := svc.Requests(); n != 0 {
+		t.Errorf("%d requests", n)
 	}
 	std := base64.StdEncoding.EncodeToString(to.P256dh)
 	for _, p256dh := range []string{good, good + "=", std, strings.TrimRight(std, "=")} {
@@ -456,10 +492,14 @@ func TestT34_P256dh(t *testing.T) {
 	}
 }
 
-func TestT35_Auth(t *testing.T) {
+func TestT35_Auth(t *testing.T) { bothWays(t, badAuth) }
+
+func badAuth(t *testing.T, send way) {
 	_, to := receiver(t)
 	p256dh := base64.RawURLEncoding.EncodeToString(to.P256dh)
 	s := sender(t)
+	svc, live := service(t, simulate.PushOptions{}, nil) // a batch dials before it looks at keys
+	_, there := phone(t, svc)
 	for _, n := range []int{0, 1, 15, 17, 32} {
 		auth := make([]byte, n)
 		if _, err := ParseSubscription(to.Endpoint, p256dh, base64.RawURLEncoding.EncodeToString(auth)); problems(t, err) != "subscription/keys/auth" {
@@ -469,9 +509,13 @@ func TestT35_Auth(t *testing.T) {
 		if problems(t, s.CheckSubscription(subscription(broken))) != "subscription/keys/auth" {
 			t.Errorf("%d bytes: CheckSubscription lets it through", n)
 		}
-		if got := s.Send(t.Context(), broken, message("t", 1)); got != refused("bad-keys") {
+		broken.Endpoint = there.Endpoint
+		if got := send(t, live, broken, message("t", 1)); got != refused("bad-keys") {
 			t.Errorf("%d bytes at send: %+v", n, got)
 		}
+	}
+	if n := svc.Requests(); n != 0 {
+		t.Errorf("%d requests", n)
 	}
 	for _, auth := range []string{"*", "AAAAAAAAAAAAAAAAAAAAA\n", "AAAAAAAAAAAAAAAAAAAAAA==="} {
 		if _, err := ParseSubscription(to.Endpoint, p256dh, auth); problems(t, err) != "subscription/keys/auth" {

@@ -48,6 +48,9 @@ const (
 	// ourWindow is what a peer may send us ahead, on each stream. Answers are
 	// short.
 	ourWindow = 64 << 10
+	// lastStream is the id after which no batch is begun: the highest possible one
+	// is 2^31-1 (RFC 9113 5.1.1).
+	lastStream = 1<<31 - 1 - 4*MaxBatch
 	// settleWait is how long a peer may take for its SETTINGS, which have to come
 	// first.
 	settleWait = 5 * time.Second
@@ -124,12 +127,13 @@ type Conn struct {
 	net net.Conn
 	in  *bufio.Reader
 
-	writing sync.Mutex // guards what is written: the order on the wire
+	writing sync.Mutex // guards what is written: the order on the wire. The reader never waits for it
 	out     bytes.Buffer
 	framer  *http2.Framer // writes to out; reads from in, by the reader alone
 	heads   heads
 
 	decoder *hpack.Decoder // the reader's own, with all below
+	greeted bool           // the peer's first SETTINGS are in
 	reading block
 	done    []Answer
 	since   int // bytes of data consumed since the last update of the window
@@ -139,7 +143,9 @@ type Conn struct {
 	settled  bool
 	streams  map[uint32]stream
 	order    []turn // of the streams, oldest first; some have ended
+	ending   int    // streams that are over but for the peer, who learns it from a frame in asked
 	tails    map[uint32]*tail
+	tailing  bool   // the keeper has been asked to write them
 	next     uint32 // stream id
 	window   int64  // of the connection
 	reserved bool   // somebody is about to write a batch
@@ -150,6 +156,8 @@ type Conn struct {
 	pinged   time.Time // zero: no ping is out
 	err      error     // set: ended
 	over     chan struct{}
+	asked    []func() error // of the keeper
+	wake     chan struct{}
 }
 
 // limits are the peer's settings.
@@ -187,12 +195,12 @@ type tail struct {
 func Open(nc net.Conn, cfg Config) (*Conn, error) {
 	now := time.Now()
 	c := &Conn{cfg: cfg, net: nc, in: bufio.NewReaderSize(nc, 32<<10), streams: map[uint32]stream{}, tails: map[uint32]*tail{},
-		next: 1, window: 65_535, heard: now, used: now, over: make(chan struct{}),
+		next: 1, window: 65_535, heard: now, used: now, over: make(chan struct{}), wake: make(chan struct{}, 1),
 		peer: limits{streams: mostStreams, window: 65_535}}
 	c.framer = http2.NewFramer(&c.out, c.in)
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(16 << 10)
-	c.heads.init(&c.out, cfg.Authority)
+	c.heads.init(cfg.Authority)
 	c.decoder = hpack.NewDecoder(tableSize, c.reading.take)
 	c.decoder.SetMaxStringLength(maxHeader)
 	c.out.WriteString(http2.ClientPreface)
@@ -210,7 +218,7 @@ func Open(nc net.Conn, cfg Config) (*Conn, error) {
 		return nil, fmt.Errorf("h2.Open: %w", err)
 	}
 	go c.read()
-	go c.tick()
+	go c.keep()
 	return c, nil
 }
 
@@ -251,18 +259,27 @@ func (c *Conn) Answers() int64 {
 	return c.answers
 }
 
-// Idle is for how long nothing has been asked and nothing is under way.
-func (c *Conn) Idle(now time.Time) time.Duration {
+// CloseIdle closes the connection when nothing has been asked for a while and
+// nothing is under way, and else says after how long it may be.
+func (c *Conn) CloseIdle(after time.Duration) (left time.Duration) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	if len(c.streams) > 0 || c.reserved {
-		return 0
+		c.mu.Unlock()
+		return after
 	}
-	return now.Sub(c.used)
+	if left = after - time.Since(c.used); left > 0 {
+		c.mu.Unlock()
+		return left
+	}
+	c.away = true // whoever comes now finds it closed
+	c.mu.Unlock()
+	c.Close()
+	return 0
 }
 
 // fail ends the connection for a reason; the first counts. The reader answers
-// for what is under way.
+// for what is under way. A peer that broke the protocol is told so (RFC 9113
+// 5.4.1), unless a batch is being written: nobody waits for that.
 func (c *Conn) fail(err error) {
 	c.mu.Lock()
 	first := c.err == nil
@@ -270,9 +287,12 @@ func (c *Conn) fail(err error) {
 		c.err = err
 	}
 	c.mu.Unlock()
-	if first && errors.Is(err, ErrProtocol) {
+	if first && errors.Is(err, ErrProtocol) && c.writing.TryLock() {
+		c.out.Reset()
+		_ = c.framer.WriteGoAway(0, http2.ErrCodeProtocol, nil) // a buffer takes everything
 		_ = c.net.SetWriteDeadline(time.Now().Add(time.Second))
-		c.control(func() error { return c.framer.WriteGoAway(0, http2.ErrCodeProtocol, nil) })
+		_, _ = c.net.Write(c.out.Bytes()) // it is as good as closed
+		c.writing.Unlock()
 	}
 	_ = c.net.Close()
 }
@@ -284,21 +304,6 @@ func (c *Conn) flush() (int, error) {
 	n, err := c.net.Write(c.out.Bytes())
 	c.out.Reset()
 	return n, err
-}
-
-// control writes a frame between batches. A peer that does not take it ends the
-// connection.
-func (c *Conn) control(frame func() error) {
-	c.writing.Lock()
-	defer c.writing.Unlock()
-	c.out.Reset()
-	err := frame()
-	if err == nil {
-		_, err = c.flush()
-	}
-	if err != nil {
-		_ = c.net.Close() // the reader notices
-	}
 }
 
 // end answers for everything that is under way, but for what is being written.
@@ -336,84 +341,4 @@ func (s *stream) answer(fate Fate) Answer {
 		fate = Answered
 	}
 	return Answer{Ref: s.ref, Fate: fate, Status: s.status, Header: s.header, Body: s.body, TTL: s.ttl}
-}
-
-// tick looks after timeouts and the peer's health until the connection ends.
-func (c *Conn) tick() {
-	ticker := time.NewTicker(tickEvery)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-c.over:
-			return
-		case now := <-ticker.C:
-			c.look(now)
-		}
-	}
-}
-
-// look ends what has waited too long, and pings a peer that is silent.
-func (c *Conn) look(now time.Time) {
-	c.mu.Lock()
-	late, reset := c.late(now)
-	silent, ping := false, false
-	switch {
-	case !c.settled:
-		silent = now.Sub(c.heard) > settleWait
-	case !c.pinged.IsZero():
-		silent = now.Sub(c.pinged) > c.cfg.PingTimeout
-	default:
-		if ping = now.Sub(c.heard) > c.cfg.PingAfter; ping {
-			c.pinged = now
-		}
-	}
-	c.mu.Unlock()
-	c.tell(late)
-	if len(reset) > 0 {
-		c.control(func() error { return c.cancel(reset) })
-		c.cfg.Changed()
-	}
-	if ping {
-		c.control(func() error { return c.framer.WritePing(false, [8]byte{'d', 'a', 't', 'e'}) })
-	}
-	if silent {
-		c.fail(ErrSilent)
-	}
-}
-
-func (c *Conn) cancel(ids []uint32) error {
-	for _, id := range ids {
-		if err := c.framer.WriteRSTStream(id, http2.ErrCodeCancel); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// late takes out the streams that have waited too long. c.mu is held.
-func (c *Conn) late(now time.Time) (answers []Answer, ids []uint32) {
-	drop := func(id uint32, s stream) {
-		delete(c.streams, id)
-		delete(c.tails, id)
-		ids = append(ids, id)
-		if !s.told {
-			answers = append(answers, s.answer(TimedOut))
-		}
-	}
-	for len(c.order) > 0 {
-		first := c.order[0]
-		s, open := c.streams[first.id]
-		if open && (s.writing || now.Before(first.until)) {
-			break
-		}
-		if c.order = c.order[1:]; open {
-			drop(first.id, s)
-		}
-	}
-	for id, s := range c.streams { // those whose body is waited for are few, and this is rare
-		if !s.writing && !s.until.IsZero() && now.After(s.until) {
-			drop(id, s)
-		}
-	}
-	return answers, ids
 }

@@ -31,7 +31,7 @@ type heads struct {
 	rest      []byte
 }
 
-func (h *heads) init(_ *bytes.Buffer, authority string) {
+func (h *heads) init(authority string) {
 	h.authority = authority
 	h.encoder = hpack.NewEncoder(&h.text)
 }

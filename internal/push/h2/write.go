@@ -2,6 +2,8 @@ package h2
 
 import (
 	"encoding/binary"
+	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -17,10 +19,10 @@ const frameHeader = 9
 func (c *Conn) Reserve(most int) (n int, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil || c.away || !c.settled || c.next > 1<<30 {
+	if c.err != nil || c.away || !c.settled || c.next > lastStream {
 		return 0, false
 	}
-	n = min(most, MaxBatch, int(c.peer.streams)-len(c.streams), int(c.window)/c.cfg.MostBody)
+	n = min(most, MaxBatch, int(c.peer.streams)-len(c.streams)-c.ending, int(c.window)/c.cfg.MostBody)
 	if n <= 0 {
 		return 0, most > 0
 	}
@@ -65,6 +67,10 @@ func (b *Batch) Close() {
 func (c *Conn) Release() {
 	c.mu.Lock()
 	c.reserved = false
+	if c.next > lastStream { // another connection begins at 1
+		c.away = true
+		c.finish()
+	}
 	c.mu.Unlock()
 	c.cfg.Changed()
 }
@@ -115,7 +121,10 @@ func (b *Batch) Flush(gate func() error) (unsent []Answer, err error) {
 	if len(b.begins) == 0 {
 		return nil, nil
 	}
-	defer func() { b.begins, b.frames = b.begins[:0], b.frames[:0] }()
+	defer func() {
+		clear(b.begins) // a batch that is kept keeps none of its requests
+		b.begins, b.frames = b.begins[:0], b.frames[:0]
+	}()
 	if err := gate(); err != nil {
 		b.c.heads.forget()
 		return b.unsent(0), err
@@ -150,6 +159,9 @@ func (b *Batch) unsent(n int) []Answer {
 	return out
 }
 
+// errFewer is a peer that takes fewer streams than when the batch was reserved.
+var errFewer = errors.New("h2: the peer takes fewer streams by now")
+
 // register gives the requests their streams and takes their bytes off the
 // windows.
 func (b *Batch) register() error {
@@ -161,6 +173,8 @@ func (b *Batch) register() error {
 		return c.err
 	case c.away:
 		return ErrGoAway
+	case len(c.streams)+c.ending+len(b.begins) > int(c.peer.streams):
+		return errFewer
 	}
 	if small := int(c.peer.window) < c.cfg.MostBody; small {
 		b.split(int(c.peer.window))
@@ -226,7 +240,10 @@ func (b *Batch) written(n int, err error) (lost []Answer) {
 			}
 		case err != nil || c.err != nil:
 			delete(c.streams, g.id)
-			if g.at < n && !s.told {
+			switch {
+			case s.told: // by a peer that answers what it has not got yet, too
+				g.at = -1
+			case g.at < n:
 				lost = append(lost, s.answer(Lost))
 			}
 		default:
@@ -237,13 +254,31 @@ func (b *Batch) written(n int, err error) (lost []Answer) {
 	return lost
 }
 
-// resume writes what a stream's window has room for by now. The reader calls it.
-func (c *Conn) resume(ids []uint32) {
-	for _, id := range ids {
-		c.control(func() error { return c.writeTail(id) })
+// maxFrame is the largest frame that every peer takes (RFC 9113 4.2).
+const maxFrame = 16 << 10
+
+// askTails has the keeper write what streams' windows have room for. c.mu is held.
+func (c *Conn) askTails() {
+	if !c.tailing {
+		c.tailing = true
+		c.ask(c.writeTails)
 	}
 }
 
+func (c *Conn) writeTails() error {
+	c.mu.Lock()
+	c.tailing = false
+	ids := slices.Sorted(maps.Keys(c.tails))
+	c.mu.Unlock()
+	for _, id := range ids {
+		if err := c.writeTail(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writeTail writes what a stream's window has room for by now.
 func (c *Conn) writeTail(id uint32) error {
 	for {
 		c.mu.Lock()
@@ -252,7 +287,7 @@ func (c *Conn) writeTail(id uint32) error {
 			c.mu.Unlock()
 			return nil
 		}
-		n := int(min(t.window, int64(len(t.rest))))
+		n := int(min(t.window, int64(len(t.rest)), maxFrame))
 		part := t.rest[:n]
 		t.rest, t.window = t.rest[n:], t.window-int64(n)
 		last := len(t.rest) == 0
