@@ -117,6 +117,7 @@ type sinkConn struct {
 	framer *http2.Framer
 	answer []byte // a whole HEADERS frame but for its stream
 	due    chan dueAnswer
+	ping   [8]byte
 	since  uint32 // bytes of data since the last update of the window
 }
 
@@ -185,26 +186,25 @@ func (c *sinkConn) frame() error {
 	if _, err := c.in.Discard(9); err != nil {
 		return err
 	}
-	var ping [8]byte
-	if kind == http2.FramePing && n == len(ping) {
-		_, err = io.ReadFull(c.in, ping[:])
+	if kind == http2.FramePing && n == len(c.ping) {
+		_, err = io.ReadFull(c.in, c.ping[:])
 	} else {
 		_, err = c.in.Discard(n)
 	}
 	if err != nil {
 		return err
 	}
-	return c.take(kind, flags, stream, uint32(n), ping)
+	return c.take(kind, flags, stream, uint32(n))
 }
 
-func (c *sinkConn) take(kind http2.FrameType, flags http2.Flags, stream, n uint32, ping [8]byte) error {
+func (c *sinkConn) take(kind http2.FrameType, flags http2.Flags, stream, n uint32) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case kind == http2.FrameSettings && !flags.Has(http2.FlagSettingsAck):
 		return c.framer.WriteSettingsAck()
 	case kind == http2.FramePing && !flags.Has(http2.FlagPingAck):
-		return c.framer.WritePing(true, ping)
+		return c.framer.WritePing(true, c.ping)
 	case kind != http2.FrameData:
 		return nil
 	}
