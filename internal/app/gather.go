@@ -4,6 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"dateline/internal/desk"
@@ -44,14 +47,27 @@ func gather[Q, A any](ctx context.Context, bus asks, topic, holder string, quest
 	})
 }
 
-// respond answers the others' questions.
-func respond[Q, A any](bus asks, topic, holder string, answer func(Q) (A, error)) (cancel func(), err error) {
+// respond answers the others' questions, one at a time: while one is counted, others
+// are not answered, and who asks the same within a second is told the same. Else a
+// desk that is watched by many would keep the processors from the alert it watches.
+func respond[Q, A any](bus asks, topic, holder string, answer func(context.Context, Q) (A, error)) (cancel func(), err error) {
+	var counting sync.Mutex
+	var last struct {
+		question, answer string
+		at               time.Time
+	}
 	return bus.OnAsk(topic, func(raw []byte) []byte {
 		var q asked[Q]
-		if json.Unmarshal(raw, &q) != nil || q.From == holder {
+		if json.Unmarshal(raw, &q) != nil || q.From == holder || !counting.TryLock() {
 			return nil
 		}
-		a, err := answer(q.Question)
+		defer counting.Unlock()
+		if last.question == string(raw) && time.Since(last.at) < gatherFresh {
+			return []byte(last.answer)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), gatherWait)
+		defer cancel()
+		a, err := answer(ctx, q.Question)
 		if err != nil {
 			return nil // who asked goes without us, and says so
 		}
@@ -59,8 +75,39 @@ func respond[Q, A any](bus asks, topic, holder string, answer func(Q) (A, error)
 		if err != nil {
 			return nil
 		}
+		last.question, last.answer, last.at = string(raw), string(text), time.Now()
 		return text
 	})
+}
+
+// gatherFresh is how long an answer is given again.
+const gatherFresh = time.Second
+
+// errNotOurs keeps a process that was frozen from speaking for cells that are
+// another's by now.
+var errNotOurs = errors.New("no lease is current")
+
+// whomReached is what is asked about an alert: what decides whom it reaches, and
+// nothing of its words, which may not be published yet.
+type whomReached struct {
+	Story, Language, Audience string
+	Languages, Sections       []string
+	Level                     news.Level
+	Final                     bool
+}
+
+func whomOf(a news.Alert) whomReached {
+	return whomReached{Story: a.StoryURI, Language: a.Language, Audience: a.Audience, Languages: slices.Sorted(maps.Keys(a.Texts)),
+		Sections: a.Sections, Level: a.Level, Final: a.Final}
+}
+
+func (w whomReached) alert() news.Alert {
+	a := news.Alert{StoryURI: w.Story, Language: w.Language, Audience: w.Audience, Sections: w.Sections, Level: w.Level, Final: w.Final,
+		Texts: map[string]news.Text{}}
+	for _, language := range w.Languages {
+		a.Texts[language] = news.Text{}
+	}
+	return a
 }
 
 // Topics of questions.
@@ -75,12 +122,20 @@ func (a *App) answerOthers() error {
 		return nil
 	}
 	reach, progress := reachOf(a.dispatch), watcherOf(a.dispatch)
-	noReach, err := respond(a.bus, topicReach, a.holder, func(alert news.Alert) (desk.Reach, error) { return reach(alert), nil })
+	noReach, err := respond(a.bus, topicReach, a.holder, func(_ context.Context, w whomReached) (desk.Reach, error) {
+		if !a.dispatch.Holds() {
+			return desk.Reach{}, errNotOurs
+		}
+		return reach(w.alert()), nil
+	})
 	if err != nil {
 		return err
 	}
-	noProgress, err := respond(a.bus, topicProgress, a.holder, func(release string) (desk.Progress, error) {
-		return progress(context.Background(), release)
+	noProgress, err := respond(a.bus, topicProgress, a.holder, func(ctx context.Context, release string) (desk.Progress, error) {
+		if !a.dispatch.Holds() {
+			return desk.Progress{}, errNotOurs
+		}
+		return progress(ctx, release)
 	})
 	if err != nil {
 		noReach()
@@ -102,8 +157,10 @@ func (a *App) reacher() desk.Reacher {
 		if all.Cells >= news.Cells {
 			return all
 		}
-		err := gather(context.Background(), a.bus, topicReach, a.holder, alert, func(r desk.Reach) bool {
-			all.Add(r)
+		err := gather(context.Background(), a.bus, topicReach, a.holder, whomOf(alert), func(r desk.Reach) bool {
+			if fits(all.Cells, r.Cells) {
+				all.Add(r)
+			}
 			return all.Cells >= news.Cells
 		})
 		if err != nil {
@@ -125,10 +182,19 @@ func (a *App) watcher() desk.Watcher {
 		if err != nil || all.Cells >= news.Cells {
 			return all, err
 		}
-		asking := gather(ctx, a.bus, topicProgress, a.holder, release, func(p desk.Progress) bool {
-			all.Add(p)
+		err = gather(ctx, a.bus, topicProgress, a.holder, release, func(p desk.Progress) bool {
+			if fits(all.Cells, p.Cells) {
+				all.Add(p)
+			}
 			return all.Cells >= news.Cells
 		})
-		return all, errors.Join(asking, ctx.Err())
+		if err != nil {
+			a.log.Warn("the other processes can't be asked how far an alert has come", "component", "app", "error", err)
+		}
+		return all, ctx.Err()
 	}
 }
+
+// fits reports whether an answer about so many cells can be true beside the others:
+// a cell that moves may be counted by both of its holders for a moment.
+func fits(known, more int) bool { return more > 0 && known+more <= news.Cells }

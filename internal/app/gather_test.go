@@ -40,8 +40,9 @@ func TestCountsAreGathered(t *testing.T) {
 	bus := &switchboard{answering: map[string][]func([]byte) []byte{}}
 	asked := news.Alert{ID: "a", Audience: "ASEAN - SG", Level: news.LevelFlash, Texts: map[string]news.Text{"en": {Title: "Quake"}}}
 	for i, holder := range []string{"one", "two", "three", "four"} {
-		_, err := respond(bus, topicReach, holder, func(a news.Alert) (desk.Reach, error) {
-			if a.Audience != asked.Audience || a.Level != asked.Level || a.Texts["en"] != asked.Texts["en"] {
+		_, err := respond(bus, topicReach, holder, func(_ context.Context, w whomReached) (desk.Reach, error) {
+			a := w.alert()
+			if _, has := a.Texts["en"]; a.Audience != asked.Audience || a.Level != asked.Level || !has || a.Texts["en"].Title != "" {
 				t.Errorf("%s was asked about %+v", holder, a)
 			}
 			if holder == "four" {
@@ -55,7 +56,7 @@ func TestCountsAreGathered(t *testing.T) {
 		}
 	}
 	all := desk.Reach{Devices: 10, Cells: 64, RecentAt: time.Unix(100, 0)}
-	err := gather(t.Context(), bus, topicReach, "one", asked, func(r desk.Reach) bool {
+	err := gather(t.Context(), bus, topicReach, "one", whomOf(asked), func(r desk.Reach) bool {
 		all.Add(r)
 		return false
 	})

@@ -22,7 +22,7 @@ type keyed struct {
 }
 
 func (k *keyed) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
-	return oneByOne{k}, nil
+	return oneByOne{k, ""}, nil
 }
 
 func (k *keyed) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {

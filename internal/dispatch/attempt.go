@@ -13,23 +13,26 @@ import (
 const (
 	reasonStopped   = "stopped"
 	reasonCancelled = "cancelled"
+	// reasonUnreached: somebody else found that the service can't be reached.
+	reasonUnreached = "unreached"
 	stoppedWait     = 50 * time.Millisecond // until such a message is looked at again
 )
 
 // ownDoing reports whether nothing was sent because we did not want it any more.
 func ownDoing(r news.Receipt) bool {
-	return r.Outcome == news.Retry && (r.Reason == reasonStopped || r.Reason == reasonCancelled)
+	return r.Outcome == news.Retry && (r.Reason == reasonStopped || r.Reason == reasonCancelled || r.Reason == reasonUnreached)
 }
 
 // notLookedAt reports whether a message came back from a connection that ended, or
-// was refused, before the push service looked at it: nothing speaks against the
-// service, and the message may go again at once.
+// was refused, before the push service looked at it, or was on its way to a service
+// that its device has left: nothing speaks against the service, and the message may
+// go again at once.
 func notLookedAt(r news.Receipt) bool {
 	if r.Outcome != news.Retry {
 		return false
 	}
 	switch r.Reason {
-	case "goaway", "unsent", "refused-stream":
+	case "goaway", "unsent", "refused-stream", "moved":
 		return true
 	}
 	return false
@@ -115,6 +118,9 @@ func (b *book) start(v *volley) {
 		c, what := t.cell, waits
 		if !c.lost {
 			what = b.judge(c, t.number, now)
+		}
+		if what == goes && !c.row.Opened.Contains(t.number) {
+			what = waits // its cell was leaving and stays: it is to be written down again first
 		}
 		if what == goes {
 			c.inFlight[t.number] = true
@@ -248,7 +254,10 @@ func (b *book) moved(t task, endpoint string) bool {
 func (b *book) again(t task, r news.Receipt) {
 	c, n := t.cell, t.number
 	wait := stoppedWait
-	if !ownDoing(r) {
+	switch {
+	case r.Reason == reasonUnreached:
+		wait = backoff(0, probeEvery, n)
+	case !ownDoing(r):
 		if !notLookedAt(r) || c.tries[n] >= atOnce {
 			wait = backoff(c.tries[n], r.After, n)
 		}

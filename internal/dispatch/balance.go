@@ -72,7 +72,7 @@ func (l *leases) leaving(now time.Time) (cells, late []int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for c, t := range l.cells {
-		if t.leaving && !t.idle {
+		if t.leaving {
 			if cells = append(cells, c); now.Sub(t.since) >= leaveAfter {
 				late = append(late, c)
 			}
@@ -81,15 +81,17 @@ func (l *leases) leaving(now time.Time) (cells, late []int) {
 	return cells, late
 }
 
-// rests says that in these cells, which are leaving, nothing is left to do.
-func (l *leases) rests(cells []int) {
+// rests says in which of the cells that are leaving nothing is left to do: a cell
+// that has new work since is not idle any more. It reports whether there are new ones.
+func (l *leases) rests(cells []int) (more bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, c := range cells {
-		if t := l.cells[c]; t != nil && t.leaving {
-			t.idle = true
-		}
+	for c, t := range l.cells {
+		idle := t.leaving && slices.Contains(cells, c)
+		more = more || idle && !t.idle
+		t.idle = idle
 	}
+	return more
 }
 
 // idle are the cells that can be given back.
@@ -119,14 +121,14 @@ func (l *leases) drop(cells []int) {
 }
 
 // clearOut ends what is under way in the cells that are leaving, and says which can
-// go: those in which everything that was handed over is answered and written down.
+// go: those in which everything that was handed over is answered and written down. It
+// comes after a write, so that no answer is left to be fenced.
 func (s *Service) clearOut() {
 	cells, late := s.held.leaving(time.Now())
 	if len(cells) == 0 {
 		return
 	}
-	if done := append(s.book.clear(cells), late...); len(done) > 0 {
-		s.held.rests(done)
+	if s.held.rests(append(s.book.clear(cells), late...)) {
 		signal(s.renew) // to give them back
 	}
 }

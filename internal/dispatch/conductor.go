@@ -59,9 +59,12 @@ func (s *Service) step(ctx context.Context, whole bool) error {
 		s.wakeSleepers(s.cfg.Now())
 		s.caps.prune(s.cfg.Now())
 		s.lanes.sweep(time.Now())
+	}
+	if e := s.writeLedger(ctx); e != nil {
+		err = errors.Join(err, e)
+	} else {
 		s.clearOut()
 	}
-	err = errors.Join(err, s.writeLedger(ctx))
 	s.countPlanned()
 	return errors.Join(err, s.tendCanaries(ctx), s.settle(ctx))
 }

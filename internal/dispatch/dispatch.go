@@ -197,6 +197,9 @@ func New(cfg Config) *Service {
 // Audience is the devices of the cells held here, for counting and explaining.
 func (s *Service) Audience() *audience.Audience { return s.audience }
 
+// Holds reports whether the cells of this process are its own at this moment.
+func (s *Service) Holds() bool { return s.held.current() }
+
 // Figures are the counters of this process.
 func (s *Service) Figures() *Figures { return &s.figures }
 

@@ -45,6 +45,7 @@ type service struct {
 	mu     sync.Mutex
 	sent   map[string][]arrived // by endpoint
 	count  int
+	away   bool                                     // no connection can be had
 	answer func(to push.Target, n int) news.Receipt // n: how often this endpoint was tried before
 	takes  time.Duration
 	queue  time.Duration // the wait for a connection
@@ -80,13 +81,21 @@ type single interface {
 }
 
 // Reserve has room for one message at any time.
-func (s *service) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
-	return oneByOne{s}, nil
+func (s *service) Reserve(_ context.Context, origin string, _ int) (push.Room, *news.Receipt) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		return nil, &news.Receipt{Outcome: news.Retry, Reason: "dial"}
+	}
+	return oneByOne{s, origin}, nil
 }
 
 // oneByOne is a Room that hands its messages to a single, each on its own
 // goroutine.
-type oneByOne struct{ single }
+type oneByOne struct {
+	single
+	origin string // "": any
+}
 
 func (oneByOne) Places() int { return 1 }
 func (oneByOne) Release()    {}
@@ -96,6 +105,10 @@ func (o oneByOne) Send(ctx context.Context, messages []push.Outgoing, gate push.
 		m := messages[i].Message
 		m.Permit = func() error { return gate(i, i+1) }
 		go func() {
+			if o.origin != "" && push.Origin(messages[i].To.Endpoint) != o.origin {
+				to.Report([]push.Report{{Batch: batch, Index: i, Receipt: news.Receipt{Outcome: news.Retry, Reason: "moved"}}})
+				return
+			}
 			to.Report([]push.Report{{Batch: batch, Index: i, Receipt: o.single.Send(ctx, messages[i].To, m)}})
 		}()
 	}

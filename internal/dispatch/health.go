@@ -48,8 +48,9 @@ type health struct {
 	full      int           // flights before it was asked to slow down; 0: it is not slowed
 	peak      int           // the most in flight since the last judgement
 
-	quickest time.Duration // an answer ever came after; 0: none has
-	took     time.Duration // all answers since the last judgement together
+	slowedAt time.Time     // what was sent before says nothing new of how much it takes
+	quickest time.Duration // acceptance there ever was; 0: none. It does not age: in a queue that stands, all are slow
+	took     time.Duration // all acceptances since the last judgement together
 	timed    int           // how many they were
 }
 
@@ -95,6 +96,13 @@ func (h *health) pause(now time.Time) time.Duration { return max(0, h.until.Sub(
 // clean reports whether there is nothing to remember.
 func (h *health) clean(now time.Time) bool {
 	return h.failures < failuresToOpen && !h.wall && h.full == 0 && h.pause(now) == 0
+}
+
+// unreached takes in that a connection could not be had.
+func (h *health) unreached(now time.Time) {
+	if h.failures++; h.failures >= failuresToOpen {
+		h.until = now.Add(probeEvery)
+	}
 }
 
 // note takes one receipt into account.
@@ -146,6 +154,7 @@ func (h *health) judge(now time.Time) {
 		h.wall, h.until = true, now.Add(refusedPause)
 	case h.throttled*100 > throttleShare*h.seen:
 		h.slow()
+		h.slowedAt = now
 		h.until = now.Add(max(h.asked, time.Second))
 	case h.throttled == 0:
 		h.grow()
@@ -164,7 +173,7 @@ func (h *health) slow() {
 	h.flights = max(1, now/2)
 }
 
-// time takes in how long an answer took.
+// time takes in how long an acceptance took.
 func (h *health) time(d time.Duration) {
 	h.took += d
 	h.timed++
@@ -177,6 +186,13 @@ func (h *health) time(d time.Duration) {
 // would get none of them there sooner, and more would be past stopping.
 func (h *health) queueing() bool {
 	return h.timed > 0 && h.took/time.Duration(h.timed) > 2*h.quickest+queueFloor
+}
+
+// stale reports whether a 429 answers what was sent before the service was slowed
+// down: all that was in flight then comes back so, and is no reason to slow down
+// again.
+func (h *health) stale(r news.Receipt, sent time.Time) bool {
+	return (r.Status == 429 || r.Status == 406) && sent.Before(h.slowedAt)
 }
 
 func (h *health) grow() {

@@ -146,3 +146,20 @@ func TestMoreAtOnceOnlyWhereItHelps(t *testing.T) {
 		})
 	}
 }
+
+// All that was in flight when a service asked us to slow down comes back with 429,
+// and slows it down once.
+func TestOneBurstOf429sSlowsOnce(t *testing.T) {
+	var h health
+	h.flights, h.peak = 1024, 1024
+	sent := time.Now()
+	slow := news.Receipt{Outcome: news.Retry, Status: 429}
+	for n := range 1024 {
+		if now := sent.Add(time.Duration(n) * time.Millisecond); !h.stale(slow, sent) {
+			h.note(slow, now)
+		}
+	}
+	if got := h.inFlight(mostFlights); got != 512 {
+		t.Errorf("%d at once, want 512", got)
+	}
+}

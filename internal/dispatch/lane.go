@@ -214,9 +214,9 @@ func (l *lane) send(most int) {
 	v := newVolley(l)
 	defer v.done(1)
 	if fault != nil {
-		l.take(v, most)
+		l.takeQueued(v)
 		s.book.start(v)
-		v.fail(*fault)
+		v.fail(*fault, most)
 		return
 	}
 	if l.take(v, min(most, room.Places())); !s.fill(v) {
@@ -224,7 +224,6 @@ func (l *lane) send(most int) {
 		return
 	}
 	s.stir()
-	v.sent = time.Now()
 	room.Send(l.lanes.sends, v.messages, v.permits, l, v)
 }
 
@@ -236,7 +235,20 @@ func (l *lane) take(v *volley, most int) {
 	if !l.lanes.service.permit.holds() {
 		return
 	}
-	most = min(most, l.room())
+	l.move(v, min(most, l.room()))
+}
+
+// takeQueued takes what waits, whatever may be in flight: the service can't be
+// reached, and what has expired or was cancelled must not wait until it is.
+func (l *lane) takeQueued(v *volley) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.move(v, firstWindow)
+	l.health.unreached(time.Now())
+}
+
+// move moves tasks. l.mu is held.
+func (l *lane) move(v *volley, most int) {
 	for w := range l.queues {
 		q := l.queues[w]
 		n := max(0, min(most-len(v.asked), len(q)))
@@ -317,8 +329,12 @@ func (l *lane) note(reports []push.Report) {
 	now := before
 	var r news.Receipt // the last that changed it
 	for i := range reports {
-		if reports[i].Receipt.Status != 0 {
-			l.health.time(at.Sub(volleyOf(&reports[i]).sent))
+		sent := volleyOf(&reports[i]).sent()
+		if reports[i].Receipt.Outcome == news.Accepted {
+			l.health.time(at.Sub(sent))
+		}
+		if l.health.stale(reports[i].Receipt, sent) {
+			continue
 		}
 		l.health.note(reports[i].Receipt, at)
 		if is := l.health.standing(); is != now {

@@ -125,6 +125,14 @@ func (l *leases) list() holding {
 	return *l.held
 }
 
+// current reports whether the leases hold at this moment: a process that was frozen
+// may be without knowing it.
+func (l *leases) current() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return time.Now().Before(l.until)
+}
+
 // fresh is the cells to be loaded, with their fences.
 func (l *leases) fresh() map[int]int64 {
 	l.mu.Lock()

@@ -99,7 +99,7 @@ type uneven struct {
 }
 
 func (u *uneven) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
-	return oneByOne{u}, nil
+	return oneByOne{u, ""}, nil
 }
 
 func (u *uneven) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {

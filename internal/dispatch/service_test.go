@@ -562,7 +562,7 @@ type severedSender struct {
 }
 
 func (s severedSender) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
-	return oneByOne{s}, nil
+	return oneByOne{s, ""}, nil
 }
 
 func (s severedSender) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {
@@ -685,7 +685,7 @@ func TestAHangingServiceSlowsItsOwnLaneOnly(t *testing.T) {
 type hanging struct{ *service }
 
 func (h hanging) Reserve(context.Context, string, int) (push.Room, *news.Receipt) {
-	return oneByOne{h}, nil
+	return oneByOne{h, ""}, nil
 }
 
 func (h hanging) Send(ctx context.Context, to push.Target, m push.Message) news.Receipt {

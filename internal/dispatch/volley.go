@@ -22,7 +22,7 @@ type volley struct {
 	places   []audience.Place // of the subscriptions, in text
 	spoken   []string         // languages
 	text     []byte
-	sent     time.Time    // handed to the sender
+	started  atomic.Int64 // when its gate last opened, in ns since the service's beginning
 	left     atomic.Int32 // reports to come, and the sender's return
 }
 
@@ -67,15 +67,29 @@ func (v *volley) done(n int32) {
 
 // permits is the volley's gate.
 func (v *volley) permits(from, to int) error {
-	return v.lane.lanes.service.book.permits(v.tasks[from:to])
+	s := v.lane.lanes.service
+	if err := s.book.permits(v.tasks[from:to]); err != nil {
+		return err
+	}
+	v.started.Store(int64(time.Since(s.began)))
+	return nil
 }
 
-// fail reports that none of it left, and why.
-func (v *volley) fail(why news.Receipt) {
+// sent is when its last messages left.
+func (v *volley) sent() time.Time {
+	return v.lane.lanes.service.began.Add(time.Duration(v.started.Load()))
+}
+
+// fail reports that none of it left: why for as many as were to leave, and that
+// nobody gets there for the rest.
+func (v *volley) fail(why news.Receipt, tried int) {
 	v.lane.landed(len(v.asked) - len(v.tasks))
 	reports := make([]push.Report, len(v.tasks))
 	for i := range reports {
 		reports[i] = push.Report{Batch: v, Index: i, Receipt: why}
+		if i >= tried && why.Outcome == news.Retry {
+			reports[i].Receipt.Reason = reasonUnreached
+		}
 	}
 	if len(reports) > 0 {
 		v.lane.Report(reports)

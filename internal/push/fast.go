@@ -23,6 +23,12 @@ const (
 	// plainFor is how long an origin is spoken to by x/net's transport after it
 	// broke the protocol, or because it has no HTTP/2.
 	plainFor = 10 * time.Minute
+	// writeTimeout is how long a batch may take to be handed to the kernel: what was
+	// agreed to by its gate must not start much later. A peer that reads never comes
+	// near it; one that does not loses its connection.
+	writeTimeout = 250 * time.Millisecond
+	// dialPause is the wait after a dial that failed, where there are connections.
+	dialPause = time.Second
 	// mostBody is the longest body of a message.
 	mostBody = headerLen + 1536 + tagLen
 )
@@ -58,6 +64,42 @@ type fastLane struct {
 	failed  int   // dials that failed, in all
 	err     error // of the last
 	closed  bool
+
+	failedAt time.Time       // the last dial
+	followed context.Context //nolint:containedctx // the senders', to be told apart from another
+	unfollow func() bool
+}
+
+// follow ends the lane's connections when ctx does: whoever sends has gone, and waits
+// no longer for answers.
+func (f *fastLane) follow(ctx context.Context) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.followed == ctx || f.closed {
+		return
+	}
+	if f.unfollow != nil {
+		f.unfollow()
+	}
+	f.followed, f.unfollow = ctx, context.AfterFunc(ctx, f.cut)
+}
+
+// cut ends the connections; there may be others.
+func (f *fastLane) cut() {
+	f.mu.Lock()
+	conns := slices.Concat(f.conns, f.leaving)
+	f.conns, f.leaving = nil, nil
+	f.mu.Unlock()
+	closeAll(conns)
+}
+
+// closeAll closes connections at once: a peer that does not read may take its time.
+func closeAll(conns []*h2.Conn) {
+	var all sync.WaitGroup
+	for _, c := range conns {
+		all.Go(c.Close)
+	}
+	all.Wait()
 }
 
 // waiter is somebody who found no place.
@@ -186,6 +228,9 @@ func (f *fastLane) grow(allFull bool) {
 	if allFull {
 		most = maxFast
 	}
+	if len(f.conns) > 0 && time.Since(f.failedAt) < dialPause {
+		return
+	}
 	if !f.dialing && len(f.conns) < most {
 		f.dialing = true
 		go f.open()
@@ -223,7 +268,7 @@ func (f *fastLane) open() {
 	case err != nil:
 		f.lane.log.Debug("dial", "origin", f.lane.origin, "error", err)
 		f.failed++
-		f.err = err
+		f.err, f.failedAt = err, time.Now()
 	case f.closed:
 		go c.Close() // it may wait for the peer
 	default:
@@ -250,7 +295,7 @@ func (f *fastLane) connect(ctx context.Context) (*h2.Conn, error) {
 		return nil, errPlain
 	}
 	return h2.Open(secured, h2.Config{Authority: f.authority, MostBody: mostBody, Timeout: f.timeout, AnswerWait: f.answerWait,
-		PingAfter: pingAfter, PingTimeout: pingTimeout, WriteTimeout: pingTimeout, Answered: f.answered, Changed: f.poke})
+		PingAfter: pingAfter, PingTimeout: pingTimeout, WriteTimeout: writeTimeout, Answered: f.answered, Changed: f.poke})
 }
 
 // sweep closes a connection that nobody has used for a while.
@@ -263,20 +308,18 @@ func (f *fastLane) sweep(c *h2.Conn) {
 	}
 }
 
-// close ends the lane and its connections, all at once: a peer that does not read
-// may take its time.
+// close ends the lane and its connections.
 func (f *fastLane) close() {
 	f.stop()
 	f.mu.Lock()
 	conns := slices.Concat(f.conns, f.leaving)
 	f.conns, f.leaving, f.closed = nil, nil, true
+	if f.unfollow != nil {
+		f.unfollow()
+	}
 	f.wakeNext()
 	f.mu.Unlock()
-	var all sync.WaitGroup
-	for _, c := range conns {
-		all.Go(c.Close)
-	}
-	all.Wait()
+	closeAll(conns)
 }
 
 var reportLists = sync.Pool{New: func() any { return new([]Report) }}

@@ -48,7 +48,8 @@ type Room interface {
 }
 
 // Gate says whether the messages from, from+1 … to-1 of a batch may start at this
-// very moment. It is called from Send's goroutine, or from another's.
+// very moment. It is called from Send's goroutine, or from another's; never after the
+// receipt of one of them was told.
 type Gate func(from, to int) error
 
 // reserveWait is how long Reserve waits for a place, at most.
@@ -59,6 +60,7 @@ const reserveWait = time.Second
 // second. A fault is the receipt of every message that should have gone now: the
 // service can't be reached, or is none that anything is sent to.
 func (s *Sender) Reserve(ctx context.Context, origin string, most int) (room Room, fault *news.Receipt) {
+	whole := ctx
 	ctx, cancel := context.WithTimeout(ctx, reserveWait)
 	defer cancel()
 	l, refusal := s.laneOf(origin)
@@ -71,6 +73,7 @@ func (s *Sender) Reserve(ctx context.Context, origin string, most int) (room Roo
 		var c *h2.Conn
 		var places int
 		if c, places, err = l.fast.reserve(ctx, most); c != nil {
+			l.fast.follow(whole)
 			return &fastRoom{places, s, l, c}, nil
 		}
 	}
@@ -154,6 +157,7 @@ func (r *fastRoom) Places() int { return r.places }
 
 func (r *fastRoom) Release() { r.conn.Release() }
 
+// Send's context is Reserve's: when that ends, so do the lane's connections.
 func (r *fastRoom) Send(_ context.Context, messages []Outgoing, gate Gate, to Reporter, batch any) {
 	w := writers.Get().(*writer) //nolint:forcetypeassert // New makes nothing else
 	w.run(r, messages, gate, &flight{to: to, batch: batch})
@@ -225,7 +229,7 @@ func (w *writer) add(r *fastRoom, o *Outgoing, ref h2.Ref) (refusal string) {
 	case !checkMessage(*m):
 		return "bad-message"
 	case !ok:
-		return "bad-endpoint"
+		return r.lane.misfit(o.To.Endpoint)
 	case size == 0:
 		return "too-large"
 	}
@@ -264,6 +268,14 @@ func (w *writer) head(r *fastRoom, m *Message) (h2.Head, error) {
 		ContentEncoding: contentEncoding, UserAgent: userAgent}, nil
 }
 
+// misfit is why an endpoint has no path here.
+func (l *lane) misfit(endpoint string) (refusal string) {
+	if at := Origin(endpoint); at != "" && at != l.origin {
+		return reasonMoved
+	}
+	return "bad-endpoint"
+}
+
 // pathOf is what an endpoint adds to its origin. It refuses what is not plain
 // enough to be sent as it stands: sign-ups were checked by the same rules, so that
 // is a fault of ours.
@@ -272,10 +284,13 @@ func pathOf(origin, endpoint string) (path string, ok bool) {
 	if !ok || len(endpoint) > MaxEndpoint {
 		return "", false
 	}
-	if path == "" {
-		return "/", true
+	if rest, stated := strings.CutPrefix(path, ":443"); stated && strings.HasPrefix(origin, "https://") {
+		path = rest // an origin is named without the scheme's own port
 	}
-	if path[0] != '/' {
+	switch {
+	case path == "", path[0] == '?':
+		path = "/" + path
+	case path[0] != '/':
 		return "", false
 	}
 	for i := range len(path) {

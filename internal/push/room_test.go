@@ -107,3 +107,38 @@ func TestBatchIsShown(t *testing.T) {
 		})
 	}
 }
+
+// A message for another push service goes to neither: the service of the room must not
+// learn the address.
+func TestAnotherServicesEndpoint(t *testing.T) {
+	for name, opts := range map[string]simulate.PushOptions{"h2": {}, "http/1.1": {HTTP1: true}} {
+		t.Run(name, func(t *testing.T) {
+			svc, s := service(t, opts, nil)
+			_, to := phone(t, svc)
+			to.Endpoint = "https://updates.push.services.mozilla.com/wpush/v2/x"
+			for _, r := range deliver(t, s, svc.Origin(), []Outgoing{{to, message("t", 1)}}, agrees) {
+				if r.Outcome != news.Retry || r.Reason != "moved" {
+					t.Errorf("%+v", r)
+				}
+			}
+		})
+	}
+}
+
+func TestPathOf(t *testing.T) {
+	for _, c := range []struct{ origin, endpoint, path string }{
+		{"https://push.example", "https://push.example/a?b=c", "/a?b=c"},
+		{"https://push.example", "https://push.example:443/a", "/a"},
+		{"https://push.example", "https://push.example", "/"},
+		{"https://push.example", "https://push.example?token=x", "/?token=x"},
+		{"https://push.example:8443", "https://push.example:8443/a", "/a"},
+		{"https://push.example", "https://push.example.evil/a", ""},
+		{"https://push.example", "https://push.example:4430/a", ""},
+		{"https://push.example", "https://push.example@evil/a", ""},
+		{"https://push.example", "https://push.example/a b", ""},
+	} {
+		if path, ok := pathOf(c.origin, c.endpoint); path != c.path || ok != (c.path != "") {
+			t.Errorf("%s has %q, %v", c.endpoint, path, ok)
+		}
+	}
+}

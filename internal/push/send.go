@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +31,7 @@ const (
 	reasonUnsent        = "unsent"         // the connection ended before it was written
 	reasonGoAway        = "goaway"         // RFC 9113 6.8
 	reasonRefusedStream = "refused-stream" // RFC 9113 8.7
+	reasonMoved         = "moved"          // the endpoint is another service's
 )
 
 const (
@@ -74,9 +76,12 @@ func (s *Sender) Send(ctx context.Context, t Target, m Message) news.Receipt {
 
 // prepare makes the request of a message to a lane's origin, or says why not.
 func (s *Sender) prepare(l *lane, t Target, m Message) (req *http.Request, b *body, refusal string) {
-	u, _, fault := parseEndpoint(t.Endpoint)
-	if fault != "" {
+	u, origin, fault := parseEndpoint(t.Endpoint)
+	switch {
+	case fault != "":
 		return nil, nil, "bad-endpoint"
+	case origin != l.origin: // another service must not learn the address
+		return nil, nil, reasonMoved
 	}
 	if !checkMessage(m) {
 		return nil, nil, "bad-message"
@@ -104,7 +109,12 @@ func (m Message) seal(t Target) ([]byte, error) {
 	return Seal(t, m.Payload)
 }
 
+// refused is the receipt of a message that is not handed over. One for another push
+// service only has to go there.
 func refused(reason string) news.Receipt {
+	if reason == reasonMoved {
+		return news.Receipt{Outcome: news.Retry, Reason: reasonMoved}
+	}
 	return news.Receipt{Outcome: news.Refused, Reason: reason}
 }
 
@@ -140,7 +150,7 @@ func (s *Sender) dropOldest() {
 		}
 	}
 	delete(s.lanes, oldest.origin)
-	oldest.close()
+	go oldest.close() // a peer that does not read may take its time
 }
 
 // ttlText is a message's TTL as a header.
@@ -256,6 +266,7 @@ type body struct {
 	data   []byte
 	permit func() error
 	state  atomic.Int32
+	asking sync.Mutex // held while the permit is asked: there is no receipt before its answer
 }
 
 // States of a body.
@@ -286,6 +297,8 @@ func (b *body) Read(p []byte) (int, error) {
 }
 
 func (b *body) begin() error {
+	b.asking.Lock()
+	defer b.asking.Unlock()
 	if !b.state.CompareAndSwap(bodyFresh, bodyAsking) {
 		return errWithdrawn
 	}
@@ -305,6 +318,8 @@ func (b *body) Close() error { return nil }
 // withdraw takes the body back for good. untouched reports that none of it is
 // out, stopped that the permit was the reason.
 func (b *body) withdraw() (untouched, stopped bool) {
+	b.asking.Lock()
+	defer b.asking.Unlock()
 	for {
 		state := b.state.Load()
 		switch {

@@ -157,6 +157,7 @@ type Conn struct {
 	err      error     // set: ended
 	over     chan struct{}
 	asked    []func() error // of the keeper
+	replies  int            // of these, to what the peer sent
 	wake     chan struct{}
 }
 

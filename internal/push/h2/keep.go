@@ -8,8 +8,8 @@ import (
 	"golang.org/x/net/http2"
 )
 
-// mostAsked bounds what waits for the keeper: only a peer that floods us with
-// pings or settings while it does not read gets there.
+// mostAsked bounds the answers that wait for the keeper: only a peer that floods us
+// with pings or settings while it does not read gets there.
 const mostAsked = 1000
 
 // ask leaves something that is written between batches to the keeper, in the
@@ -27,9 +27,10 @@ func (c *Conn) ask(frame func() error) {
 func (c *Conn) control(frame func() error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.asked) >= mostAsked {
+	if c.replies >= mostAsked {
 		return violated("a flood of frames that want an answer")
 	}
+	c.replies++
 	c.ask(frame)
 	return nil
 }
@@ -74,7 +75,7 @@ func (c *Conn) writeAsked() error {
 	defer c.writing.Unlock()
 	c.mu.Lock()
 	asked := c.asked
-	c.asked = nil
+	c.asked, c.replies = nil, 0
 	c.mu.Unlock()
 	c.out.Reset()
 	var failed error
