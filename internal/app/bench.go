@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -202,7 +203,11 @@ func (r *BenchReport) table(out io.Writer) error {
 
 // write prints the table, and the JSON into a file where one is named.
 func (r *BenchReport) write(out io.Writer, file string) error {
-	fmt.Fprintf(out, "\n%s, %s, %s\n%s; %s\n\n", r.What, r.Version, r.At.Format(time.DateTime), r.Machine, r.Services)
+	var sizes []string
+	for _, name := range slices.Sorted(maps.Keys(r.Sizes)) {
+		sizes = append(sizes, name+" "+r.Sizes[name])
+	}
+	fmt.Fprintf(out, "\n%s, %s, %s\n%s\n%s\n%s\n\n", r.What, r.Version, r.At.Format(time.DateTime), r.Machine, r.Services, strings.Join(sizes, ", "))
 	if err := r.table(out); err != nil {
 		return err
 	}
@@ -211,7 +216,7 @@ func (r *BenchReport) write(out io.Writer, file string) error {
 			fmt.Fprintf(out, "%s: %s\n", x.Name, x.Remarks)
 		}
 	}
-	for _, x := range r.Ratios {
+	for _, x := range r.medians() {
 		fmt.Fprintln(out, x)
 	}
 	for _, x := range r.NotRun {
@@ -225,6 +230,30 @@ func (r *BenchReport) write(out io.Writer, file string) error {
 		return err
 	}
 	return os.WriteFile(file, append(text, '\n'), 0o644) //nolint:gosec // figures, for everybody to read
+}
+
+// medians are the ratios, those of several rounds as one.
+func (r *BenchReport) medians() (all []Ratio) {
+	for _, x := range r.Ratios {
+		same := func(y Ratio) bool { return y.Of == x.Of && y.To == x.To }
+		if slices.ContainsFunc(all, same) {
+			continue
+		}
+		var cpu, wall []float64
+		for _, y := range r.Ratios {
+			if same(y) {
+				cpu, wall = append(cpu, y.CPU), append(wall, y.Wall)
+			}
+		}
+		slices.Sort(cpu)
+		slices.Sort(wall)
+		n := len(cpu)
+		if x.CPU, x.Wall = cpu[n/2], wall[n/2]; n > 1 {
+			x.Remarks = strings.TrimSpace(fmt.Sprintf("%s median of %d (CPU %.2f to %.2f, wall %.2f to %.2f)", x.Remarks, n, cpu[0], cpu[n-1], wall[0], wall[n-1]))
+		}
+		all = append(all, x)
+	}
+	return all
 }
 
 func (x Ratio) String() string {
