@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"io"
@@ -11,8 +12,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"dateline/internal/news"
+	"dateline/internal/store/storetest"
 )
 
 // benchBeside runs a bench's services inside the test.
@@ -97,6 +100,79 @@ func TestBenchPushOutage(t *testing.T) {
 	}
 }
 
+func TestBenchMatch(t *testing.T) {
+	r := tried(t, func(ctx context.Context, b Bench) error {
+		return BenchMatch{Bench: b, Devices: 3000, Preferences: 1000, Baseline: 1700, Rounds: 1}.Run(ctx)
+	})
+	ours, baselines := rowsNamed(r)
+	if len(ours) != 4 || len(baselines) != 4 || len(r.NotRun) != 1 {
+		t.Errorf("rows %v and %v, not run %v", ours, baselines, r.NotRun)
+	}
+}
+
+func TestBenchMatchPostgres(t *testing.T) {
+	url := storetest.Postgres(t)
+	r := tried(t, func(ctx context.Context, b Bench) error {
+		return BenchMatch{Bench: b, Devices: 2000, Preferences: 1000, Baseline: 2000, Rounds: 1, Postgres: url}.Run(ctx)
+	})
+	if ours, baselines := rowsNamed(r); len(ours) != 4 || len(baselines) != 12 || len(r.NotRun) != 0 {
+		t.Errorf("rows %v and %v, not run %v", ours, baselines, r.NotRun)
+	}
+	noSchemaLeft(t, url)
+}
+
+// noSchemaLeft: a bench drops what it made in a scratch database.
+func noSchemaLeft(t *testing.T, url string) {
+	t.Helper()
+	db, err := sql.Open("postgres", url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	var left int
+	if err := db.QueryRowContext(t.Context(), "SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'dateline_bench_%'").Scan(&left); err != nil || left > 0 {
+		t.Errorf("%d schemas left: %v", left, err)
+	}
+}
+
+func TestBenchDigest(t *testing.T) {
+	r := tried(t, func(ctx context.Context, b Bench) error {
+		return BenchDigest{Bench: b, Mails: 12, Rounds: 2, Connections: 2, Stories: 3}.Run(ctx)
+	})
+	if ours, baselines := rowsNamed(r); len(ours) != 4 || len(baselines) != 4 || len(r.Ratios) != 4 {
+		t.Errorf("rows %v and %v, ratios %v", ours, baselines, r.Ratios)
+	}
+}
+
+func TestBenchIntake(t *testing.T) {
+	r := tried(t, func(ctx context.Context, b Bench) error {
+		return BenchIntake{Bench: b, Stories: 20, Publishers: 4, Rounds: 1}.Run(ctx)
+	})
+	if ours, baselines := rowsNamed(r); len(ours) != 4 || len(baselines) != 2 {
+		t.Errorf("rows %v and %v", ours, baselines)
+	}
+}
+
+func TestBenchSignup(t *testing.T) {
+	r := tried(t, func(ctx context.Context, b Bench) error {
+		return BenchSignup{Bench: b, Devices: 30, Rate: 100, Lasts: 200 * time.Millisecond, Rounds: 2}.Run(ctx)
+	})
+	if ours, baselines := rowsNamed(r); len(ours) != 6 || len(baselines) != 6 {
+		t.Errorf("rows %v and %v", ours, baselines)
+	}
+}
+
+func TestBenchSignupPostgres(t *testing.T) {
+	url := storetest.Postgres(t)
+	r := tried(t, func(ctx context.Context, b Bench) error {
+		return BenchSignup{Bench: b, Devices: 30, Rate: 100, Lasts: 100 * time.Millisecond, Rounds: 1, Postgres: url}.Run(ctx)
+	})
+	if ours, baselines := rowsNamed(r); len(ours) != 3 || len(baselines) != 3 {
+		t.Errorf("rows %v and %v", ours, baselines)
+	}
+	noSchemaLeft(t, url)
+}
+
 // TestBenchRefuses: all that is wrong with the flags is said at once, before
 // anything is started.
 func TestBenchRefuses(t *testing.T) {
@@ -106,7 +182,12 @@ func TestBenchRefuses(t *testing.T) {
 		err   error
 		flags []string
 	}{
-		"push": {BenchPush{Bench: b, RTT: -1}.Run(t.Context()), []string{"--baseline", "--devices", "--pairs", "--rounds", "--rtt", "--services", "--streams"}},
+		"push":          {BenchPush{Bench: b, RTT: -1}.Run(t.Context()), []string{"--baseline", "--devices", "--pairs", "--rounds", "--rtt", "--services", "--streams"}},
+		"push --outage": {BenchPush{Bench: b, Devices: 399, Baseline: 1, Rounds: 1, Streams: 1, Pairs: 1, Outage: true, Profile: "x"}.Run(t.Context()), []string{"--devices", "--profile"}},
+		"match":         {BenchMatch{Bench: b, Postgres: "mysql://x"}.Run(t.Context()), []string{"--baseline", "--devices", "--postgres", "--preferences", "--rounds"}},
+		"digest":        {BenchDigest{Bench: b}.Run(t.Context()), []string{"--connections", "--mails", "--rounds", "--stories"}},
+		"intake":        {BenchIntake{Bench: b}.Run(t.Context()), []string{"--publishers", "--rounds", "--stories"}},
+		"signup":        {BenchSignup{Bench: b, Postgres: "x"}.Run(t.Context()), []string{"--devices", "--lasts", "--postgres", "--rate", "--rounds"}},
 	} {
 		var invalid *news.InvalidError
 		if !errors.As(try.err, &invalid) {
