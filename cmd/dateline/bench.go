@@ -108,6 +108,7 @@ type benchIntakeCommand struct {
 	Stories    int    `help:"Stories of each measurement." default:"2000"`
 	Publishers int    `help:"Publishers at once, beside a measurement with one." default:"16"`
 	Rounds     int    `help:"How often everything is measured." default:"3"`
+	Notices    bool   `help:"Stories of now, each of which raises a notice that is released, too; otherwise they are too old to."`
 	JSON       string `help:"Write the figures to this file, too." placeholder:"FILE"`
 }
 
@@ -118,7 +119,8 @@ func (benchIntakeCommand) Help() string {
 }
 
 func (c benchIntakeCommand) Run(s *surroundings) error {
-	return benched(s, app.BenchIntake{Bench: app.Bench{JSON: c.JSON, Out: os.Stdout}, Stories: c.Stories, Publishers: c.Publishers, Rounds: c.Rounds}.Run(s.ctx))
+	return benched(s, app.BenchIntake{Bench: app.Bench{JSON: c.JSON, Out: os.Stdout}, Stories: c.Stories, Publishers: c.Publishers, Rounds: c.Rounds,
+		Notices: c.Notices}.Run(s.ctx))
 }
 
 type benchSignupCommand struct {

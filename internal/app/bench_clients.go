@@ -28,6 +28,7 @@ type benchLoad struct {
 	N       int    `json:"n"`
 	Rate    int    `json:"rate,omitempty"`    // a second; 0: as fast as the answers come
 	Workers int    `json:"workers,omitempty"` // without a rate
+	Notices bool   `json:"notices,omitempty"` // stories that raise an alert
 }
 
 // benchLoaded is how it went.
@@ -177,7 +178,7 @@ func (m *crowdMemory) doing(ctx context.Context, l benchLoad) (do func(ctx conte
 	case "post":
 		return func(ctx context.Context, i int) error {
 			var said struct{ Result news.StoryResult }
-			err := ask(ctx, "POST", "/api/v1/stories", l.Key, benchStory(l.From+i), &said)
+			err := ask(ctx, "POST", "/api/v1/stories", l.Key, benchStory(l.From+i, l.Notices), &said)
 			if err == nil && said.Result != news.StoryStored {
 				err = fmt.Errorf("a story was not stored but %s", said.Result)
 			}
@@ -197,7 +198,7 @@ func publishing(ctx context.Context, l benchLoad) (do func(ctx context.Context, 
 		return nil, nil, err
 	}
 	return func(ctx context.Context, i int) error {
-		body, err := json.Marshal(benchStory(l.From + i))
+		body, err := json.Marshal(benchStory(l.From+i, l.Notices))
 		if err != nil {
 			return err
 		}
@@ -209,12 +210,17 @@ func publishing(ctx context.Context, l benchLoad) (do func(ctx context.Context, 
 // stored.
 const benchHeader = "Bench-Number"
 
-// benchStory is the n-th, of about 1.5 KB; it raises no alert.
-func benchStory(n int) map[string]any {
+// benchStory is the n-th, of about 1.5 KB. A new one raises a notice; one that is
+// older than alerts may be is stored and no more.
+func benchStory(n int, notice bool) map[string]any {
+	created := time.Now().UTC()
+	if !notice {
+		created = created.AddDate(0, 0, -10)
+	}
 	uri := fmt.Sprintf("https://news.example/bench/%d", n)
 	return map[string]any{"uri": uri, "url": uri, "headline": fmt.Sprintf("Dam gates open as monsoon floods reach %d northern provinces", n),
 		"standfirst": "Villagers along the lower valley were told to move to higher ground overnight; two roads are closed and trains stop short of the border.",
-		"regions":    []string{"TH", "LA"}, "sections": []string{"society", "weather"}, "urgency": 5, "breaking": false, "versioncreated": time.Now().UTC(),
+		"regions":    []string{"TH", "LA"}, "sections": []string{"society", "weather"}, "urgency": 5, "breaking": false, "versioncreated": created,
 		"image": map[string]any{"url": uri + ".jpg", "alt": "Rescue workers carry sandbags along the river bank", "width": 1200, "height": 675},
 		"translations": map[string]any{
 			"th": map[string]string{"headline": "เปิดประตูเขื่อนหลังน้ำท่วมจากมรสุมลามถึงสามจังหวัดภาคเหนือ", "standfirst": "ชาวบ้านริมหุบเขาตอนล่างได้รับคำสั่งให้ย้ายขึ้นที่สูงในช่วงกลางคืน ถนนสองสายถูกปิด"},

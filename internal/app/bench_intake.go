@@ -22,6 +22,7 @@ type BenchIntake struct {
 	Stories    int // of each measurement
 	Publishers int // the more of the two numbers that are tried; the other is one
 	Rounds     int
+	Notices    bool // every story raises an alert
 }
 
 // benchIntake is one run.
@@ -52,7 +53,7 @@ func (o BenchIntake) Run(ctx context.Context) error {
 	}
 	b := &benchIntake{BenchIntake: o, benchRoom: newBenchRoom(o.Bench, "bench intake",
 		"publishers in a process of their own on the same processors, over loopback; SQLite and NATS inside the program", map[string]string{
-			"--stories": strconv.Itoa(o.Stories), "--publishers": strconv.Itoa(o.Publishers), "--rounds": strconv.Itoa(o.Rounds)})}
+			"--stories": strconv.Itoa(o.Stories), "--publishers": strconv.Itoa(o.Publishers), "--rounds": strconv.Itoa(o.Rounds), "--notices": strconv.FormatBool(o.Notices)})}
 	return b.run(ctx, BenchPlan{}, b.withProgramAndNATS)
 }
 
@@ -154,7 +155,7 @@ func (b *benchIntake) round(ctx context.Context, publishers int) error {
 
 // row measures one load of the publishers, from the first until the last answer.
 func (b *benchIntake) row(ctx context.Context, name string, l benchLoad) (BenchRow, error) {
-	l.N, l.From = b.Stories, b.made
+	l.N, l.From, l.Notices = b.Stories, b.made, b.Notices
 	b.made += b.Stories
 	m := startMeter()
 	done, err := b.load(ctx, l)
@@ -173,7 +174,7 @@ func (b *benchIntake) overNATS(ctx context.Context, name string, publishers int)
 	from := b.made
 	b.made += b.Stories
 	m := startMeter()
-	done, err := b.load(ctx, benchLoad{What: "publish", URL: b.nats, Workers: publishers, N: b.Stories, From: from})
+	done, err := b.load(ctx, benchLoad{What: "publish", URL: b.nats, Workers: publishers, N: b.Stories, From: from, Notices: b.Notices})
 	if err != nil {
 		return BenchRow{}, fmt.Errorf("%s: %w", name, err)
 	}

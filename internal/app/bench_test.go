@@ -146,7 +146,7 @@ func TestBenchDigest(t *testing.T) {
 
 func TestBenchIntake(t *testing.T) {
 	r := tried(t, func(ctx context.Context, b Bench) error {
-		return BenchIntake{Bench: b, Stories: 20, Publishers: 4, Rounds: 1}.Run(ctx)
+		return BenchIntake{Bench: b, Stories: 20, Publishers: 4, Rounds: 1, Notices: true}.Run(ctx)
 	})
 	if ours, baselines := rowsNamed(r); len(ours) != 4 || len(baselines) != 2 {
 		t.Errorf("rows %v and %v", ours, baselines)
