@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -157,9 +158,9 @@ func benchColumns() []benchColumn {
 	}
 	return []benchColumn{
 		{"items", func(x BenchRow, _ float64) string { return strconv.Itoa(x.Items) }},
-		{"CPU µs each", number("%.2f", func(x BenchRow, _ float64) float64 { return x.perItem() })},
-		{"CPU s", number("%.2f", func(x BenchRow, _ float64) float64 { return x.CPU.Seconds() })},
-		{"wall s", number("%.3f", func(x BenchRow, _ float64) float64 { return x.Wall.Seconds() })},
+		{"CPU µs each", number("%.4g", func(x BenchRow, _ float64) float64 { return x.perItem() })},
+		{"CPU s", number("%.3g", func(x BenchRow, _ float64) float64 { return x.CPU.Seconds() })},
+		{"wall s", number("%.4g", func(x BenchRow, _ float64) float64 { return x.Wall.Seconds() })},
 		{"per s", number("%.0f", func(x BenchRow, n float64) float64 { return n / x.Wall.Seconds() })},
 		{"p50 ms", func(x BenchRow, _ float64) string { return millis(x.P50) }},
 		{"p90 ms", func(x BenchRow, _ float64) string { return millis(x.P90) }},
@@ -171,10 +172,29 @@ func benchColumns() []benchColumn {
 	}
 }
 
-// table is the rows, right-aligned.
-func (r *BenchReport) table(out io.Writer) error {
-	lines := make([]string, len(r.Rows)+1)
-	for i, x := range r.Rows {
+// middle are the rows, of those with one name the one in the middle; and how many
+// there are of one name, at most.
+func (r *BenchReport) middle() (rows []BenchRow, most int) {
+	byName := map[string][]BenchRow{}
+	var names []string
+	for _, x := range r.Rows {
+		if byName[x.Name] == nil {
+			names = append(names, x.Name)
+		}
+		byName[x.Name] = append(byName[x.Name], x)
+	}
+	for _, name := range names {
+		same := byName[name]
+		slices.SortFunc(same, func(a, b BenchRow) int { return cmp.Or(cmp.Compare(a.CPU, b.CPU), cmp.Compare(a.Wall, b.Wall)) })
+		rows, most = append(rows, same[len(same)/2]), max(most, len(same))
+	}
+	return rows, most
+}
+
+// table is the rows, right-aligned; baselines stand in brackets.
+func table(out io.Writer, rows []BenchRow) error {
+	lines := make([]string, len(rows)+1)
+	for i, x := range rows {
 		lines[i+1] = x.Name + "\t"
 		if x.Baseline {
 			lines[i+1] = "(" + x.Name + ")\t"
@@ -183,7 +203,7 @@ func (r *BenchReport) table(out io.Writer) error {
 	lines[0] = "\t"
 	for _, c := range benchColumns() {
 		cells, used := []string{c.head}, false
-		for _, x := range r.Rows {
+		for _, x := range rows {
 			text := c.cell(x, float64(max(1, x.Items)))
 			used = used || text != ""
 			cells = append(cells, text)
@@ -208,10 +228,14 @@ func (r *BenchReport) write(out io.Writer, file string) error {
 		sizes = append(sizes, name+" "+r.Sizes[name])
 	}
 	fmt.Fprintf(out, "\n%s, %s, %s\n%s\n%s\n%s\n\n", r.What, r.Version, r.At.Format(time.DateTime), r.Machine, r.Services, strings.Join(sizes, ", "))
-	if err := r.table(out); err != nil {
+	rows, rounds := r.middle()
+	if err := table(out, rows); err != nil {
 		return err
 	}
-	for _, x := range r.Rows {
+	if rounds > 1 {
+		fmt.Fprintf(out, "of up to %d measurements of each the one in the middle, by CPU time (by wall time where that alone is known); --json has all\n", rounds)
+	}
+	for _, x := range rows {
 		if x.Remarks != "" {
 			fmt.Fprintf(out, "%s: %s\n", x.Name, x.Remarks)
 		}
@@ -240,6 +264,7 @@ func (r *BenchReport) medians() (all []Ratio) {
 			continue
 		}
 		var cpu, wall []float64
+		remarks := x.Remarks
 		for _, y := range r.Ratios {
 			if same(y) {
 				cpu, wall = append(cpu, y.CPU), append(wall, y.Wall)
@@ -249,7 +274,18 @@ func (r *BenchReport) medians() (all []Ratio) {
 		slices.Sort(wall)
 		n := len(cpu)
 		if x.CPU, x.Wall = cpu[n/2], wall[n/2]; n > 1 {
-			x.Remarks = strings.TrimSpace(fmt.Sprintf("%s median of %d (CPU %.2f to %.2f, wall %.2f to %.2f)", x.Remarks, n, cpu[0], cpu[n-1], wall[0], wall[n-1]))
+			x.Remarks = fmt.Sprintf("median of %d", n)
+			for _, of := range []struct {
+				what   string
+				values []float64
+			}{{"CPU", cpu}, {"wall", wall}} {
+				if of.values[n-1] > 0 {
+					x.Remarks += fmt.Sprintf(", %s %.2f to %.2f", of.what, of.values[0], of.values[n-1])
+				}
+			}
+			if remarks != "" {
+				x.Remarks += "; " + remarks
+			}
 		}
 		all = append(all, x)
 	}
