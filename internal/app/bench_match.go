@@ -137,15 +137,15 @@ func liveHeap() uint64 {
 // zones, half with quiet hours (performance.md, as in the audience's own
 // benchmark). Her preference is one of so many.
 func (b *benchMatch) device(i int) news.Device {
-	r := rand.New(rand.NewPCG(uint64(i), 7))                    //nolint:gosec // the same readers in every run
-	r = rand.New(rand.NewPCG(uint64(r.IntN(b.Preferences)), 8)) //nolint:gosec // likewise
+	r := rand.New(rand.NewPCG(uint64(i), 7))
+	r = rand.New(rand.NewPCG(uint64(r.IntN(b.Preferences)), 8))
 	skewed := func() string { u := r.Float64(); return b.countries[int(u*u*u*float64(len(b.countries)))] }
 	sections := benchSections()
 	p := news.Preference{Regions: []string{skewed(), skewed(), skewed()}, Level: news.Levels()[r.IntN(3)]}
 	if r.IntN(2) == 0 {
 		p.Sections = []string{sections[r.IntN(8)], sections[r.IntN(8)]}
 	}
-	r = rand.New(rand.NewPCG(uint64(i), 9)) //nolint:gosec // likewise
+	r = rand.New(rand.NewPCG(uint64(i), 9))
 	d := news.Device{ID: benchUUID(i, 1), SubscriberID: benchUUID(i, 2), Cell: i % news.Cells, Number: uint32(i / news.Cells), State: news.DeviceActive,
 		Push:   news.PushSubscription{Endpoint: fmt.Sprintf("https://fcm.googleapis.com/fcm/send/%0151d", i), P256dh: make([]byte, 65), Auth: make([]byte, 16)},
 		Wishes: news.Wishes{Preference: p, Language: []string{"en", "ja", "zh-Hant", "zh-Hans", "hi", "ko"}[r.IntN(6)], Timezone: b.zones[r.IntN(len(b.zones))]}}
@@ -213,9 +213,9 @@ func (b *benchMatch) plan(q audience.Query) (planned, head int) {
 	m := b.audience.NewMatcher(q)
 	for c := range news.Cells {
 		numbers := m.MatchCell(b.audience.Cell(c), nil, nil).Planned
-		planned += int(numbers.GetCardinality()) //nolint:gosec // fewer than devices
+		planned += int(numbers.GetCardinality())
 		if n := (b.Baseline - c + news.Cells - 1) / news.Cells; n > 0 {
-			head += int(numbers.Rank(uint32(n - 1))) //nolint:gosec // likewise
+			head += int(numbers.Rank(uint32(n - 1)))
 		}
 	}
 	return planned, head

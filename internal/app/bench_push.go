@@ -12,6 +12,7 @@ import (
 	"runtime/pprof"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dateline/internal/news"
@@ -80,7 +81,7 @@ func (o BenchPush) Run(ctx context.Context) error {
 		fmt.Sprintf("%d simulated push services on loopback, in a process of their own on the same processors; delay %s, %d streams per connection", o.Services, o.RTT, o.Streams), sizes)}
 	sinks := make([]simulate.SinkOptions, o.Services)
 	for i := range sinks {
-		sinks[i] = simulate.SinkOptions{Delay: o.RTT, Streams: uint32(o.Streams)} //nolint:gosec // checked
+		sinks[i] = simulate.SinkOptions{Delay: o.RTT, Streams: uint32(o.Streams)}
 	}
 	return b.run(ctx, BenchPlan{Sinks: sinks}, b.program)
 }
@@ -123,11 +124,8 @@ func (b *benchPush) measure(ctx context.Context) error {
 // round measures each way once, with the baseline in between.
 func (b *benchPush) round(ctx context.Context) error {
 	progress := NewProgress(b.benchRoom.Out, "making keys")
-	made := 0
-	if err := b.app.dispatch.ArmAll(ctx, func(n int) {
-		made += n
-		progress.Set(int64(made), int64(2*b.Devices))
-	}); err != nil {
+	var made atomic.Int64 // it is told by several at once
+	if err := b.app.dispatch.ArmAll(ctx, func(n int) { progress.Set(made.Add(int64(n)), int64(2*b.Devices)) }); err != nil {
 		return err
 	}
 	progress.Done()

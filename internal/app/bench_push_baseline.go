@@ -80,7 +80,7 @@ func (b *benchPush) sendPlain(ctx context.Context, i int, options *webpush.Optio
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}

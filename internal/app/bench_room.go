@@ -151,7 +151,7 @@ func benchAsk(ctx context.Context, client *http.Client, q benchRequest, answer a
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	switch {
 	case err != nil:
