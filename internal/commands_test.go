@@ -23,6 +23,27 @@ type manual struct {
 
 func readManual(t *testing.T) manual {
 	t.Helper()
+	structs := commandStructs(t)
+	m := manual{commands: map[string]map[string]bool{}, flags: map[string]bool{"help": true}}
+	for name, s := range structs {
+		m.collectFlags(s)
+		if name == "commandLine" {
+			for command, of := range subcommands(s) {
+				m.commands[command] = map[string]bool{}
+				if structs[of] != nil {
+					for sub := range subcommands(structs[of]) {
+						m.commands[command][sub] = true
+					}
+				}
+			}
+		}
+	}
+	return m
+}
+
+// commandStructs are the structs of the command's source.
+func commandStructs(t *testing.T) map[string]*ast.StructType {
+	t.Helper()
 	structs := map[string]*ast.StructType{}
 	files, err := filepath.Glob("../cmd/dateline/*.go")
 	if err != nil || len(files) == 0 {
@@ -42,21 +63,7 @@ func readManual(t *testing.T) manual {
 			return true
 		})
 	}
-	m := manual{commands: map[string]map[string]bool{}, flags: map[string]bool{"help": true}}
-	for name, s := range structs {
-		m.collectFlags(s)
-		if name == "commandLine" {
-			for command, of := range subcommands(s) {
-				m.commands[command] = map[string]bool{}
-				if structs[of] != nil {
-					for sub := range subcommands(structs[of]) {
-						m.commands[command][sub] = true
-					}
-				}
-			}
-		}
-	}
-	return m
+	return structs
 }
 
 // subcommands are the fields of a command that are commands, with their types.
@@ -143,6 +150,33 @@ func (m manual) check(t *testing.T, path string, words []string, seen map[string
 	for _, w := range words {
 		if flag, ok := strings.CutPrefix(w, "--"); ok && !m.flags[flag] {
 			t.Errorf("%s names the flag --%s, which does not exist", path, flag)
+		}
+	}
+}
+
+// TestDocsBenches: the page about speed has a section on each bench that names all
+// its flags.
+func TestDocsBenches(t *testing.T) {
+	structs := commandStructs(t)
+	page := documents(t)["docs/performance.md"]
+	benches := subcommands(structs["benchCommand"])
+	delete(benches, "services") // started by the others
+	if len(benches) < 5 {
+		t.Errorf("only %d benches: %v", len(benches), benches)
+	}
+	for bench, of := range benches {
+		_, section, ok := strings.Cut(page, "\n## `dateline bench "+bench+"`")
+		if !ok {
+			t.Errorf("docs/performance.md has no section on bench %s", bench)
+			continue
+		}
+		section, _, _ = strings.Cut(section, "\n## ")
+		m := manual{flags: map[string]bool{}}
+		m.collectFlags(structs[of])
+		for flag := range m.flags {
+			if !regexp.MustCompile("--" + flag + "\\b").MatchString(section) {
+				t.Errorf("docs/performance.md says nothing of --%s of bench %s", flag, bench)
+			}
 		}
 	}
 }

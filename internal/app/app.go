@@ -70,8 +70,12 @@ type App struct {
 
 	public, ops, deskDoor net.Listener
 	showcase              func(*http.ServeMux) // the demo's pages; nil otherwise
+	take                  takeStory            // of the events of NATS: the intake's, on which a bench looks on
 	cleanup               []cleanupStep
 }
+
+// takeStory takes an event and gives what finishes it.
+type takeStory func(context.Context, news.StoryEvent) (finish func() news.Disposition)
 
 // cleanupStep undoes one step of Open.
 type cleanupStep struct {
@@ -287,6 +291,7 @@ func (a *App) buildParts(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("intake: %w", err)
 	}
+	a.take = a.intake.Take
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Notifier: caller, Floor: a.deskFloor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Unmeasured: !a.cfg.Tracking, Logger: a.log, NewID: newID})
 	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: a.reacher(), Past: a.store, Publisher: a.cfg.Publisher.Name, Progress: a.watcher(), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
@@ -361,7 +366,7 @@ func (a *App) Run(ctx context.Context) error {
 		loop("dispatch", a.dispatch.Run)
 	}
 	if a.cfg.Has(RoleIntake) {
-		loop("intake", func(ctx context.Context) error { return a.bus.ConsumeStories(ctx, a.intake.Take) })
+		loop("intake", func(ctx context.Context) error { return a.bus.ConsumeStories(ctx, a.take) })
 	}
 	if a.cfg.Has(RoleDesk) {
 		loop("desk", a.pages.Run)

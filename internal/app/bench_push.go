@@ -1,22 +1,18 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdh"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/pprof"
-	"slices"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"dateline/internal/news"
@@ -25,90 +21,111 @@ import (
 
 // BenchPush are the options of `dateline bench push`.
 type BenchPush struct {
+	Bench
 	Devices  int
 	Baseline int // messages of each measurement of the baseline
 	Rounds   int
 	Services int
 	RTT      time.Duration // the services' delay
 	Streams  int           // each connection may have
-	JSON     string        // file; "": none
 	Profile  string        // file for a CPU profile of the first armed alert; "": none
-	Out      io.Writer
+	Outage   bool          // measure an outage of two services instead
+	Pairs    int           // of measurements of the outage
 }
 
 // benchPush is one run.
 type benchPush struct {
 	BenchPush
-	app      *App
-	services *benchServices
-	client   *http.Client
-	report   BenchReport
-	stories  int
-	phones   []news.PushSubscription // of the baseline
+	*benchRoom
+	stories int
+	phones  []news.PushSubscription // of the baseline
+}
+
+// outageServices are the push services of an outage: two are well throughout.
+const outageServices = 4
+
+// check finds everything that is wrong at once.
+func (o BenchPush) check() error {
+	var p news.Problems
+	benchSizes(&p, map[string]int{"--devices": o.Devices, "--baseline": o.Baseline, "--rounds": o.Rounds, "--services": o.Services, "--streams": o.Streams, "--pairs": o.Pairs})
+	if o.RTT < 0 {
+		p.Add("--rtt", "%s must be 0s or more", o.RTT)
+	}
+	if o.Outage && o.Devices < 100*outageServices {
+		p.Add("--devices", "%d must be %d or more for --outage: 99 %% of each service's are looked at", o.Devices, 100*outageServices)
+	}
+	if o.Outage && o.Profile != "" {
+		p.Add("--profile", "is of an armed alert, which --outage does not measure")
+	}
+	return p.Err()
 }
 
 // Run measures how an alert goes to many devices: by the whole program with its
 // keys made ahead, the repair right after it, and without such keys; and by the
-// baseline in between.
-func (o BenchPush) Run(ctx context.Context) (err error) {
-	b := &benchPush{BenchPush: o, client: &http.Client{}, report: BenchReport{What: "bench push", At: time.Now().UTC(), Version: Version(), Machine: machine(),
-		Services: fmt.Sprintf("%d simulated push services on loopback, in a process of their own on the same processors; delay %s, %d streams per connection", o.Services, o.RTT, o.Streams)}}
+// baseline in between. With Outage it measures alerts while two of four services
+// are down, beside alerts while all are well.
+func (o BenchPush) Run(ctx context.Context) error {
+	what := "bench push"
+	sizes := map[string]string{"--devices": strconv.Itoa(o.Devices), "--streams": strconv.Itoa(o.Streams), "--rtt": o.RTT.String()}
+	if o.Outage {
+		what, o.Services = "bench push --outage", outageServices
+		sizes["--pairs"] = strconv.Itoa(o.Pairs)
+	} else {
+		sizes["--baseline"], sizes["--rounds"] = strconv.Itoa(o.Baseline), strconv.Itoa(o.Rounds)
+	}
+	sizes["--services"] = strconv.Itoa(o.Services)
+	if err := o.check(); err != nil {
+		return err
+	}
+	b := &benchPush{BenchPush: o, benchRoom: newBenchRoom(o.Bench, what,
+		fmt.Sprintf("%d simulated push services on loopback, in a process of their own on the same processors; delay %s, %d streams per connection", o.Services, o.RTT, o.Streams), sizes)}
 	sinks := make([]simulate.SinkOptions, o.Services)
 	for i := range sinks {
-		sinks[i] = simulate.SinkOptions{Delay: o.RTT, Streams: uint32(o.Streams)} //nolint:gosec // checked by the command
+		sinks[i] = simulate.SinkOptions{Delay: o.RTT, Streams: uint32(o.Streams)}
 	}
-	if b.services, err = startBenchServices(ctx, sinks); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.services.close()) }()
-	folder, err := os.MkdirTemp("", "dateline-bench-")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
-	cfg, err := b.config(folder)
-	if err != nil {
-		return err
-	}
-	if b.app, err = Open(ctx, cfg, slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.app.Close()) }()
-	return alongside(ctx, b.app.Run, b.measure)
+	return b.run(ctx, BenchPlan{Sinks: sinks}, b.program)
 }
 
-// config is a program of its own: nothing of the environment is looked at.
-func (b *benchPush) config(folder string) (Config, error) {
-	ca := filepath.Join(folder, "ca.pem")
+// program measures beside one that knows the services.
+func (b *benchPush) program(ctx context.Context) error {
+	ca := filepath.Join(b.folder, "ca.pem")
 	if err := os.WriteFile(ca, []byte(b.services.CA), 0o600); err != nil {
-		return Config{}, err
+		return err
 	}
-	settings := map[string]string{"DATELINE_DATA": folder, "DATELINE_LISTEN": "127.0.0.1:0", "DATELINE_OPS_LISTEN": "127.0.0.1:0",
-		"DATELINE_POLICY": "auto", "DATELINE_PUSH_ORIGINS": strings.Join(b.services.Origins, ","), "DATELINE_PUSH_CA": ca,
-		"DATELINE_VAPID_SUBJECT": "https://news.example", "DATELINE_ADMIN_KEY": rand.Text()}
-	return Load(func(name string) string { return settings[name] })
+	settings := map[string]string{"DATELINE_PUSH_ORIGINS": strings.Join(b.services.Origins, ","), "DATELINE_PUSH_CA": ca}
+	return b.withProgram(settings, nil, b.measure)(ctx)
 }
 
 func (b *benchPush) measure(ctx context.Context) error {
-	if err := b.settle(ctx); err != nil {
+	keys, err := benchKeys(min(b.Devices, 2000))
+	if err != nil {
 		return err
+	}
+	if err := b.settle(ctx, b.Devices, func(i int) news.NewDevice {
+		d := b.device(i, keys)
+		if len(b.phones) < 5000 {
+			b.phones = append(b.phones, d.Push)
+		}
+		return d
+	}); err != nil {
+		return err
+	}
+	if b.Outage {
+		return b.outage(ctx)
 	}
 	for range b.Rounds {
 		if err := b.round(ctx); err != nil {
 			return err
 		}
 	}
-	return b.report.write(b.Out, b.JSON)
+	return nil
 }
 
 // round measures each way once, with the baseline in between.
 func (b *benchPush) round(ctx context.Context) error {
-	progress := NewProgress(b.Out, "making keys")
-	made := 0
-	if err := b.app.dispatch.ArmAll(ctx, func(n int) {
-		made += n
-		progress.Set(int64(made), int64(2*b.Devices))
-	}); err != nil {
+	progress := NewProgress(b.benchRoom.Out, "making keys")
+	var made atomic.Int64 // it is told by several at once
+	if err := b.app.dispatch.ArmAll(ctx, func(n int) { progress.Set(made.Add(int64(n)), int64(2*b.Devices)) }); err != nil {
 		return err
 	}
 	progress.Done()
@@ -162,32 +179,6 @@ func (b *benchPush) profile() (stop func(), err error) {
 	}, nil
 }
 
-// settle brings the devices.
-func (b *benchPush) settle(ctx context.Context) error {
-	progress := NewProgress(b.Out, "importing devices")
-	defer progress.Done()
-	keys, err := benchKeys(min(b.Devices, 2000))
-	if err != nil {
-		return err
-	}
-	for made := 0; made < b.Devices; {
-		list := make([]news.NewDevice, min(500, b.Devices-made))
-		for i := range list {
-			list[i] = b.device(made+i, keys)
-			if len(b.phones) < 5000 {
-				b.phones = append(b.phones, list[i].Push)
-			}
-		}
-		faults, err := b.app.store.ImportSubscriptions(ctx, list)
-		if err := errors.Join(append(faults, err)...); err != nil {
-			return err
-		}
-		made += len(list)
-		progress.Set(int64(made), int64(b.Devices))
-	}
-	return b.until(ctx, func() (bool, error) { return b.app.dispatch.Audience().Size().Active == b.Devices, nil })
-}
-
 // benchKeys are public keys of phones: where millions are needed they share them,
 // which costs a sender no less, as every key is made for its own secret.
 func benchKeys(n int) ([][]byte, error) {
@@ -219,20 +210,32 @@ func (b *benchPush) device(i int, keys [][]byte) news.NewDevice {
 // alert publishes a story that goes to all, and measures from before its
 // publication until the last is accepted and written down.
 func (b *benchPush) alert(ctx context.Context, name string) (id string, row BenchRow, err error) {
-	b.stories++
-	uri := fmt.Sprintf("https://news.example/bench/%d", b.stories)
-	story := map[string]any{"uri": uri, "headline": "Japan's parliament passes the budget after a night of votes", "standfirst": "The upper house agreed at dawn; markets open in an hour.",
-		"url": uri, "regions": []string{"JP"}, "sections": []string{"politics"}, "urgency": 2, "breaking": true, "versioncreated": time.Now().UTC(),
-		"translations": map[string]any{"ja": map[string]string{"headline": "予算案が未明に成立", "standfirst": "参院本会議は夜を徹した採決の末に可決した。"}}}
-	row, err = b.watch(ctx, name, func() error { return b.call(ctx, "POST", "/api/v1/stories", story, nil) }, func() (a benchSent, err error) {
-		var list struct{ Alerts []benchSent }
-		err = b.call(ctx, "GET", "/api/v1/alerts?story="+uri, nil, &list)
-		if len(list.Alerts) > 0 {
-			a = list.Alerts[0]
-		}
-		return a, err
-	}, &id)
+	var uri string
+	row, err = b.watch(ctx, name, func() (err error) {
+		uri, err = b.publish(ctx)
+		return err
+	}, func() (benchSent, error) { return b.alertOf(ctx, uri) }, &id)
 	return id, row, err
+}
+
+// publish gives the program a breaking story that goes to all.
+func (b *benchPush) publish(ctx context.Context) (uri string, err error) {
+	b.stories++
+	uri = fmt.Sprintf("https://news.example/bench/%d", b.stories)
+	return uri, b.call(ctx, "POST", "/api/v1/stories", map[string]any{"uri": uri,
+		"headline": "Japan's parliament passes the budget after a night of votes", "standfirst": "The upper house agreed at dawn; markets open in an hour.",
+		"url": uri, "regions": []string{"JP"}, "sections": []string{"politics"}, "urgency": 2, "breaking": true, "versioncreated": time.Now().UTC(),
+		"translations": map[string]any{"ja": map[string]string{"headline": "予算案が未明に成立", "standfirst": "参院本会議は夜を徹した採決の末に可決した。"}}}, nil)
+}
+
+// alertOf is the alert of a story, as it stands.
+func (b *benchPush) alertOf(ctx context.Context, uri string) (a benchSent, err error) {
+	var list struct{ Alerts []benchSent }
+	err = b.call(ctx, "GET", "/api/v1/alerts?story="+uri, nil, &list)
+	if len(list.Alerts) > 0 {
+		a = list.Alerts[0]
+	}
+	return a, err
 }
 
 // correct repairs it.
@@ -262,7 +265,7 @@ type benchSent struct {
 
 // watch measures from the press until all have accepted and the ledger says so.
 func (b *benchPush) watch(ctx context.Context, name string, press func() error, look func() (benchSent, error), id *string) (BenchRow, error) {
-	before, err := b.services.taken()
+	before, err := b.services.tell(ctx, "")
 	if err != nil {
 		return BenchRow{}, err
 	}
@@ -284,59 +287,11 @@ func (b *benchPush) watch(ctx context.Context, name string, press func() error, 
 	if err != nil {
 		return row, fmt.Errorf("%w: the alert stands at %+v", err, a)
 	}
-	after, err := b.services.taken()
+	after, err := b.services.tell(ctx, "")
 	*id = a.ID
 	seconds := func(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 	row.Wall, row.P50, row.P90, row.P99 = a.Times.LastAccepted.Sub(a.Times.Released), seconds(a.Times.P50), seconds(a.Times.P90), seconds(a.Times.P99)
 	row.Bytes = after.Bytes - before.Bytes
 	row.Remarks = fmt.Sprintf("%d with a key made ahead, %d commits, %d requests at the services", figures.Armed.Load()-armed, figures.Commits.Load()-commits, after.Requests-before.Requests)
 	return row, err
-}
-
-// until waits for something; ten minutes without it are a fault.
-func (b *benchPush) until(ctx context.Context, done func() (bool, error)) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ok, err := done()
-		if ok || err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// call asks the program as the newsroom's system does.
-func (b *benchPush) call(ctx context.Context, method, path string, body, answer any) error {
-	raw, err := json.Marshal(body)
-	if err != nil {
-		return err
-	}
-	r, err := http.NewRequestWithContext(ctx, method, b.app.URL()+path, bytes.NewReader(raw))
-	if err != nil {
-		return err
-	}
-	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set("Authorization", "Bearer "+b.app.cfg.AdminKey)
-	resp, err := b.client.Do(r)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
-	text, err := io.ReadAll(resp.Body)
-	switch {
-	case err != nil:
-		return err
-	case !slices.Contains([]int{200, 201, 202}, resp.StatusCode):
-		return fmt.Errorf("%s %s: %d %s", method, path, resp.StatusCode, text)
-	case answer == nil:
-		return nil
-	}
-	return json.Unmarshal(text, answer)
 }

@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"dateline/internal/news"
-	"dateline/internal/region"
 	"dateline/internal/store/storetest"
 )
 
@@ -106,8 +105,6 @@ type crowd struct {
 	alerts []string // that were published
 }
 
-type ownSubscription struct{ ID, Token, Manage string }
-
 func (c *crowd) makeKeys(n int) {
 	for range n {
 		key, err := ecdh.P256().GenerateKey(rand.Reader)
@@ -116,22 +113,6 @@ func (c *crowd) makeKeys(n int) {
 		}
 		c.keys = append(c.keys, base64.RawURLEncoding.EncodeToString(key.PublicKey().Bytes()))
 	}
-}
-
-// wish is one of 20,000 different preferences.
-func (c *crowd) wish(n int) news.Preference {
-	countries := region.Children("142")
-	p := news.Preference{Level: news.LevelBulletin}
-	for i := range 3 {
-		area := region.Children(countries[(n+i)%len(countries)])
-		p.Regions = append(p.Regions, area[(n/(7*(i+1)))%len(area)])
-	}
-	slices.Sort(p.Regions)
-	p.Regions = slices.Compact(p.Regions)
-	if n%3 == 0 {
-		p.Sections = []string{[]string{"politics", "business", "technology", "sport"}[n/3%4]}
-	}
-	return p
 }
 
 // settle brings those who are there already.
@@ -143,8 +124,8 @@ func (c *crowd) settle(n int) {
 		for i := range list {
 			key, _ := base64.RawURLEncoding.DecodeString(c.keys[i%len(c.keys)])
 			list[i] = news.NewDevice{
-				Push:   news.PushSubscription{Endpoint: c.endpoint(), P256dh: key, Auth: []byte(rand.Text()[:16])},
-				Wishes: news.Wishes{Preference: c.wish(c.made % 20_000), Language: "en", Timezone: "Asia/Tokyo"}}
+				Push:   news.PushSubscription{Endpoint: benchEndpoint(), P256dh: key, Auth: []byte(rand.Text()[:16])},
+				Wishes: news.Wishes{Preference: benchWish(c.made % 20_000), Language: "en", Timezone: "Asia/Tokyo"}}
 			c.made++
 		}
 		faults, err := c.app.store.ImportSubscriptions(c.b.Context(), list)
@@ -179,18 +160,16 @@ func (c *crowd) tidy(url string) {
 	}
 }
 
-func (c *crowd) endpoint() string { return "https://fcm.googleapis.com/fcm/send/" + rand.Text() }
-
 func (c *crowd) subscribe(n int) error {
-	p := c.wish(n)
+	p := benchWish(n)
 	body := map[string]any{"regions": p.Regions, "sections": p.Sections, "language": "en", "timezone": "Asia/Tokyo",
-		"quiet": map[string]any{"from": "22:00", "to": "07:00"}, "subscription": map[string]any{"endpoint": c.endpoint(),
+		"quiet": map[string]any{"from": "22:00", "to": "07:00"}, "subscription": map[string]any{"endpoint": benchEndpoint(),
 			"keys": map[string]string{"p256dh": c.keys[n%len(c.keys)], "auth": base64.RawURLEncoding.EncodeToString([]byte(rand.Text()[:16]))}}}
 	return c.ask("POST", "/api/v1/subscriptions", "", body, http.StatusCreated, &c.own[n])
 }
 
 func (c *crowd) change(n int) error {
-	body := map[string]any{"mutedRegions": []string{"SG"}, "regions": c.wish(n + 1).Regions}
+	body := map[string]any{"mutedRegions": []string{"SG"}, "regions": benchWish(n + 1).Regions}
 	return c.ask("PATCH", "/api/v1/subscriptions/"+c.own[n].ID, c.own[n].Token, body, http.StatusOK, nil)
 }
 

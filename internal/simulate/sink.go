@@ -34,10 +34,59 @@ type Sink struct {
 	tls      *tls.Config
 	taken    atomic.Int64
 	bytes    atomic.Int64
+	mood     atomic.Int32
+	accepted atomic.Int64 // since Expect
+	goal     atomic.Int64 // of accepted; 0: none
+	reached  atomic.Int64 // when, in nanoseconds since 1970; 0: not yet
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	over  sync.WaitGroup
+}
+
+// Moods of a sink.
+const (
+	sinkWell = iota
+	sinkThrottling
+	sinkHanging
+)
+
+// Behave changes, while it runs, what it answers to what comes from now on: 429
+// to everything, nothing to anything, or, with neither, 201. One that stops
+// hanging was restarted: its connections end, with all that waited in them.
+func (s *Sink) Behave(throttle, hang bool) {
+	mood := int32(sinkWell)
+	switch {
+	case hang:
+		mood = sinkHanging
+	case throttle:
+		mood = sinkThrottling
+	}
+	if s.mood.Swap(mood) != sinkHanging || hang {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+// Expect begins to count what is accepted anew, and notes when goal were.
+func (s *Sink) Expect(goal int64) {
+	s.goal.Store(0) // what is accepted in between counts for nothing
+	s.reached.Store(0)
+	s.accepted.Store(0)
+	s.goal.Store(goal)
+}
+
+// Reached is when as many were accepted as Expect said; zero: not yet.
+func (s *Sink) Reached() time.Time {
+	n := s.reached.Load()
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, n)
 }
 
 // NewSink starts one.
@@ -55,6 +104,7 @@ func NewSink(opts SinkOptions) (*Sink, error) {
 	}
 	s := &Sink{opts: opts, listener: l, conns: map[net.Conn]bool{},
 		tls: &tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"h2"}, MinVersion: tls.VersionTLS13}}
+	s.Behave(opts.Throttle, opts.Hang)
 	s.over.Go(s.accept)
 	return s, nil
 }
@@ -116,6 +166,7 @@ type sinkConn struct {
 	out    *bufio.Writer
 	framer *http2.Framer
 	answer []byte // a whole HEADERS frame but for its stream
+	slower []byte // the same with a 429
 	due    chan dueAnswer
 	ping   [8]byte
 	since  uint32 // bytes of data since the last update of the window
@@ -129,7 +180,7 @@ type dueAnswer struct {
 var errPreface = errors.New("no HTTP/2 preface")
 
 func (s *Sink) serve(c net.Conn) error {
-	conn := &sinkConn{s: s, in: bufio.NewReaderSize(c, 64<<10), out: bufio.NewWriterSize(c, 16<<10), answer: sinkAnswer(s.opts.Throttle)}
+	conn := &sinkConn{s: s, in: bufio.NewReaderSize(c, 64<<10), out: bufio.NewWriterSize(c, 16<<10), answer: sinkAnswer(false), slower: sinkAnswer(true)}
 	conn.framer = http2.NewFramer(conn.out, nil)
 	preface := make([]byte, len(http2.ClientPreface))
 	if _, err := io.ReadFull(conn.in, preface); err != nil || string(preface) != http2.ClientPreface {
@@ -219,7 +270,7 @@ func (c *sinkConn) take(kind http2.FrameType, flags http2.Flags, stream, n uint3
 	}
 	c.s.taken.Add(1)
 	switch {
-	case c.s.opts.Hang:
+	case c.s.mood.Load() == sinkHanging:
 		return nil
 	case c.due != nil:
 		c.due <- dueAnswer{stream, time.Now().Add(c.s.opts.Delay)}
@@ -229,8 +280,14 @@ func (c *sinkConn) take(kind http2.FrameType, flags http2.Flags, stream, n uint3
 }
 
 func (c *sinkConn) write(stream uint32) error {
-	binary.BigEndian.PutUint32(c.answer[5:], stream)
-	_, err := c.out.Write(c.answer)
+	answer := c.answer
+	if c.s.mood.Load() == sinkThrottling {
+		answer = c.slower
+	} else if n := c.s.accepted.Add(1); n == c.s.goal.Load() {
+		c.s.reached.Store(time.Now().UnixNano())
+	}
+	binary.BigEndian.PutUint32(answer[5:], stream)
+	_, err := c.out.Write(answer)
 	return err
 }
 

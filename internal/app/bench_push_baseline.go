@@ -35,7 +35,7 @@ func (b *benchPush) baseline(ctx context.Context) (BenchRow, error) {
 	}
 	options := &webpush.Options{HTTPClient: &http.Client{Transport: transport}, Subscriber: "desk@news.example", TTL: 3600, Urgency: webpush.UrgencyHigh,
 		VAPIDPublicKey: public, VAPIDPrivateKey: private, Topic: "0123456789abcdef0123456789abcdef"}
-	before, err := b.services.taken()
+	before, err := b.services.tell(ctx, "")
 	if err != nil {
 		return BenchRow{}, err
 	}
@@ -62,9 +62,9 @@ func (b *benchPush) baseline(ctx context.Context) (BenchRow, error) {
 	if failed.Load() > 0 || ctx.Err() != nil {
 		return row, errors.Join(ctx.Err(), fmt.Errorf("%d messages of the baseline failed", failed.Load()))
 	}
-	after, err := b.services.taken()
-	slices.Sort(took)
-	row.P50, row.P90, row.P99 = took[len(took)/2], took[len(took)*9/10], took[len(took)*99/100]
+	after, err := b.services.tell(ctx, "")
+	row.times(took)
+	row.Baseline = true
 	row.Bytes = after.Bytes - before.Bytes
 	return row, err
 }
@@ -80,7 +80,7 @@ func (b *benchPush) sendPlain(ctx context.Context, i int, options *webpush.Optio
 	if err != nil {
 		return err
 	}
-	defer resp.Body.Close() //nolint:errcheck // it was read
+	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
 		return err
 	}
