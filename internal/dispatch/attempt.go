@@ -86,7 +86,7 @@ func (b *book) repairs(c *cellRun, n uint32) bool {
 		if e == nil || !repairs(&c.run.release, &x.release) {
 			continue
 		}
-		if e.row.Accepted.Contains(n) || e.row.Ambiguous.Contains(n) || e.inFlight[n] {
+		if e.row.Accepted.Contains(n) || e.row.Ambiguous.Contains(n) || e.inFlight.has(n) {
 			return true
 		}
 	}
@@ -123,7 +123,7 @@ func (b *book) start(v *volley) {
 			what = waits // its cell was leaving and stays: it is to be written down again first
 		}
 		if what == goes {
-			c.inFlight[t.number] = true
+			c.inFlight.add(t.number)
 			b.loads.of(t.lane).flying++
 			v.add(t, order{more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(now)})
 			continue
@@ -214,7 +214,7 @@ func (b *book) answer(t task, endpoint string, r news.Receipt, now time.Time) {
 	if c.lost { // its new holder finds it opened without an answer
 		return
 	}
-	delete(c.inFlight, n)
+	c.inFlight.remove(n)
 	c.dirty = true
 	c.noteCanary(n, r)
 	switch r.Outcome {

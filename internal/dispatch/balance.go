@@ -143,7 +143,7 @@ func (b *book) clear(cells []int) (done []int) {
 		for _, r := range b.runs {
 			if c := r.cells[cell]; c != nil {
 				c.unopen()
-				busy = busy || c.dirty || len(c.inFlight) > 0
+				busy = busy || c.dirty || c.inFlight.len() > 0
 			}
 		}
 		if !busy {

@@ -80,7 +80,7 @@ type cellRun struct {
 
 	todo     map[string][]uint32 // waits to be opened, by push service
 	tasks    int                 // queued or in flight
-	inFlight map[uint32]bool     // handed to the sender and not answered; a stop leaves them alone
+	inFlight flying              // handed to the sender and not answered; a stop leaves them alone
 	waiting  int                 // in the retry queue
 	tries    map[uint32]int      // attempts made, of those that were not the first
 	// late are the numbers let go at the end of their quiet hours. They stay
@@ -147,7 +147,7 @@ func (b *book) adopt(r *run, row *news.LedgerRow, how adoption) *cellRun {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	row.Fence = how.fence
-	c := &cellRun{run: r, row: row, dirty: !how.found, uncounted: how.uncounted, todo: map[string][]uint32{}, inFlight: map[uint32]bool{},
+	c := &cellRun{run: r, row: row, dirty: !how.found, uncounted: how.uncounted, todo: map[string][]uint32{},
 		tries: map[uint32]int{}, late: map[uint32]letGo{}, canary: canaryPart{later: map[string][]uint32{}}}
 	if r.chosen != nil {
 		c.choose(r.chosen[row.Cell])
@@ -238,7 +238,7 @@ func (c *cellRun) starts(held *leases) bool {
 func (c *cellRun) unsent() *news.Numbers {
 	n := c.row.Pending()
 	n.Or(c.row.Held)
-	for f := range c.inFlight {
+	for f := range c.inFlight.all() {
 		n.Remove(f)
 	}
 	return n

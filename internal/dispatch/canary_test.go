@@ -247,7 +247,7 @@ func TestWhoWaitsForTheCanaryIsNotLost(t *testing.T) {
 	row.Planned.Add(7)
 	row.Ambiguous.Add(7)
 	r := &run{release: news.Release{ID: "1"}, state: news.ReleaseSending, phase: news.PhaseCanary, cells: map[int]*cellRun{}}
-	c := &cellRun{run: r, row: row, todo: map[string][]uint32{}, inFlight: map[uint32]bool{}, canary: canaryPart{later: map[string][]uint32{"lane": {7}}}}
+	c := &cellRun{run: r, row: row, todo: map[string][]uint32{}, canary: canaryPart{later: map[string][]uint32{"lane": {7}}}}
 	r.cells[0] = c
 	if c.markSettled(); row.Settled {
 		t.Error("the row is settled and one of it waits")

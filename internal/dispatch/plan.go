@@ -110,7 +110,7 @@ func (b *book) newer(c *cellRun, n uint32) (sent, inFlight bool) {
 			continue
 		}
 		sent = sent || later.row.Accepted.Contains(n) || later.row.Ambiguous.Contains(n)
-		inFlight = inFlight || later.inFlight[n]
+		inFlight = inFlight || later.inFlight.has(n)
 	}
 	return sent, inFlight
 }
@@ -203,7 +203,7 @@ func (b *book) repairSets(r *run, cell int) (reached, waiting *news.Numbers, inF
 		}
 		unsent := e.cell.unsent()
 		reached.Or(roaring.AndNot(e.cell.row.Reached(), unsent))
-		inFlight = inFlight || len(e.cell.inFlight) > 0
+		inFlight = inFlight || e.cell.inFlight.len() > 0
 		if e.run.replacedBy[r.release.ID] {
 			waiting.Or(unsent)
 		}

@@ -176,7 +176,7 @@ func (r *run) idle() bool {
 		return false
 	}
 	for _, c := range r.cells {
-		if c.dirty || c.uncounted || len(c.inFlight) > 0 || !c.row.Settled || !c.row.Held.IsEmpty() {
+		if c.dirty || c.uncounted || c.inFlight.len() > 0 || !c.row.Settled || !c.row.Held.IsEmpty() {
 			return false
 		}
 	}

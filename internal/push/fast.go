@@ -46,6 +46,7 @@ type fastLane struct {
 	lane       *lane
 	address    string // host:port to dial
 	authority  string
+	bare       bool // the header of a 2xx says nothing that is asked for
 	dial       func(ctx context.Context, network, address string) (net.Conn, error)
 	tls        *tls.Config
 	timeout    time.Duration // of a request
@@ -114,7 +115,7 @@ func (s *Sender) newFastLane(l *lane, u *url.URL, exempt bool) *fastLane {
 	t.ServerName, t.NextProtos = u.Hostname(), []string{"h2", "http/1.1"}
 	t.DynamicRecordSizingDisabled = true // batches are large, and nobody waits for the first bytes of one
 	ctx, stop := context.WithCancel(context.Background())
-	return &fastLane{lane: l, address: l.address, authority: u.Host, dial: s.dialing.dialer(exempt), tls: t,
+	return &fastLane{lane: l, address: l.address, authority: u.Host, bare: !saysMore(u.Hostname()), dial: s.dialing.dialer(exempt), tls: t,
 		timeout: s.timeout, answerWait: s.answerWait, ctx: ctx, stop: stop}
 }
 
@@ -294,7 +295,7 @@ func (f *fastLane) connect(ctx context.Context) (*h2.Conn, error) {
 		_ = secured.Close()
 		return nil, errPlain
 	}
-	return h2.Open(secured, h2.Config{Authority: f.authority, MostBody: mostBody, Timeout: f.timeout, AnswerWait: f.answerWait,
+	return h2.Open(secured, h2.Config{Authority: f.authority, Bare: f.bare, MostBody: mostBody, Timeout: f.timeout, AnswerWait: f.answerWait,
 		PingAfter: pingAfter, PingTimeout: pingTimeout, WriteTimeout: writeTimeout, Answered: f.answered, Changed: f.poke})
 }
 

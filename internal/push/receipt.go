@@ -60,6 +60,10 @@ func ReceiptFor(status int, header http.Header, body []byte, now time.Time) news
 	return r
 }
 
+// saysMore reports a host whose 2xx may say in a header that nothing will come of it:
+// Microsoft's.
+func saysMore(host string) bool { return underDomain(host, "notify.windows.com") }
+
 // acceptedReason tells apart what WNS admits to have dropped although it
 // answers 200; they are counted apart.
 func acceptedReason(header http.Header) string {

@@ -79,6 +79,9 @@ type Config struct {
 	PingAfter    time.Duration // without a word from the peer
 	PingTimeout  time.Duration
 	WriteTimeout time.Duration
+	// Bare: of a 2xx nothing is wanted but its status. The rest of its header is not
+	// made into strings.
+	Bare bool
 	// Answered is told what became of requests. Calls may overlap; the slice is
 	// reused.
 	Answered func([]Answer)

@@ -294,6 +294,9 @@ func (b *block) take(f hpack.HeaderField) {
 		return
 	}
 	n, err := strconv.Atoi(f.Value)
+	if n/100 == 2 && b.c.cfg.Bare {
+		b.c.decoder.SetEmitEnabled(false) // until the next block
+	}
 	// RFC 9113 8.3: no other, once, and before all else.
 	if f.Name != ":status" || b.status != 0 || b.plain || err != nil || len(f.Value) != 3 || n < 100 {
 		b.broken = true
@@ -324,6 +327,7 @@ func (c *Conn) headers(id uint32, part []byte, ends, last bool) error {
 	b := &c.reading
 	if !b.open {
 		*b = block{c: c, open: true, id: id, last: last, ttl: -1}
+		c.decoder.SetEmitEnabled(true)
 	}
 	if b.size += frameHeader + len(part); b.size > maxHeader { // empty ones cost, too
 		return violated("a header block of more than %d bytes", maxHeader)
