@@ -129,7 +129,7 @@ func (p *pages) fresh() *page {
 	}
 	data := p.chunks[len(p.chunks)-1].Bytes()[p.used*pageBytes:]
 	p.used++
-	return (*page)(unsafe.Pointer(&data[0]))
+	return (*page)(unsafe.Pointer(&data[0])) //nolint:gosec // pageBytes of an arena, which holds no pointers
 }
 
 func (p *pages) free() {

@@ -2,7 +2,6 @@ package email
 
 import (
 	"bytes"
-	"crypto"
 	"crypto/sha256"
 	"encoding/base64"
 	"regexp"
@@ -335,7 +334,7 @@ func FuzzPrint(f *testing.F) {
 
 func TestSendLetter(t *testing.T) {
 	s := startServer(t, simulate.MailOptions{})
-	var key crypto.Signer = testKeys(t)["rsa"]
+	key := testKeys(t)["rsa"]
 	record, err := DKIMRecord(key)
 	if err != nil {
 		t.Fatal(err)

@@ -60,7 +60,7 @@ func (c *quiverCell) fresh(number uint32) *keys {
 	if len(c.chunks) == 0 || c.used == quiverChunk {
 		c.chunks, c.used = append(c.chunks, arena.New(quiverChunk*size)), 0
 	}
-	page := (*keys)(unsafe.Pointer(&c.chunks[len(c.chunks)-1].Bytes()[c.used*size]))
+	page := (*keys)(unsafe.Pointer(&c.chunks[len(c.chunks)-1].Bytes()[c.used*size])) //nolint:gosec // size bytes of an arena, which holds no pointers
 	c.used++
 	c.pages[number/quiverPage] = page
 	return page
