@@ -99,7 +99,7 @@ func (b *benchMatch) settle(ctx context.Context) error {
 	b.countries, b.zones = countriesAndZones()
 	progress := NewProgress(b.benchRoom.Out, "making devices")
 	defer progress.Done()
-	before := liveHeap()
+	before := taken()
 	b.audience = audience.New()
 	made := 0
 	for cell := range news.Cells {
@@ -112,25 +112,24 @@ func (b *benchMatch) settle(ctx context.Context) error {
 			return err
 		}
 	}
-	b.report.Sizes["memory of a device"] = fmt.Sprintf("%.0f B", float64(liveHeap()-before)/float64(b.Devices))
+	b.report.Sizes["memory of a device"] = fmt.Sprintf("%.0f B", float64(taken()-before)/float64(b.Devices))
 	b.report.Sizes["different preferences"] = strconv.Itoa(b.audience.Size().Preferences)
-	before = liveHeap()
+	before = taken()
 	b.plain = make([]news.Device, b.Baseline)
 	for i := range b.plain {
 		b.plain[i] = b.device(i)
 	}
-	b.report.Sizes["memory of a device in the plain loop"] = fmt.Sprintf("%.0f B", float64(liveHeap()-before)/float64(b.Baseline))
+	b.report.Sizes["memory of a device in the plain loop"] = fmt.Sprintf("%.0f B", float64(taken()-before)/float64(b.Baseline))
 	if b.sql == nil {
 		return nil
 	}
 	return b.sql.fill(ctx, b.Devices, b.device, NewProgress(b.benchRoom.Out, "filling Postgres"))
 }
 
-func liveHeap() uint64 {
+// taken is the memory of this process: devices lie outside of Go's heap.
+func taken() int64 {
 	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
+	return ownMemory()
 }
 
 // device is reader i: three places skewed to a few countries, eight sections, 38

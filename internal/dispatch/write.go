@@ -162,10 +162,11 @@ func (b *book) openBlock(c *cellRun, room map[string]int) []task {
 // markSettled says in the row whether anything is left to do for it. In a
 // stopped run that is only what is in flight.
 func (c *cellRun) markSettled() {
-	c.row.Settled = c.row.Pending().IsEmpty() && c.inFlight.len() == 0
+	busy := c.inFlight.len() > 0
 	if c.run.state != news.ReleaseStopped {
-		c.row.Settled = c.row.Settled && c.tasks == 0 && c.waiting == 0 && len(c.todo) == 0 && len(c.canary.later) == 0
+		busy = busy || c.tasks > 0 || c.waiting > 0 || len(c.todo) > 0 || len(c.canary.later) > 0
 	}
+	c.row.Settled = !busy && c.row.Pending().IsEmpty() // last: it copies a set
 }
 
 // cloneRow copies a row, in the form in which it is shortest: blocks are opened and
