@@ -20,8 +20,8 @@ const (
 	mostUnlooked = 2 * mostFlights
 	// A service that is new to us, or that nobody has been sent to for a while, is
 	// met with firstFlights requests at once. They double while nothing speaks
-	// against it and answers come about as fast as the first, are halved when it asks us to slow down, and grow again by
-	// moreFlights (AIMD, as in TCP: RFC 5681 3.1).
+	// against it and answers come about as fast as the first, are halved when it asks
+	// us to slow down, and grow again by moreFlights (AIMD, as in TCP: RFC 5681 3.1).
 	firstFlights = 64
 	moreFlights  = 32
 	// queueFloor is what an answer may take beyond twice the quickest one without
@@ -49,7 +49,7 @@ type health struct {
 	peak      int           // the most in flight since the last judgement
 
 	slowedAt time.Time     // what was sent before says nothing new of how much it takes
-	quickest time.Duration // acceptance there ever was; 0: none. It does not age: in a queue that stands, all are slow
+	quickest time.Duration // acceptance there ever was, as in a queue that stands all are slow; 0: none
 	took     time.Duration // all acceptances since the last judgement together
 	timed    int           // how many they were
 }

@@ -212,9 +212,9 @@ func (l *lane) send(most int) {
 		return // none yet
 	}
 	v := newVolley(l)
-	defer v.done(1)
+	defer v.done()
 	if fault != nil {
-		l.takeQueued(v)
+		l.takeQueued(v, *fault)
 		s.book.start(v)
 		v.fail(*fault, most)
 		return
@@ -239,12 +239,15 @@ func (l *lane) take(v *volley, most int) {
 }
 
 // takeQueued takes what waits, whatever may be in flight: the service can't be
-// reached, and what has expired or was cancelled must not wait until it is.
-func (l *lane) takeQueued(v *volley) {
+// reached, and what has expired or was cancelled must not wait until it is. One that
+// nothing is sent to by our own rules is no worse for it.
+func (l *lane) takeQueued(v *volley, why news.Receipt) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.move(v, firstWindow)
-	l.health.unreached(time.Now())
+	if why.Outcome == news.Retry {
+		l.health.unreached(time.Now())
+	}
 }
 
 // move moves tasks. l.mu is held.
@@ -295,7 +298,7 @@ func (l *lane) Report(reports []push.Report) {
 	l.landed(len(reports))
 	l.poke()
 	for i := range reports {
-		volleyOf(&reports[i]).done(1)
+		volleyOf(&reports[i]).done()
 	}
 }
 

@@ -62,3 +62,25 @@ func TestADeviceThatChangesItsPushService(t *testing.T) {
 		}
 	})
 }
+
+// A service that nothing is sent to by our own rules is not taken for one that is
+// down, however often somebody is refused.
+func TestAServiceThatIsNotOursIsNotDown(t *testing.T) {
+	l := newLanes(New(Config{})).lane(origin)
+	for range 3 * failuresToOpen {
+		v := newVolley(l)
+		l.takeQueued(v, news.Receipt{Outcome: news.Refused, Reason: "no-subject"})
+		v.done()
+	}
+	if at := l.health.standing(); at != standingWell {
+		t.Errorf("it is %s", at)
+	}
+	for range failuresToOpen {
+		v := newVolley(l)
+		l.takeQueued(v, news.Receipt{Outcome: news.Retry, Reason: "dial"})
+		v.done()
+	}
+	if at := l.health.standing(); at != standingDown {
+		t.Errorf("one that can't be reached is %s", at)
+	}
+}

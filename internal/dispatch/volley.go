@@ -49,9 +49,9 @@ func (v *volley) add(t task, o order) {
 	v.left.Add(1)
 }
 
-// done says that the sender, or so many reports, look at it no more.
-func (v *volley) done(n int32) {
-	if v.left.Add(-n) > 0 {
+// done says that the sender, or a report, looks at it no more.
+func (v *volley) done() {
+	if v.left.Add(-1) > 0 {
 		return
 	}
 	l := v.lane
