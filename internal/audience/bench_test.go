@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"runtime"
-	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -82,14 +80,12 @@ func benchQuery(b *testing.B, places string) audience.Query {
 func BenchmarkMatch(b *testing.B) {
 	countries, zones := countriesAndZones()
 	for _, kinds := range []int{20_000, 250_000, 1 << 40} {
-		before := heap()
 		a := audience.New()
 		for cell := range news.Cells { // in the order in which a process loads them
 			for i := cell; i < benchDevices(); i += news.Cells {
 				a.Cell(cell).Put(synthetic(i, kinds, countries, zones))
 			}
 		}
-		perDevice := float64(heap()-before) / float64(benchDevices())
 		for _, places := range benchPlaces() {
 			b.Run(fmt.Sprintf("preferences=%d/%s", a.Size().Preferences, places), func(b *testing.B) {
 				planned, used := 0, cpuTime()
@@ -99,7 +95,6 @@ func BenchmarkMatch(b *testing.B) {
 				b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/float64(b.N)/float64(benchDevices()), "cpu-ns/device")
 				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(benchDevices()), "ns/device")
 				b.ReportMetric(float64(planned), "planned")
-				b.ReportMetric(perDevice, "B/device")
 			})
 		}
 	}
@@ -112,59 +107,6 @@ func planAll(a *audience.Audience, q audience.Query) (planned int) {
 	m := a.NewMatcher(q)
 	for c := range news.Cells {
 		planned += int(m.MatchCell(a.Cell(c), nil, nil).Planned.GetCardinality())
-	}
-	return planned
-}
-
-func heap() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.HeapAlloc
-}
-
-// BenchmarkMatchPlain is the baseline: a loop over the devices as the database
-// gives them, with the codes that meet the audience in a map and the zones
-// loaded once, as one would write it first.
-func BenchmarkMatchPlain(b *testing.B) {
-	countries, zones := countriesAndZones()
-	devices := make([]news.Device, benchDevices()/4)
-	for i := range devices {
-		devices[i] = synthetic(i, 1<<40, countries, zones)
-	}
-	for _, places := range benchPlaces() {
-		b.Run(places, func(b *testing.B) {
-			planned := 0
-			for b.Loop() {
-				planned = plainMatch(benchQuery(b, places), devices)
-			}
-			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(devices)), "ns/device")
-			b.ReportMetric(float64(planned), "planned")
-		})
-	}
-}
-
-func plainMatch(q audience.Query, devices []news.Device) (planned int) {
-	meets := map[string]bool{}
-	for p := range region.All() {
-		s, _ := region.SetOf([]string{p.Code}, nil)
-		meets[p.Code] = s.Overlaps(q.Expr.Set())
-	}
-	local := map[string]int{}
-	for i := range devices {
-		d := &devices[i]
-		p := &d.Wishes.Preference
-		if d.State != news.DeviceActive || q.Level < p.Level ||
-			!slices.ContainsFunc(p.Regions, func(c string) bool { return meets[c] }) || !news.SectionsOverlap(p.Sections, q.Sections) {
-			continue
-		}
-		if d.Wishes.Quiet != nil { // held ones are planned too, but somebody has to look
-			if _, ok := local[d.Wishes.Timezone]; !ok {
-				zone, _ := time.LoadLocation(d.Wishes.Timezone)
-				local[d.Wishes.Timezone] = q.Now.In(zone).Hour()
-			}
-		}
-		planned++
 	}
 	return planned
 }
