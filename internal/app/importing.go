@@ -51,7 +51,27 @@ func (im Import) Devices(ctx context.Context) (ImportResult, error) {
 	defer sender.Close()
 	parser := site.NewParser(sender)
 	return run(ctx, im, keys, func(line []byte) (news.NewDevice, error) { return parser.Device(line) },
-		func(s *store.Store, list []news.NewDevice) ([]error, error) { return s.ImportSubscriptions(ctx, list) })
+		func(s *store.Store, list []news.NewDevice) ([]error, error) { return s.ImportSubscriptions(ctx, list) }, im.snapshots)
+}
+
+// snapshots prepares the next start, which would read the devices one by one.
+func (im Import) snapshots(ctx context.Context, s *store.Store) error {
+	cells := make([]int, news.Cells)
+	for i := range cells {
+		cells[i] = i
+	}
+	stale, err := s.StaleSnapshots(ctx, cells)
+	if err != nil {
+		return err
+	}
+	im.Progress.Next("preparing the next start")
+	for i, cell := range stale {
+		if err := s.SnapshotCell(ctx, cell, func(time.Duration) error { return ctx.Err() }); err != nil {
+			return fmt.Errorf("all lines are stored, but not prepared for the next start: %w", err)
+		}
+		im.Progress.Set(int64(i+1), int64(len(stale)))
+	}
+	return nil
 }
 
 // Readers imports digest sign-ups that are confirmed already: each line is one
@@ -64,7 +84,7 @@ func (im Import) Readers(ctx context.Context) (ImportResult, error) {
 	}
 	parser := site.NewParser(nil)
 	return run(ctx, im, keys, func(line []byte) (news.Mailbox, error) { return readerLine(parser, line) },
-		func(s *store.Store, list []news.Mailbox) ([]error, error) { return s.ImportMailboxes(ctx, list) })
+		func(s *store.Store, list []news.Mailbox) ([]error, error) { return s.ImportMailboxes(ctx, list) }, nil)
 }
 
 // consentFields are the consent record of an imported reader.
@@ -102,9 +122,10 @@ func readerLine(parser *site.Parser, line []byte) (news.Mailbox, error) {
 			Source: "import " + consent.Source, RequestedAt: consent.RequestedAt, ConfirmedAt: consent.ConfirmedAt}}, nil
 }
 
-// run reads the lines, parses them and stores what is good in batches.
+// run reads the lines, parses them and stores what is good in batches; last, if
+// there is one, comes when all are stored.
 func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T, error),
-	save func(*store.Store, []T) ([]error, error)) (ImportResult, error) {
+	save func(*store.Store, []T) ([]error, error), last func(context.Context, *store.Store) error) (ImportResult, error) {
 	var result ImportResult
 	in, size, err := im.open()
 	if err != nil {
@@ -158,7 +179,10 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return result, fmt.Errorf("line %d is longer than %d bytes; the lines before it are imported", number+1, importLine)
 	}
-	return result, errors.Join(lines.Err(), ctx.Err())
+	if err := errors.Join(lines.Err(), ctx.Err()); err != nil || last == nil || result.Stored == 0 {
+		return result, err
+	}
+	return result, last(ctx, s)
 }
 
 // note counts a line, and says what was wrong with it.

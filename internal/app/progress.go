@@ -34,6 +34,17 @@ func NewProgress(out io.Writer, what string) *Progress {
 	return p
 }
 
+// Next goes on with other work.
+func (p *Progress) Next(what string) {
+	if p == nil {
+		return
+	}
+	p.Done()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.what = what
+}
+
 // Set says that done of total is done; total 0 is unknown.
 func (p *Progress) Set(done, total int64) {
 	if p == nil {

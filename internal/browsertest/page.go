@@ -104,15 +104,18 @@ func (b *page) poll(what string, try func() error) {
 	}
 }
 
-// Click presses the element that the CSS selector finds.
+// Click presses the element that the CSS selector finds, as soon as it is there.
 func (b *page) Click(selector string) {
 	b.tb.Helper()
+	b.Until("document.querySelector(" + quote(selector) + ")")
 	b.Eval(fmt.Sprintf("document.querySelector(%s).click()", quote(selector)))
 }
 
-// Fill writes into a field the way a person does: the page hears of it.
+// Fill writes into a field, as soon as it is there, the way a person does: the
+// page hears of it.
 func (b *page) Fill(selector, value string) {
 	b.tb.Helper()
+	b.Until("document.querySelector(" + quote(selector) + ")")
 	b.Eval(fmt.Sprintf(`(() => {
 		const field = document.querySelector(%s);
 		field.focus();

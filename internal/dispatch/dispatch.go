@@ -44,6 +44,10 @@ type CellStore interface {
 	CellChanges(ctx context.Context) ([news.Cells]int64, error)
 	CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) error
 	MarkGone(ctx context.Context, refs []news.DeviceRef) error
+	// StaleSnapshots are those of the cells of which SnapshotCell is to be called,
+	// so that CellDevices is quick when they are loaded next.
+	StaleSnapshots(ctx context.Context, cells []int) ([]int, error)
+	SnapshotCell(ctx context.Context, cell int, rest func(took time.Duration) error) error
 }
 
 // LedgerStore keeps the write-ahead ledger.
@@ -247,6 +251,7 @@ func (s *Service) Run(ctx context.Context) error {
 	group.Go(func() error { return s.watchRecents(loops) })
 	group.Go(func() error { return s.foresee(loops) })
 	group.Go(func() error { return s.armLoop(loops) })
+	group.Go(func() error { return s.snapshotLoop(loops) })
 	err := group.Wait()
 	s.drain(stopSends)
 	for cell := range news.Cells { // keys are zeroed

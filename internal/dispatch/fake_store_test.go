@@ -38,6 +38,9 @@ type memory struct {
 	// (CellDevices: each of n cells), and with "after " before its name, before
 	// it answers.
 	slow func(call string, n int) time.Duration
+	// stale are the cells whose snapshots are due; parts, when one was written.
+	stale map[int]bool
+	parts []time.Time
 	// saved, when set, sees every row before it is stored over the old one.
 	saved func(old, row *news.LedgerRow)
 }
@@ -228,6 +231,37 @@ func (m *memory) CellDevices(ctx context.Context, cells []int, after []int64, fn
 			}
 		}
 	}
+	return nil
+}
+
+func (m *memory) StaleSnapshots(ctx context.Context, cells []int) (stale []int, err error) {
+	done, err := m.enter(ctx, "StaleSnapshots")
+	if err != nil {
+		return nil, err
+	}
+	defer done(&err)
+	for _, c := range cells {
+		if m.stale[c] {
+			stale = append(stale, c)
+		}
+	}
+	return stale, nil
+}
+
+// SnapshotCell takes a second for each of two parts.
+func (m *memory) SnapshotCell(ctx context.Context, cell int, rest func(time.Duration) error) error {
+	for range 2 {
+		wait(ctx, time.Second)
+		m.mu.Lock()
+		m.parts = append(m.parts, time.Now())
+		m.mu.Unlock()
+		if err := rest(time.Second); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.stale, cell)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"dateline/internal/news"
 	"dateline/internal/store"
@@ -14,7 +15,8 @@ import (
 )
 
 // BenchmarkLoad is the start of a process: every device from the database into
-// memory. DATELINE_BENCH_DEVICES says how many; to write them first takes longer.
+// memory, from rows and from snapshots. DATELINE_BENCH_DEVICES says how many; to
+// write them first takes longer.
 func BenchmarkLoad(b *testing.B) {
 	devices := 20_000
 	if n, err := strconv.Atoi(os.Getenv("DATELINE_BENCH_DEVICES")); err == nil && n > 0 {
@@ -27,25 +29,41 @@ func BenchmarkLoad(b *testing.B) {
 		b.Run(url.name, func(b *testing.B) {
 			st := storetest.Open(b, store.Config{URL: url.of(b)})
 			importSome(b, st, devices)
-			for b.Loop() {
-				s := New(Config{Store: st, Sender: newService(), Links: testLinks, Holder: "one", BaseURL: "https://alerts.example"})
-				cells := make([]int, news.Cells)
-				for i := range cells {
-					cells[i] = i
-				}
-				if err := s.loadDevices(context.Background(), cells); err != nil {
-					b.Fatal(err)
-				}
-				if got := s.audience.Size(); got.Active != devices {
-					b.Fatalf("%+v", got)
-				}
-				b.StopTimer()
-				empty(s.audience, s.quiver)
-				b.StartTimer()
+			b.Run("rows", func(b *testing.B) { loadAll(b, st, devices) })
+			cells, err := st.StaleSnapshots(context.Background(), everyCell())
+			for _, cell := range cells {
+				err = errors.Join(err, st.SnapshotCell(context.Background(), cell, func(time.Duration) error { return nil }))
 			}
-			b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(devices), "µs/device")
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.Run("snapshots", func(b *testing.B) { loadAll(b, st, devices) })
 		})
 	}
+}
+
+func everyCell() []int {
+	cells := make([]int, news.Cells)
+	for i := range cells {
+		cells[i] = i
+	}
+	return cells
+}
+
+func loadAll(b *testing.B, st *store.Store, devices int) {
+	for b.Loop() {
+		s := New(Config{Store: st, Sender: newService(), Links: testLinks, Holder: "one", BaseURL: "https://alerts.example"})
+		if err := s.loadDevices(context.Background(), everyCell()); err != nil {
+			b.Fatal(err)
+		}
+		if got := s.audience.Size(); got.Active != devices {
+			b.Fatalf("%+v", got)
+		}
+		b.StopTimer()
+		empty(s.audience, s.quiver)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/float64(devices), "µs/device")
 }
 
 func importSome(b *testing.B, st *store.Store, devices int) {

@@ -16,9 +16,14 @@ import (
 // pair's private half is forgotten as soon as it is made. The zero ArmedKey seals
 // nothing.
 type ArmedKey struct {
+	agreement
+	holder uint32 // of whom it is: a keyed hash of the subscription's keys
+}
+
+// agreement is a key without its holder.
+type agreement struct {
 	public [pointLen - 1]byte // without the leading 4 of an uncompressed point
 	input  [sha256.Size]byte
-	holder uint32 // of whom it is: a keyed hash of the subscription's keys
 }
 
 // armSeed keys the hash of subscriptions: a process's own, never stored.
@@ -51,7 +56,7 @@ func arm(own *ecdh.PrivateKey, t Target) (ArmedKey, error) {
 	if err != nil {
 		return ArmedKey{}, err
 	}
-	k := ArmedKey{input: input, holder: holderOf(t)}
+	k := ArmedKey{agreement{input: input}, holderOf(t)}
 	copy(k.public[:], public[1:])
 	return k, nil
 }

@@ -138,6 +138,9 @@ func TestQuiverModel(t *testing.T) {
 					rt.Fatal(err)
 				}
 				q.Put(at.cell, at.number, at.slot, k)
+				if other := (place{at.cell, at.number, 1 - at.slot}); owner[other] != who {
+					delete(model, other) // a device's other key, if it is another holder's
+				}
 				model[at], owner[at] = k, who
 			case 1:
 				got, ok := q.Take(at.cell, at.number, at.slot, readers[who])

@@ -19,10 +19,10 @@ func TestForgottenKeysAreZero(t *testing.T) {
 	}
 	c := &q.cells[3]
 	page := c.page(0)
-	if n := uint32(7); page[n%2][n].IsZero() {
+	if n := uint32(7); !page.has(Slot(n%2), n) {
 		t.Fatal("no key where one was put")
 	}
-	if _, ok := q.Take(3, 7, 1, to); !ok || page[1][7] != (ArmedKey{}) {
+	if _, ok := q.Take(3, 7, 1, to); !ok || page.agreed[1][7] != (agreement{}) {
 		t.Error("something is left of a key that was taken")
 	}
 	q.zero(c)
@@ -43,9 +43,9 @@ func TestForgottenKeysAreZero(t *testing.T) {
 	}
 }
 
-// A million devices with two keys each are 200 MB.
-func TestAnArmedKeyTakes100Bytes(t *testing.T) {
-	if size := unsafe.Sizeof(ArmedKey{}); size != 100 {
+// A million devices with two keys each are 196 MB.
+func TestADevicesKeysTake196Bytes(t *testing.T) {
+	if size := unsafe.Sizeof(keys{}); size != 196*quiverPage {
 		t.Errorf("%d", size)
 	}
 }

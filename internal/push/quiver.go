@@ -21,19 +21,25 @@ const (
 )
 
 // quiverPage is how many neighbouring numbers of a cell share a page, and
-// quiverChunk how many pages are made together: 8 of 51,200 bytes fill 100 of the
+// quiverChunk how many pages are made together: 8 of 50,176 bytes fill 98 of the
 // system's pages.
 const (
 	quiverPage  = 256
 	quiverChunk = 8
 )
 
-// keys are a page's, by slot and number: 100 bytes each and no pointers.
-type keys [Slots][quiverPage]ArmedKey
+// keys are a page's, by slot and number, with one holder for all of a device's: 196
+// bytes a device, and no pointers. Where there is no key, its agreement is zero.
+type keys struct {
+	agreed  [Slots][quiverPage]agreement
+	holders [quiverPage]uint32
+}
+
+func (k *keys) has(slot Slot, i uint32) bool { return k.agreed[slot][i] != agreement{} }
 
 // Quiver holds the armed keys of devices, in memory only: two slots for each, a
 // key in a slot at most once, and taken at most once. It is safe for concurrent
-// use. A million devices' keys are 200 MB; they lie outside of the garbage
+// use. A million devices' keys are 196 MB; they lie outside of the garbage
 // collector's heap, which would grow by twice that.
 type Quiver struct {
 	cells [news.Cells]quiverCell
@@ -79,11 +85,12 @@ func (q *Quiver) Lacks(cell int, number uint32, slot Slot, t Target) bool {
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	page := c.page(number)
-	return page == nil || !page[slot][number%quiverPage].Fits(t)
+	page, i := c.page(number), number%quiverPage
+	return page == nil || !page.has(slot, i) || page.holders[i] != holderOf(t)
 }
 
-// Put keeps a key. One that was there is forgotten.
+// Put keeps a key. One that was there is forgotten, and so is a device's other one
+// if it was armed for another holder.
 func (q *Quiver) Put(cell int, number uint32, slot Slot, k ArmedKey) {
 	c := &q.cells[cell]
 	c.mu.Lock()
@@ -92,11 +99,25 @@ func (q *Quiver) Put(cell int, number uint32, slot Slot, k ArmedKey) {
 	if page == nil {
 		page = c.fresh(number)
 	}
-	place := &page[slot][number%quiverPage]
-	if place.IsZero() {
+	i := number % quiverPage
+	if page.holders[i] != k.holder {
+		for other := range Slots {
+			q.forget(page, other, i)
+		}
+		page.holders[i] = k.holder
+	}
+	if !page.has(slot, i) {
 		q.armed[slot].Add(1)
 	}
-	*place = k
+	page.agreed[slot][i] = k.agreement
+}
+
+// forget zeroes a key, if there is one.
+func (q *Quiver) forget(page *keys, slot Slot, i uint32) {
+	if page.has(slot, i) {
+		page.agreed[slot][i] = agreement{}
+		q.armed[slot].Add(-1)
+	}
 }
 
 // Take gives a device's key and forgets it: who takes it is the only one. false:
@@ -105,17 +126,12 @@ func (q *Quiver) Take(cell int, number uint32, slot Slot, t Target) (ArmedKey, b
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	page := c.page(number)
-	if page == nil {
+	page, i := c.page(number), number%quiverPage
+	if page == nil || !page.has(slot, i) {
 		return ArmedKey{}, false
 	}
-	place := &page[slot][number%quiverPage]
-	if place.IsZero() {
-		return ArmedKey{}, false
-	}
-	k := *place
-	place.Zero()
-	q.armed[slot].Add(-1)
+	k := ArmedKey{page.agreed[slot][i], page.holders[i]}
+	q.forget(page, slot, i)
 	c.taken[slot].Add(1)
 	return k, k.Fits(t)
 }
@@ -136,13 +152,11 @@ func (q *Quiver) Forget(cell int) {
 // zero zeroes every key of a cell, whose lock is held.
 func (q *Quiver) zero(c *quiverCell) {
 	for _, page := range c.pages {
-		for slot := range page {
-			for i := range page[slot] {
-				if !page[slot][i].IsZero() {
-					page[slot][i].Zero()
-					q.armed[slot].Add(-1)
-				}
+		for slot := range Slots {
+			for i := range uint32(quiverPage) {
+				q.forget(page, slot, i)
 			}
 		}
+		page.holders = [quiverPage]uint32{}
 	}
 }

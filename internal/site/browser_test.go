@@ -176,6 +176,7 @@ func TestReaderFollowsInFirefox(t *testing.T) {
 // TestReaderComesBackInFirefox: the page knows who follows, its manage link
 // works, leaving is one press, and the same browser may come back.
 func TestReaderComesBackInFirefox(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	b := s.browser
 	follow := func() {

@@ -16,8 +16,10 @@ import (
 // With DATELINE_PICTURES set to a folder it leaves pictures there, at the width
 // of a phone and of a desk.
 func TestAReadersPagesAreAccessible(t *testing.T) {
+	t.Parallel()
 	for name, theme := range map[string]func() browsertest.BrowserOption{"light": browsertest.Light, "dark": browsertest.Dark} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t, theme())
 			s.site.Explainer = explainer{}
 			c, box := s.joined()

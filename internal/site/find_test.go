@@ -64,6 +64,7 @@ func TestPlacesAreFoundByWhatPeopleCallThem(t *testing.T) {
 // is called; and the whole search, which fetches the subdivisions of a few
 // countries only, has it too, on a page in one language or another.
 func TestEveryNameIsFound(t *testing.T) {
+	t.Parallel()
 	a := newAtlas()
 	all := a.searched()
 	subdivisions := 0

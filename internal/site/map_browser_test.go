@@ -25,6 +25,7 @@ func (s *stage) ticked(id string) bool {
 // the tab key, arrows reach every country, a press ticks the list, and the list fills
 // the map; and sees what the choice means change as it is made.
 func TestMapInFirefox(t *testing.T) {
+	t.Parallel()
 	s := newStage(t)
 	s.past(s.shelf, "JP", 87, 8*time.Hour)
 	s.past(s.shelf, "SG", 30, 24*time.Hour)
@@ -294,8 +295,10 @@ func testPartsInTheList(t *testing.T, s *stage) {
 // TestChoosingIsAccessible holds the pages where one chooses against WCAG 2.2 AA, in
 // both themes and both directions, empty and full.
 func TestChoosingIsAccessible(t *testing.T) {
+	t.Parallel()
 	for name, theme := range map[string]func() browsertest.BrowserOption{"light": browsertest.Light, "dark": browsertest.Dark} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newStage(t, theme())
 			s.past(s.shelf, "JP", 30, 24*time.Hour)
 			c := s.subscribe("regions", `["035","JP-13"]`, "mutedRegions", `["SG"]`, "overrides", `[{"regions":["JP"],"level":"notice"}]`)

@@ -71,10 +71,12 @@ func differing(a, b map[string]string) (tables []string) {
 // mail or a page has leave the whole database as it was; one press does what it
 // says, and a second is fine.
 func TestScannersChangeNothing(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("NOT RUN: -short leaves out 10,000 pages")
 	}
 	storetest.EachURL(t, func(t *testing.T, url string) {
+		t.Parallel()
 		s := storetest.Open(t, store.Config{URL: url})
 		h := newHouse(t, func(c *Config) { c.Store, c.Now = s, nil })
 		h.now = h.site.Now()

@@ -255,6 +255,7 @@ func TestOfflineAndRestartInFirefox(t *testing.T) {
 // TestWithoutPush: what a reader is told, in place, when her browser can't, and
 // what she is offered instead.
 func TestWithoutPush(t *testing.T) {
+	t.Parallel()
 	s := newStage(t, browsertest.WithPref("dom.push.connection.enabled", false)) // subscribe() fails with an AbortError, as Chrome does in mainland China
 	b := s.browser
 	press := func(before string) {

@@ -64,6 +64,7 @@ func TestSealedAtRest(t *testing.T) {
 		_, err = s.ChangeMailbox(ctx, m.ID, func(m *news.Mailbox) error { m.Address = "other.reader@example.org"; return nil })
 		must(t, err)
 		must(t, s.LeaveMailbox(ctx, m.ID))
+		snapshot(t, s, d.Cell)
 
 		var tables []string
 		db := raw(t, url)

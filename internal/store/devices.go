@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -55,59 +56,72 @@ const streamColumns = "d.cell, d.number, d.id, d.state, d.change, d.key_id, d.se
 const streamChunk = 1000
 
 // CellDevices streams the devices of some cells that changed after the given
-// counter (after runs beside cells), in any state, cell by cell: in the order of
-// their changes or, where that is all a cell ever had (after 0), of their numbers,
-// which is how they lie in the database. A device that changes while the stream
-// runs may come twice, or later than it was: who asks again for what changed since
-// the stream began has everything. Preferences are shared between devices and must
-// not be changed; the devices' times are zero. Of a wiped device only its place and state are left. fn's error
-// ends the stream and comes back as it is.
+// counter (after runs beside cells), in any state, cell by cell. After 0, that is
+// everything, comes by number or, where the cell has a snapshot, by number as of
+// then and by the order of changes since; else by the order of changes. A device
+// may come twice, the later state later, and one that changes while the stream
+// runs may come as it was: who asks again for what changed since the stream began
+// has everything. Preferences and a subscription's bytes are shared between
+// devices and must not be changed; to keep one device keeps the memory of a
+// thousand. The devices' times are zero. Of a wiped device only its place and
+// state are left. fn's error ends the stream and comes back as it is.
 func (s *Store) CellDevices(ctx context.Context, cells []int, after []int64, fn func(news.Device) error) error {
+	each := func(devices []news.Device) error {
+		for i := range devices {
+			if err := fn(devices[i]); err != nil {
+				return verdictOf(err)
+			}
+		}
+		return nil
+	}
 	for i, cell := range cells {
-		for at := cursorOf(cell, after[i]); ; {
-			rows, err := s.cellChunk(ctx, at)
-			if err != nil {
-				return s.fail(err, "CellDevices", strconv.Itoa(cell))
-			}
-			for j := range rows {
-				r := &rows[j]
-				d, err := s.device(r.deviceRow, r.wishes(r.preference), r.PreferenceID)
-				if err != nil {
-					return s.fail(err, "CellDevices", strconv.Itoa(cell))
-				}
-				if err := fn(d); err != nil {
-					return err
-				}
-				at.pass(r)
-			}
-			if len(rows) < streamChunk {
-				break
-			}
+		var err error
+		if after[i] == 0 {
+			err = s.wholeCell(ctx, cell, each)
+		} else {
+			err = s.eachChunk(ctx, changesOf(cell, after[i]), each)
+		}
+		if err != nil {
+			return s.fail(err, "CellDevices", strconv.Itoa(cell))
 		}
 	}
 	return nil
 }
 
-// cursor is where a stream of a cell is: behind a change or, where the whole cell
-// is read, a number. The table lies in the order of numbers, so that the whole of
-// it is read without a look-up for each device.
-type cursor struct {
-	cell   int
-	column string
-	last   int64
+// stretch is devices of a cell whose number or change (column) lies behind after,
+// up to and with upTo. The table lies in the order of numbers, so that many of
+// them are read without a look-up for each device.
+type stretch struct {
+	cell        int
+	column      string
+	after, upTo int64
 }
 
-func cursorOf(cell int, after int64) cursor {
-	if after == 0 {
-		return cursor{cell, "number", -1}
-	}
-	return cursor{cell, "change", after}
+func changesOf(cell int, after int64) stretch { return stretch{cell, "change", after, math.MaxInt64} }
+
+// numbersOf are those of a part of a snapshot.
+func (s *Store) numbersOf(cell, part int) stretch {
+	return stretch{cell, "number", int64(part)*s.part - 1, int64(part+1)*s.part - 1}
 }
 
-func (c *cursor) pass(r *streamRow) {
-	c.last = r.Number
-	if c.column == "change" {
-		c.last = r.Change
+// eachChunk calls fn with the devices of a stretch, some at a time.
+func (s *Store) eachChunk(ctx context.Context, at stretch, fn func([]news.Device) error) error {
+	for {
+		devices, err := s.deviceChunk(ctx, at)
+		if err != nil {
+			return err
+		}
+		if err := fn(devices); err != nil {
+			return err
+		}
+		if len(devices) < streamChunk {
+			return nil
+		}
+		last := &devices[len(devices)-1]
+		at.after = int64(last.Number)
+		if at.column == "change" {
+			at.after = last.Change
+		}
 	}
 }
 
@@ -115,11 +129,10 @@ func (c *cursor) pass(r *streamRow) {
 type streamRow struct {
 	deviceRow
 	wishesRow
-	preference news.Preference
 }
 
-// cellChunk reads the next devices of a cell.
-func (s *Store) cellChunk(ctx context.Context, at cursor) ([]streamRow, error) {
+// deviceChunk reads the next devices of a stretch.
+func (s *Store) deviceChunk(ctx context.Context, at stretch) ([]news.Device, error) {
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -127,20 +140,27 @@ func (s *Store) cellChunk(ctx context.Context, at cursor) ([]streamRow, error) {
 	// A chunk takes 10 ms, and not to be able to stop within it saves the SQLite
 	// driver a look at the context, under locks, for every row.
 	whole := context.WithoutCancel(ctx)
-	out, err := scanChunk(whole, c, at)
+	rows, err := scanChunk(whole, c, at)
 	if s.reconnect(err) {
-		out, err = scanChunk(whole, c, at)
+		rows, err = scanChunk(whole, c, at)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return out, s.addPreferences(ctx, c, out)
+	devices := make([]news.Device, len(rows))
+	for i := range rows {
+		r := &rows[i]
+		if devices[i], err = s.device(r.deviceRow, r.wishes(news.Preference{}), r.PreferenceID); err != nil {
+			return nil, err
+		}
+	}
+	return devices, s.addPreferences(ctx, c, devices)
 }
 
-func scanChunk(ctx context.Context, c conn, at cursor) ([]streamRow, error) {
+func scanChunk(ctx context.Context, c conn, at stretch) ([]streamRow, error) {
 	rows, err := c.QueryxContext(ctx, c.rebind("SELECT "+streamColumns+` FROM devices d
-		LEFT JOIN subscribers s ON s.id = d.subscriber_id WHERE d.cell = ? AND d.`+at.column+` > ?
-		ORDER BY d.`+at.column+` LIMIT ?`), at.cell, at.last, streamChunk)
+		LEFT JOIN subscribers s ON s.id = d.subscriber_id WHERE d.cell = ? AND d.`+at.column+` > ? AND d.`+at.column+` <= ?
+		ORDER BY d.`+at.column+` LIMIT ?`), at.cell, at.after, at.upTo, streamChunk)
 	if err != nil {
 		return nil, err
 	}
@@ -173,16 +193,16 @@ func scanStream(scan func(...any) error) (streamRow, error) {
 }
 
 // addPreferences fills in the preferences, those unknown by one statement.
-func (s *Store) addPreferences(ctx context.Context, c conn, rows []streamRow) error {
+func (s *Store) addPreferences(ctx context.Context, c conn, devices []news.Device) error {
 	missing := map[string]bool{}
-	for i := range rows {
-		r := &rows[i]
-		if r.PreferenceID == "" {
+	for i := range devices {
+		d := &devices[i]
+		if d.PreferenceID == "" {
 			continue
 		}
 		var ok bool
-		if r.preference, ok = s.prefs.get(r.PreferenceID); !ok {
-			missing[r.PreferenceID] = true
+		if d.Wishes.Preference, ok = s.prefs.get(d.PreferenceID); !ok {
+			missing[d.PreferenceID] = true
 		}
 	}
 	if len(missing) == 0 {
@@ -192,9 +212,9 @@ func (s *Store) addPreferences(ctx context.Context, c conn, rows []streamRow) er
 	if err != nil {
 		return err
 	}
-	for i := range rows {
-		if id := rows[i].PreferenceID; missing[id] {
-			rows[i].preference = found[id]
+	for i := range devices {
+		if id := devices[i].PreferenceID; missing[id] {
+			devices[i].Wishes.Preference = found[id]
 		}
 	}
 	return nil

@@ -68,6 +68,7 @@ type Store struct {
 	clock   func() time.Time
 	log     *slog.Logger
 	prefs   *preferenceCache
+	part    int64      // see snapshotPart
 	migrate sync.Mutex // one Migrate at a time within the process
 }
 
@@ -81,7 +82,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	s := &Store{dialect: d, seal: seal, vapid: cfg.VAPIDKeyID, clock: cfg.Now, prefs: newPreferenceCache(),
+	s := &Store{dialect: d, seal: seal, vapid: cfg.VAPIDKeyID, clock: cfg.Now, prefs: newPreferenceCache(), part: snapshotPart,
 		log: cfg.Logger}
 	if s.clock == nil {
 		s.clock = time.Now
