@@ -103,7 +103,7 @@ func (c *Cell) Put(d news.Device) {
 }
 
 // page is a number's, made if there is none.
-func (c *Cell) page(number uint32) *page {
+func (c *Cell) page(number uint32) page {
 	at, ok := c.pages.find(number / pageSize)
 	if !ok {
 		c.pages.order = slices.Insert(c.pages.order, at, number/pageSize)
@@ -151,17 +151,17 @@ func (c *Cell) putAside(d *news.Device, ids far) bool {
 
 // at finds a number's page and place, ok when a device is there. The caller
 // holds the lock.
-func (c *Cell) at(number uint32) (p *page, i uint32, ok bool) {
+func (c *Cell) at(number uint32) (p page, i uint32, ok bool) {
 	at, ok := c.pages.find(number / pageSize)
 	if !ok {
-		return nil, 0, false
+		return page{}, 0, false
 	}
 	p, i = c.pages.list[at], number%pageSize
 	return p, i, p.states[i] != stateNone
 }
 
 // clock is the id of a device's clock.
-func (c *Cell) clock(p *page, i, number uint32) uint32 {
+func (c *Cell) clock(p page, i, number uint32) uint32 {
 	if id := p.clocks[i]; id != rare {
 		return uint32(id)
 	}
@@ -169,14 +169,14 @@ func (c *Cell) clock(p *page, i, number uint32) uint32 {
 }
 
 // language is the id of a device's language.
-func (c *Cell) language(p *page, i, number uint32) uint32 {
+func (c *Cell) language(p page, i, number uint32) uint32 {
 	if id := p.languages[i]; id != rare {
 		return uint32(id)
 	}
 	return c.far[number].language
 }
 
-func (c *Cell) record(p *page, i uint32) record { return c.records.at(p.records[i]) }
+func (c *Cell) record(p page, i uint32) record { return c.records.at(p.records[i]) }
 
 // Device gives back what Put was given, but for Change, the times and the
 // preference's id; its preference is in canonical order.
@@ -243,7 +243,7 @@ func (c *Cell) Owner(number uint32) (o Owner, ok bool) {
 	return c.owner(p, i, number), true
 }
 
-func (c *Cell) owner(p *page, i, number uint32) Owner {
+func (c *Cell) owner(p page, i, number uint32) Owner {
 	clock, zone, _ := c.interned.clock(c.clock(p, i, number))
 	return Owner{SubscriberID: c.record(p, i).subscriber(), Zone: zone, Cap: int(p.caps[i]), FlashHeld: clock.quiet.flashHeld()}
 }
@@ -324,7 +324,7 @@ func (c *Cell) Stopped(number uint32, q *Query, now time.Time, repair bool) Reas
 	return ""
 }
 
-func (c *Cell) wishes(p *page, i, number uint32) news.Wishes {
+func (c *Cell) wishes(p page, i, number uint32) news.Wishes {
 	clock, _, zone := c.interned.clock(c.clock(p, i, number))
 	return news.Wishes{
 		Preference: c.interned.preference(p.preferences[i]), Language: c.interned.language(c.language(p, i, number)),

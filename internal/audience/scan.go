@@ -45,7 +45,7 @@ func (s *scan) run() {
 	s.held.flush()
 }
 
-func (s *scan) page(p *page, first uint32) {
+func (s *scan) page(p page, first uint32) {
 	s.counts[codeGone] += int(p.gone)
 	s.counts[codeLeft] += int(p.left)
 	for w := range len(p.plain) {
@@ -65,7 +65,7 @@ func (s *scan) page(p *page, first uint32) {
 }
 
 // unusual judges those aside among 64 neighbours.
-func (s *scan) unusual(p *page, w int, at uint32, sent uint64) (planned, held uint64) {
+func (s *scan) unusual(p page, w int, at uint32, sent uint64) (planned, held uint64) {
 	eachBit(p.aside[w], func(i uint32) {
 		verdict := s.aside(p, uint32(w)*64+i, at+i, sent>>i&1 != 0)
 		planned |= uint64(boolInt(verdict.planned())) << i
@@ -75,7 +75,7 @@ func (s *scan) unusual(p *page, w int, at uint32, sent uint64) (planned, held ui
 }
 
 // plain judges the plain devices among 64 neighbours, in the order of decide.
-func (s *scan) plain(p *page, w int, at uint32, sent uint64) (planned, held uint64) {
+func (s *scan) plain(p page, w int, at uint32, sent uint64) (planned, held uint64) {
 	todo := p.plain[w] &^ sent
 	s.counts[codeAlreadySent] += bits.OnesCount64(p.plain[w] & sent)
 	if todo == 0 {
@@ -156,7 +156,7 @@ func (s *scan) clocks(planned, quiet uint64, ids *[64]uint16) (held, passes uint
 
 // unreadable are those, of readers who want nothing but their language, for whom
 // there is no text.
-func (s *scan) unreadable(p *page, w int, only uint64) (lost uint64) {
+func (s *scan) unreadable(p page, w int, only uint64) (lost uint64) {
 	eachBit(only, func(i uint32) {
 		if !s.reads(uint32(p.languages[uint32(w)*64+i])) {
 			lost |= 1 << i
@@ -167,7 +167,7 @@ func (s *scan) unreadable(p *page, w int, only uint64) (lost uint64) {
 }
 
 // full are those whose readers have had as many alerts today as they want.
-func (s *scan) full(p *page, w int, at uint32, most uint64) (full uint64) {
+func (s *scan) full(p page, w int, at uint32, most uint64) (full uint64) {
 	if s.sentToday == nil {
 		full = most & s.capped.word(at)
 	} else {
@@ -182,7 +182,7 @@ func (s *scan) full(p *page, w int, at uint32, most uint64) (full uint64) {
 }
 
 // aside judges one device that is not plain.
-func (s *scan) aside(p *page, i, number uint32, sent bool) code {
+func (s *scan) aside(p page, i, number uint32, sent bool) code {
 	verdict := s.first(p, i, number, sent)
 	if verdict == codeMatched {
 		who := s.person(p, i, number)
@@ -193,7 +193,7 @@ func (s *scan) aside(p *page, i, number uint32, sent bool) code {
 }
 
 // first is the half before decide: sent before, and the preference's verdict.
-func (s *scan) first(p *page, i, number uint32, sent bool) code {
+func (s *scan) first(p page, i, number uint32, sent bool) code {
 	q := &s.m.query
 	switch {
 	case q.Final && !q.Repair && slices.Contains(s.cell.over[number], q.StoryURI):
@@ -206,7 +206,7 @@ func (s *scan) first(p *page, i, number uint32, sent bool) code {
 	return codeOf[s.m.tastes[p.preferences[i]]]
 }
 
-func (s *scan) sent(p *page, i, number uint32) int {
+func (s *scan) sent(p page, i, number uint32) int {
 	if s.sentToday != nil {
 		return s.sentToday(s.cell.record(p, i).subscriber())
 	}
@@ -216,7 +216,7 @@ func (s *scan) sent(p *page, i, number uint32) int {
 	return 0
 }
 
-func (s *scan) person(p *page, i, number uint32) person {
+func (s *scan) person(p page, i, number uint32) person {
 	clock := s.cell.clock(p, i, number)
 	return person{
 		unreadable: p.only.has(i) && !s.reads(s.cell.language(p, i, number)), quarantined: p.states[i] == stateQuarantined, cap: int(p.caps[i]),

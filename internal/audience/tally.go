@@ -204,7 +204,7 @@ func (c *census) cell(cell *Cell) {
 }
 
 // word counts the planned of 64 neighbours.
-func (c *census) word(cell *Cell, p *page, first, at uint32, planned, held uint64) {
+func (c *census) word(cell *Cell, p page, first, at uint32, planned, held uint64) {
 	c.held += bits.OnesCount64(held)
 	for ; planned != 0; planned &= planned - 1 {
 		i := uint32(bits.TrailingZeros64(planned))
@@ -267,7 +267,7 @@ func (c *census) mark(numbers []uint32, mark uint8) (planned int) {
 }
 
 // count notes one device that is planned.
-func (c *census) count(p *page, i uint32, woken bool) {
+func (c *census) count(p page, i uint32, woken bool) {
 	if woken {
 		c.sum.Woken++
 	}
