@@ -80,23 +80,26 @@ func benchQuery(b *testing.B, places string) audience.Query {
 func BenchmarkMatch(b *testing.B) {
 	countries, zones := countriesAndZones()
 	for _, kinds := range []int{20_000, 250_000, 1 << 40} {
-		a := audience.New()
-		for cell := range news.Cells { // in the order in which a process loads them
-			for i := cell; i < benchDevices(); i += news.Cells {
-				a.Cell(cell).Put(synthetic(i, kinds, countries, zones))
-			}
-		}
-		for _, places := range benchPlaces() {
-			b.Run(fmt.Sprintf("preferences=%d/%s", a.Size().Preferences, places), func(b *testing.B) {
-				planned, used := 0, cpuTime()
-				for b.Loop() {
-					planned = planAll(a, benchQuery(b, places))
+		b.Run(fmt.Sprintf("kinds=%d", kinds), func(b *testing.B) {
+			a := audience.New()
+			for cell := range news.Cells { // in the order in which a process loads them
+				for i := cell; i < benchDevices(); i += news.Cells {
+					a.Cell(cell).Put(synthetic(i, kinds, countries, zones))
 				}
-				b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/float64(b.N)/float64(benchDevices()), "cpu-ns/device")
-				b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(benchDevices()), "ns/device")
-				b.ReportMetric(float64(planned), "planned")
-			})
-		}
+			}
+			for _, places := range benchPlaces() {
+				b.Run(places, func(b *testing.B) {
+					planned, used := 0, cpuTime()
+					for b.Loop() {
+						planned = planAll(a, benchQuery(b, places))
+					}
+					b.ReportMetric(float64((cpuTime()-used).Nanoseconds())/float64(b.N)/float64(benchDevices()), "cpu-ns/device")
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(benchDevices()), "ns/device")
+					b.ReportMetric(float64(planned), "planned")
+					b.ReportMetric(float64(a.Size().Preferences), "preferences")
+				})
+			}
+		})
 	}
 }
 

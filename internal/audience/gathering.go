@@ -1,6 +1,8 @@
 package audience
 
 import (
+	"sync"
+
 	"github.com/RoaringBitmap/roaring/v2"
 
 	"dateline/internal/news"
@@ -13,11 +15,14 @@ const (
 	groupWords = 1 << groupBits / 64
 )
 
+// groups are groupWords words, all zero: a plan needs two or three for each cell.
+var groups = sync.Pool{New: func() any { return new([groupWords]uint64) }}
+
 // gathering makes a set from words of 64 numbers that come in ascending order.
 type gathering struct {
 	set   *news.Numbers // of the groups before; nil: none
 	group uint32
-	words []uint64 // of the group at hand; up to top they are its own, behind it zero
+	words *[groupWords]uint64 // of the group at hand; up to top they are its own, behind it zero
 	top   int
 }
 
@@ -31,7 +36,7 @@ func (g *gathering) add(at uint32, word uint64) {
 		g.group = group
 	}
 	if g.words == nil {
-		g.words = make([]uint64, groupWords)
+		g.words = groups.Get().(*[groupWords]uint64)
 	}
 	i := int(at%(1<<groupBits)) / 64
 	g.words[i] = word
@@ -56,7 +61,16 @@ func (g *gathering) flush() {
 	}
 }
 
-// numbers is the whole set, once flushed.
+// done flushes, and gives back what it worked with.
+func (g *gathering) done() {
+	g.flush()
+	if g.words != nil {
+		groups.Put(g.words)
+		g.words = nil
+	}
+}
+
+// numbers is the whole set, once done.
 func (g *gathering) numbers() *news.Numbers {
 	if g.set == nil {
 		return roaring.New()

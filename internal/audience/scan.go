@@ -19,6 +19,8 @@ type scan struct {
 	capped    window  // known already, instead of sentToday
 	caps      bool    // somebody knows what was sent today
 	census    *census // nil: nobody asks who they are
+	woke      bool    // clocks were needed for the last 64
+	touched   uint16  // only so that the compiler leaves what touches memory
 	readable  []uint8 // m.readable, for this goroutine alone
 }
 
@@ -41,8 +43,8 @@ func (s *scan) run() {
 	for at, p := range c.pages.list {
 		s.page(p, c.pages.order[at]*pageSize)
 	}
-	s.planned.flush()
-	s.held.flush()
+	s.planned.done()
+	s.held.done()
 }
 
 func (s *scan) page(p page, first uint32) {
@@ -85,14 +87,19 @@ func (s *scan) plain(p page, w int, at uint32, sent uint64) (planned, held uint6
 		s.counts[codeMatched] += bits.OnesCount64(todo)
 		return todo, 0
 	}
+	ids := (*[64]uint16)(p.clocks[w*64:])
+	if s.woke { // most likely they are needed again: they come from memory while the tastes are looked up
+		s.touched += ids[0] + ids[32]
+	}
 	planned = todo & s.tastes(todo, (*[64]uint32)(p.preferences[w*64:]))
+	s.woke = planned&p.quiet[w] != 0
 	if only := planned & p.only[w]; only != 0 {
 		planned &^= s.unreadable(p, w, only)
 	}
 	if planned == 0 {
 		return 0, 0
 	}
-	held, passes := s.clocks(planned, p.quiet[w], (*[64]uint16)(p.clocks[w*64:]))
+	held, passes := s.clocks(planned, p.quiet[w], ids)
 	if most := planned & p.capped[w] &^ held &^ passes; most != 0 && s.caps {
 		planned &^= s.full(p, w, at, most)
 	}
