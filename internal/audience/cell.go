@@ -52,8 +52,8 @@ func (c *Cell) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.pages.list {
-		for i, s := range p.states {
-			if s != stateNone {
+		for i := range uint32(pageSize) {
+			if p.state(i) != stateNone {
 				c.interned.release(p.preferences[i])
 			}
 		}
@@ -83,14 +83,14 @@ func (c *Cell) Put(d news.Device) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p, i := c.page(d.Number), d.Number%pageSize
-	if old := p.states[i]; old != stateNone {
+	if old := p.state(i); old != stateNone {
 		c.count[old]--
 		c.interned.release(p.preferences[i])
 	}
-	p.state(i, stateOf(d.State))
-	c.count[p.states[i]]++
+	p.setState(i, stateOf(d.State))
+	c.count[p.state(i)]++
 	p.preferences[i], p.languages[i], p.clocks[i] = common.preference, short(common.language), short(common.clock)
-	p.services[i] = ServiceOf(d.Push.Endpoint)
+	p.setService(i, ServiceOf(d.Push.Endpoint))
 	p.caps[i] = uint16(min(max(d.Wishes.Cap, 0), 1<<16-1))
 	p.only.set(i, d.Wishes.OnlyLanguage)
 	p.quiet.set(i, d.Wishes.Quiet != nil)
@@ -157,7 +157,7 @@ func (c *Cell) at(number uint32) (p page, i uint32, ok bool) {
 		return page{}, 0, false
 	}
 	p, i = c.pages.list[at], number%pageSize
-	return p, i, p.states[i] != stateNone
+	return p, i, p.state(i) != stateNone
 }
 
 // clock is the id of a device's clock.
@@ -190,7 +190,7 @@ func (c *Cell) Device(number uint32) (d news.Device, ok bool) {
 	r := c.record(p, i)
 	d.ID, d.SubscriberID, d.Push = r.id(), r.subscriber(), r.push(c.interned.frontList())
 	d.Cell, d.Number = c.number, number
-	d.State, d.Wishes = p.states[i].device(), c.wishes(p, i, number)
+	d.State, d.Wishes = p.state(i).device(), c.wishes(p, i, number)
 	return d, true
 }
 
@@ -214,7 +214,7 @@ func (c *Cell) NextTarget(from uint32) (number uint32, push news.PushSubscriptio
 	for ; at < len(c.pages.list); at++ {
 		p, key := c.pages.list[at], c.pages.order[at]
 		for i := range uint32(pageSize) {
-			if number := key*pageSize + i; number >= from && p.states[i] == stateActive {
+			if number := key*pageSize + i; number >= from && p.state(i) == stateActive {
 				return number, c.record(p, i).push(c.interned.frontList()), true
 			}
 		}
@@ -308,10 +308,10 @@ func (c *Cell) Stopped(number uint32, q *Query, now time.Time, repair bool) Reas
 	switch {
 	case !ok:
 		return Gone
-	case p.states[i] == stateQuarantined:
+	case p.state(i) == stateQuarantined:
 		return Quarantined
-	case p.states[i] != stateActive:
-		return stateCode(p.states[i]).reason()
+	case p.state(i) != stateActive:
+		return stateCode(p.state(i)).reason()
 	case repair:
 		return ""
 	case slices.Contains(c.muted[number], q.StoryURI):

@@ -75,8 +75,7 @@ type others struct {
 	records   [pageSize]uint32 // where among the cell's records; 0: none
 	languages [pageSize]uint16 // rare: among what the cell keeps aside
 	caps      [pageSize]uint16
-	states    [pageSize]state
-	services  [pageSize]Service
+	status    [pageSize]uint8 // see state and service
 }
 
 const rare = 1<<16 - 1
@@ -87,17 +86,31 @@ func short(id uint32) uint16 { return uint16(min(id, rare)) }
 // judged sorts a device in, whose state and columns are set: unusual says that
 // something about it is kept aside.
 func (p page) judged(i uint32, unusual bool) {
-	active := p.states[i] == stateActive
+	active := p.state(i) == stateActive
 	p.plain.set(i, active && !unusual)
-	p.aside.set(i, active && unusual || p.states[i] == stateQuarantined)
+	p.aside.set(i, active && unusual || p.state(i) == stateQuarantined)
 	p.capped.set(i, p.caps[i] > 0)
 }
 
-// state changes a device's state.
-func (p page) state(i uint32, s state) {
-	p.tally(p.states[i], -1)
-	p.states[i] = s
+// What a byte of status holds: a state, and behind it a service.
+const (
+	stateBits = 3
+	stateMask = 1<<stateBits - 1
+)
+
+func (p page) state(i uint32) state { return state(p.status[i] & stateMask) }
+
+func (p page) service(i uint32) Service { return Service(p.status[i] >> stateBits) }
+
+// setState changes a device's state.
+func (p page) setState(i uint32, s state) {
+	p.tally(p.state(i), -1)
+	p.status[i] = p.status[i]&^stateMask | uint8(s)
 	p.tally(s, 1)
+}
+
+func (p page) setService(i uint32, s Service) {
+	p.status[i] = p.status[i]&stateMask | uint8(s)<<stateBits
 }
 
 // tally counts those of whom a plan says no more than that.

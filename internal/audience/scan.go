@@ -226,7 +226,7 @@ func (s *scan) sent(p page, i, number uint32) int {
 func (s *scan) person(p page, i, number uint32) person {
 	clock := s.cell.clock(p, i, number)
 	return person{
-		unreadable: p.only.has(i) && !s.reads(s.cell.language(p, i, number)), quarantined: p.states[i] == stateQuarantined, cap: int(p.caps[i]),
+		unreadable: p.only.has(i) && !s.reads(s.cell.language(p, i, number)), quarantined: p.state(i) == stateQuarantined, cap: int(p.caps[i]),
 		flashHeld: s.m.interned.clockList[clock].quiet.flashHeld(), quietUntil: s.m.asleepUntil(clock),
 		pausedUntil: s.cell.paused[number], overStory: slices.Contains(s.cell.over[number], s.m.query.StoryURI),
 		mutedStory: slices.Contains(s.cell.muted[number], s.m.query.StoryURI),

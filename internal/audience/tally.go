@@ -97,7 +97,7 @@ func (c *Cell) Capped(sentToday func(subscriberID []byte) int) *news.Numbers {
 	var id [64]byte
 	for at, p := range c.pages.list {
 		for i := range uint32(pageSize) {
-			if most := int(p.caps[i]); most > 0 && p.states[i] == stateActive && sentToday(c.record(p, i).appendSubscriber(id[:0])) >= most {
+			if most := int(p.caps[i]); most > 0 && p.state(i) == stateActive && sentToday(c.record(p, i).appendSubscriber(id[:0])) >= most {
 				capped = append(capped, c.pages.order[at]*pageSize+i)
 			}
 		}
@@ -271,7 +271,7 @@ func (c *census) count(p page, i uint32, woken bool) {
 	if woken {
 		c.sum.Woken++
 	}
-	c.services[p.services[i]]++
+	c.services[p.service(i)]++
 	preference := p.preferences[i]
 	t := &c.touched[preference]
 	if !t.known {

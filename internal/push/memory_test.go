@@ -19,10 +19,10 @@ func TestForgottenKeysAreZero(t *testing.T) {
 	}
 	c := &q.cells[3]
 	page := c.page(0)
-	if n := uint32(7); !page.has(Slot(n%2), n) {
+	if n := uint32(7); !page[n].has(Slot(n % 2)) {
 		t.Fatal("no key where one was put")
 	}
-	if _, ok := q.Take(3, 7, 1, to); !ok || page.agreed[1][7] != (agreement{}) {
+	if _, ok := q.Take(3, 7, 1, to); !ok || page[7].agreed[1] != (agreement{}) {
 		t.Error("something is left of a key that was taken")
 	}
 	q.zero(c)
@@ -45,7 +45,7 @@ func TestForgottenKeysAreZero(t *testing.T) {
 
 // A million devices with two keys each are 196 MB.
 func TestADevicesKeysTake196Bytes(t *testing.T) {
-	if size := unsafe.Sizeof(keys{}); size != 196*quiverPage {
+	if size := unsafe.Sizeof(held{}); size != 196 {
 		t.Errorf("%d", size)
 	}
 }

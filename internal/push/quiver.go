@@ -28,14 +28,17 @@ const (
 	quiverChunk = 8
 )
 
-// keys are a page's, by slot and number, with one holder for all of a device's: 196
-// bytes a device, and no pointers. Where there is no key, its agreement is zero.
-type keys struct {
-	agreed  [Slots][quiverPage]agreement
-	holders [quiverPage]uint32
+// keys are a page's, by number.
+type keys [quiverPage]held
+
+// held are a device's keys, by slot, and the one holder of both: 196 bytes and no
+// pointers. Where there is no key, its agreement is zero.
+type held struct {
+	agreed [Slots]agreement
+	holder uint32
 }
 
-func (k *keys) has(slot Slot, i uint32) bool { return k.agreed[slot][i] != agreement{} }
+func (h *held) has(slot Slot) bool { return h.agreed[slot] != agreement{} }
 
 // Quiver holds the armed keys of devices, in memory only: two slots for each, a
 // key in a slot at most once, and taken at most once. It is safe for concurrent
@@ -86,7 +89,7 @@ func (q *Quiver) Lacks(cell int, number uint32, slot Slot, t Target) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	page, i := c.page(number), number%quiverPage
-	return page == nil || !page.has(slot, i) || page.holders[i] != holderOf(t)
+	return page == nil || !page[i].has(slot) || page[i].holder != holderOf(t)
 }
 
 // Put keeps a key. One that was there is forgotten, and so is a device's other one
@@ -99,25 +102,25 @@ func (q *Quiver) Put(cell int, number uint32, slot Slot, k ArmedKey) {
 	if page == nil {
 		page = c.fresh(number)
 	}
-	i := number % quiverPage
-	if page.holders[i] != k.holder {
-		for other := range Slots {
-			q.forget(page, other, i)
-		}
-		page.holders[i] = k.holder
+	h := &page[number%quiverPage]
+	if h.holder != k.holder {
+		q.forget(h)
+		h.holder = k.holder
 	}
-	if !page.has(slot, i) {
+	if !h.has(slot) {
 		q.armed[slot].Add(1)
 	}
-	page.agreed[slot][i] = k.agreement
+	h.agreed[slot] = k.agreement
 }
 
-// forget zeroes a key, if there is one.
-func (q *Quiver) forget(page *keys, slot Slot, i uint32) {
-	if page.has(slot, i) {
-		page.agreed[slot][i] = agreement{}
-		q.armed[slot].Add(-1)
+// forget zeroes a device's keys.
+func (q *Quiver) forget(h *held) {
+	for slot := range Slots {
+		if h.has(slot) {
+			q.armed[slot].Add(-1)
+		}
 	}
+	*h = held{}
 }
 
 // Take gives a device's key and forgets it: who takes it is the only one. false:
@@ -126,12 +129,14 @@ func (q *Quiver) Take(cell int, number uint32, slot Slot, t Target) (ArmedKey, b
 	c := &q.cells[cell]
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	page, i := c.page(number), number%quiverPage
-	if page == nil || !page.has(slot, i) {
+	page := c.page(number)
+	if page == nil || !page[number%quiverPage].has(slot) {
 		return ArmedKey{}, false
 	}
-	k := ArmedKey{page.agreed[slot][i], page.holders[i]}
-	q.forget(page, slot, i)
+	h := &page[number%quiverPage]
+	k := ArmedKey{h.agreed[slot], h.holder}
+	h.agreed[slot] = agreement{}
+	q.armed[slot].Add(-1)
 	c.taken[slot].Add(1)
 	return k, k.Fits(t)
 }
@@ -152,11 +157,8 @@ func (q *Quiver) Forget(cell int) {
 // zero zeroes every key of a cell, whose lock is held.
 func (q *Quiver) zero(c *quiverCell) {
 	for _, page := range c.pages {
-		for slot := range Slots {
-			for i := range uint32(quiverPage) {
-				q.forget(page, slot, i)
-			}
+		for i := range page {
+			q.forget(&page[i])
 		}
-		page.holders = [quiverPage]uint32{}
 	}
 }
