@@ -43,21 +43,22 @@ type benchPushCommand struct {
 	RTT      time.Duration `help:"The services' delay before each answer." default:"0s"`
 	Streams  int           `help:"Requests at once that a service takes on each connection." default:"1000"`
 	Outage   bool          `help:"Measure alerts while one of four services hangs and another answers 429, beside alerts while all are well."`
+	Hold     time.Duration `help:"DATELINE_HOLD for the alert that is sent with a countdown, a flash: it lasts twice as long." default:"10s"`
 	Pairs    int           `help:"Pairs of alerts with --outage." default:"7"`
 	JSON     string        `help:"Write the figures to this file, too." placeholder:"FILE"`
 	Profile  string        `help:"Write a CPU profile of the first armed alert to this file." placeholder:"FILE"`
 }
 
 func (benchPushCommand) Help() string {
-	return "Publishes a breaking story and measures from the publication until every device's message is accepted and written down. " +
+	return "Publishes a breaking story and measures from the publication until every device's message is accepted and written down; a flash that an editor releases, with countdown and canary, from the end of the countdown. " +
 		"The baseline, a pool of webpush-go over the standard library's client, is measured in between. " +
 		"--outage measures until 99 % of the devices of each healthy service are accepted, and gives the median ratio of the pairs; " +
-		"--baseline, --rounds and --services are not used then."
+		"--baseline, --rounds, --hold and --services are not used then."
 }
 
 func (c benchPushCommand) Run(s *surroundings) error {
 	return benched(s, app.BenchPush{Bench: app.Bench{JSON: c.JSON, Out: os.Stdout}, Devices: c.Devices, Baseline: c.Baseline, Rounds: c.Rounds,
-		Services: c.Services, RTT: c.RTT, Streams: c.Streams, Profile: c.Profile, Outage: c.Outage, Pairs: c.Pairs}.Run(s.ctx))
+		Services: c.Services, RTT: c.RTT, Streams: c.Streams, Hold: c.Hold, Profile: c.Profile, Outage: c.Outage, Pairs: c.Pairs}.Run(s.ctx))
 }
 
 type benchMatchCommand struct {

@@ -58,7 +58,7 @@ func (b *benchPush) untilHealthy(ctx context.Context, name string, well bool) (B
 	}
 	accepted := b.app.dispatch.Figures().Accepted.Load()
 	m := startMeter()
-	uri, err := b.publish(ctx)
+	uri, err := b.publish(ctx, 2)
 	if err != nil {
 		return BenchRow{}, err
 	}

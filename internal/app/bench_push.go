@@ -28,6 +28,7 @@ type BenchPush struct {
 	Services int
 	RTT      time.Duration // the services' delay
 	Streams  int           // each connection may have
+	Hold     time.Duration // of the alert with a countdown, which lasts twice that
 	Profile  string        // file for a CPU profile of the first armed alert; "": none
 	Outage   bool          // measure an outage of two services instead
 	Pairs    int           // of measurements of the outage
@@ -51,6 +52,9 @@ func (o BenchPush) check() error {
 	if o.RTT < 0 {
 		p.Add("--rtt", "%s must be 0s or more", o.RTT)
 	}
+	if o.Hold < 0 {
+		p.Add("--hold", "%s must be 0s or more", o.Hold)
+	}
 	if o.Outage && o.Devices < 100*outageServices {
 		p.Add("--devices", "%d must be %d or more for --outage: 99 %% of each service's are looked at", o.Devices, 100*outageServices)
 	}
@@ -71,7 +75,7 @@ func (o BenchPush) Run(ctx context.Context) error {
 		what, o.Services = "bench push --outage", outageServices
 		sizes["--pairs"] = strconv.Itoa(o.Pairs)
 	} else {
-		sizes["--baseline"], sizes["--rounds"] = strconv.Itoa(o.Baseline), strconv.Itoa(o.Rounds)
+		sizes["--baseline"], sizes["--rounds"], sizes["--hold"] = strconv.Itoa(o.Baseline), strconv.Itoa(o.Rounds), o.Hold.String()
 	}
 	sizes["--services"] = strconv.Itoa(o.Services)
 	if err := o.check(); err != nil {
@@ -92,7 +96,7 @@ func (b *benchPush) program(ctx context.Context) error {
 	if err := os.WriteFile(ca, []byte(b.services.CA), 0o600); err != nil {
 		return err
 	}
-	settings := map[string]string{"DATELINE_PUSH_ORIGINS": strings.Join(b.services.Origins, ","), "DATELINE_PUSH_CA": ca}
+	settings := map[string]string{"DATELINE_POLICY": "flash=one,bulletin=auto", "DATELINE_HOLD": b.Hold.String(), "DATELINE_PUSH_ORIGINS": strings.Join(b.services.Origins, ","), "DATELINE_PUSH_CA": ca}
 	return b.withProgram(settings, nil, b.measure)(ctx)
 }
 
@@ -123,12 +127,9 @@ func (b *benchPush) measure(ctx context.Context) error {
 
 // round measures each way once, with the baseline in between.
 func (b *benchPush) round(ctx context.Context) error {
-	progress := NewProgress(b.benchRoom.Out, "making keys")
-	var made atomic.Int64 // it is told by several at once
-	if err := b.app.dispatch.ArmAll(ctx, func(n int) { progress.Set(made.Add(int64(n)), int64(2*b.Devices)) }); err != nil {
+	if err := b.arm(ctx); err != nil {
 		return err
 	}
-	progress.Done()
 	stop, err := b.profile()
 	if err != nil {
 		return err
@@ -154,10 +155,25 @@ func (b *benchPush) round(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.report.Rows = append(b.report.Rows, armed, repair, first, unarmed, second)
+	if err := b.arm(ctx); err != nil {
+		return err
+	}
+	careful, err := b.careful(ctx)
+	if err != nil {
+		return err
+	}
+	b.report.Rows = append(b.report.Rows, armed, repair, first, unarmed, second, careful)
 	b.report.compare(armed, first, "")
 	b.report.compare(unarmed, second, "")
 	return nil
+}
+
+// arm makes both keys of every device.
+func (b *benchPush) arm(ctx context.Context) error {
+	progress := NewProgress(b.benchRoom.Out, "making keys")
+	defer progress.Done()
+	var made atomic.Int64 // it is told by several at once
+	return b.app.dispatch.ArmAll(ctx, func(n int) { progress.Set(made.Add(int64(n)), int64(2*b.Devices)) })
 }
 
 // profile writes a CPU profile until it is stopped.
@@ -212,19 +228,38 @@ func (b *benchPush) device(i int, keys [][]byte) news.NewDevice {
 func (b *benchPush) alert(ctx context.Context, name string) (id string, row BenchRow, err error) {
 	var uri string
 	row, err = b.watch(ctx, name, func() (err error) {
-		uri, err = b.publish(ctx)
+		uri, err = b.publish(ctx, 2)
 		return err
 	}, func() (benchSent, error) { return b.alertOf(ctx, uri) }, &id)
 	return id, row, err
 }
 
-// publish gives the program a breaking story that goes to all.
-func (b *benchPush) publish(ctx context.Context) (uri string, err error) {
+// careful is an alert that an editor releases: a flash, which is not sent by itself
+// here, has a countdown before its first message and a canary behind it.
+func (b *benchPush) careful(ctx context.Context) (BenchRow, error) {
+	var uri, id string
+	row, err := b.watch(ctx, "armed, countdown, canary", func() (err error) {
+		if uri, err = b.publish(ctx, 1); err != nil {
+			return err
+		}
+		var drafted benchSent
+		if err := b.until(ctx, func() (bool, error) { drafted, err = b.alertOf(ctx, uri); return drafted.Hash != "", err }); err != nil {
+			return err
+		}
+		return b.call(ctx, "POST", "/api/v1/alerts/"+drafted.ID+"/release", map[string]string{"hash": drafted.Hash}, nil)
+	}, func() (benchSent, error) { return b.alertOf(ctx, uri) }, &id)
+	row.Remarks += fmt.Sprintf("; a countdown of %s before it is not in its time", 2*b.Hold)
+	return row, err
+}
+
+// publish gives the program a breaking story that goes to all; urgency 1 is a
+// flash.
+func (b *benchPush) publish(ctx context.Context, urgency int) (uri string, err error) {
 	b.stories++
 	uri = fmt.Sprintf("https://news.example/bench/%d", b.stories)
 	return uri, b.call(ctx, "POST", "/api/v1/stories", map[string]any{"uri": uri,
 		"headline": "Japan's parliament passes the budget after a night of votes", "standfirst": "The upper house agreed at dawn; markets open in an hour.",
-		"url": uri, "regions": []string{"JP"}, "sections": []string{"politics"}, "urgency": 2, "breaking": true, "versioncreated": time.Now().UTC(),
+		"url": uri, "regions": []string{"JP"}, "sections": []string{"politics"}, "urgency": urgency, "breaking": true, "versioncreated": time.Now().UTC(),
 		"translations": map[string]any{"ja": map[string]string{"headline": "予算案が未明に成立", "standfirst": "参院本会議は夜を徹した採決の末に可決した。"}}}, nil)
 }
 
@@ -255,6 +290,7 @@ func (b *benchPush) correct(ctx context.Context, id string) (BenchRow, error) {
 type benchSent struct {
 	ID     string
 	State  string
+	Hash   string
 	Counts struct{ Accepted int }
 	Times  struct {
 		Released, LastAccepted time.Time

@@ -83,10 +83,10 @@ func rowsNamed(r BenchReport) (ours, baselines []string) {
 
 func TestBenchPush(t *testing.T) {
 	r := tried(t, func(ctx context.Context, b Bench) error {
-		return BenchPush{Bench: b, Devices: 40, Baseline: 10, Rounds: 1, Services: 2, Streams: 100, Pairs: 1}.Run(ctx)
+		return BenchPush{Bench: b, Devices: 40, Baseline: 10, Rounds: 1, Services: 2, Streams: 100, Hold: 50 * time.Millisecond, Pairs: 1}.Run(ctx)
 	})
 	ours, baselines := rowsNamed(r)
-	if !slices.Equal(ours, []string{"armed", "repair, armed", "not armed"}) || len(baselines) != 2 || len(r.Ratios) != 2 {
+	if !slices.Equal(ours, []string{"armed", "repair, armed", "not armed", "armed, countdown, canary"}) || len(baselines) != 2 || len(r.Ratios) != 2 {
 		t.Errorf("rows %v and %v, ratios %v", ours, baselines, r.Ratios)
 	}
 }
@@ -182,7 +182,7 @@ func TestBenchRefuses(t *testing.T) {
 		err   error
 		flags []string
 	}{
-		"push":          {BenchPush{Bench: b, RTT: -1}.Run(t.Context()), []string{"--baseline", "--devices", "--pairs", "--rounds", "--rtt", "--services", "--streams"}},
+		"push":          {BenchPush{Bench: b, RTT: -1, Hold: -1}.Run(t.Context()), []string{"--baseline", "--devices", "--hold", "--pairs", "--rounds", "--rtt", "--services", "--streams"}},
 		"push --outage": {BenchPush{Bench: b, Devices: 399, Baseline: 1, Rounds: 1, Streams: 1, Pairs: 1, Outage: true, Profile: "x"}.Run(t.Context()), []string{"--devices", "--profile"}},
 		"match":         {BenchMatch{Bench: b, Postgres: "mysql://x"}.Run(t.Context()), []string{"--baseline", "--devices", "--postgres", "--preferences", "--rounds"}},
 		"digest":        {BenchDigest{Bench: b}.Run(t.Context()), []string{"--connections", "--mails", "--rounds", "--stories"}},
@@ -244,7 +244,7 @@ func TestBenchEnds(t *testing.T) {
 		stop()
 		return services, err
 	}}
-	if err := (BenchPush{Bench: b, Devices: 40, Baseline: 10, Rounds: 1, Services: 2, Streams: 100, Pairs: 1}).Run(ctx); !errors.Is(err, context.Canceled) {
+	if err := (BenchPush{Bench: b, Devices: 40, Baseline: 10, Rounds: 1, Services: 2, Streams: 100, Hold: 50 * time.Millisecond, Pairs: 1}).Run(ctx); !errors.Is(err, context.Canceled) {
 		t.Errorf("it ended with %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(os.TempDir(), "dateline-bench-*")); len(left) > 0 {
