@@ -53,12 +53,28 @@ const (
 	expired
 )
 
+// instant is a moment in which many numbers are judged: of neighbours in a list of
+// tasks the lease is looked at once.
+type instant struct {
+	now    time.Time
+	held   *leases
+	cell   *cellRun // the last, and whether its numbers may start
+	starts bool
+}
+
+func (i *instant) startsIn(c *cellRun) bool {
+	if c != i.cell {
+		i.cell, i.starts = c, c.starts(i.held)
+	}
+	return i.starts
+}
+
 // judge decides about one number at this moment. b.mu is held.
-func (b *book) judge(c *cellRun, n uint32, now time.Time) verdict {
-	r := c.run
+func (b *book) judge(c *cellRun, n uint32, at *instant) verdict {
+	r, now := c.run, at.now
 	overtaken, overtaking := b.newer(c, n)
 	switch {
-	case !c.starts(b.held), r.state == news.ReleaseHeld:
+	case !at.startsIn(c), r.state == news.ReleaseHeld:
 		return waits
 	case r.state == news.ReleaseStopped:
 		return stopped
@@ -113,11 +129,11 @@ type order struct {
 func (b *book) start(v *volley) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
+	at := &instant{now: b.now(), held: b.held}
 	for _, t := range v.asked {
 		c, what := t.cell, waits
 		if !c.lost {
-			what = b.judge(c, t.number, now)
+			what = b.judge(c, t.number, at)
 		}
 		if what == goes && !c.row.Opened.Contains(t.number) {
 			what = waits // its cell was leaving and stays: it is to be written down again first
@@ -125,7 +141,7 @@ func (b *book) start(v *volley) {
 		if what == goes {
 			c.inFlight.add(t.number)
 			b.loads.of(t.lane).flying++
-			v.add(t, order{more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(now)})
+			v.add(t, order{more: c.late[t.number].more, repeat: c.row.Ambiguous.Contains(t.number), ttl: c.deadline(t.number).Sub(at.now)})
 			continue
 		}
 		b.end(t, false)
@@ -155,9 +171,9 @@ func (b *book) permits(tasks []task) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	now := b.now()
+	at := &instant{now: b.now(), held: b.held}
 	for _, t := range tasks {
-		if t.cell.lost || b.judge(t.cell, t.number, now) != goes {
+		if t.cell.lost || b.judge(t.cell, t.number, at) != goes {
 			return errStopped
 		}
 	}

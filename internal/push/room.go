@@ -177,13 +177,14 @@ type writer struct {
 	scratch scratch
 	ttl     int // the last, and as text
 	ttlText string
+	token   string // for all of a run: it is good for hours
 }
 
 var writers = sync.Pool{New: func() any { return new(writer) }}
 
 // run writes the messages and reports those that did not leave.
 func (w *writer) run(r *fastRoom, messages []Outgoing, gate Gate, f *flight) {
-	w.now = w.now[:0]
+	w.now, w.token = w.now[:0], ""
 	r.conn.Begin(&w.batch)
 	first := 0
 	for i := range messages {
@@ -260,11 +261,14 @@ func (w *writer) head(r *fastRoom, m *Message) (h2.Head, error) {
 	if w.ttlText == "" || w.ttl != m.TTL {
 		w.ttl, w.ttlText = m.TTL, ttlText(m.TTL)
 	}
-	auth, err := r.lane.token.value(r.sender.keys, r.lane.origin, r.sender.subject, r.sender.now())
-	if err != nil {
-		return h2.Head{}, err
+	if w.token == "" {
+		auth, err := r.lane.token.value(r.sender.keys, r.lane.origin, r.sender.subject, r.sender.now())
+		if err != nil {
+			return h2.Head{}, err
+		}
+		w.token = auth[0]
 	}
-	return h2.Head{Authorization: auth[0], TTL: w.ttlText, Urgency: m.Urgency, Topic: m.Topic,
+	return h2.Head{Authorization: w.token, TTL: w.ttlText, Urgency: m.Urgency, Topic: m.Topic,
 		ContentEncoding: contentEncoding, UserAgent: userAgent}, nil
 }
 

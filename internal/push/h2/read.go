@@ -29,7 +29,8 @@ func (c *Conn) read() {
 
 func (c *Conn) frames() error {
 	for {
-		if !c.whole() {
+		waits := !c.whole()
+		if waits {
 			c.tell(c.done)
 			if len(c.done) > 0 {
 				c.cfg.Changed()
@@ -38,6 +39,9 @@ func (c *Conn) frames() error {
 			c.done = c.done[:0]
 		}
 		f, err := c.frame()
+		if waits && err == nil { // what need not be waited for came with what was
+			c.hear()
+		}
 		if err == nil && f != nil {
 			err = c.handle(f)
 		}
@@ -104,10 +108,14 @@ func violated(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
 }
 
-func (c *Conn) handle(f http2.Frame) error {
+// hear notes that the peer says something.
+func (c *Conn) hear() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.heard = time.Now()
-	c.mu.Unlock()
+}
+
+func (c *Conn) handle(f http2.Frame) error {
 	if settings, ok := f.(*http2.SettingsFrame); !c.greeted && (!ok || settings.IsAck()) {
 		return violated("%v before SETTINGS", f.Header().Type) // RFC 9113 3.4
 	}
