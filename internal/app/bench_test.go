@@ -105,7 +105,7 @@ func TestBenchMatch(t *testing.T) {
 		return BenchMatch{Bench: b, Devices: 3000, Preferences: 1000, Baseline: 1700, Rounds: 1}.Run(ctx)
 	})
 	ours, baselines := rowsNamed(r)
-	if len(ours) != 8 || len(baselines) != 4 || len(r.NotRun) != 1 {
+	if len(ours) != 4 || len(baselines) != 4 || len(r.NotRun) != 1 {
 		t.Errorf("rows %v and %v, not run %v", ours, baselines, r.NotRun)
 	}
 }
@@ -115,7 +115,7 @@ func TestBenchMatchPostgres(t *testing.T) {
 	r := tried(t, func(ctx context.Context, b Bench) error {
 		return BenchMatch{Bench: b, Devices: 2000, Preferences: 1000, Baseline: 2000, Rounds: 1, Postgres: url}.Run(ctx)
 	})
-	if ours, baselines := rowsNamed(r); len(ours) != 8 || len(baselines) != 12 || len(r.NotRun) != 0 {
+	if ours, baselines := rowsNamed(r); len(ours) != 4 || len(baselines) != 12 || len(r.NotRun) != 0 {
 		t.Errorf("rows %v and %v, not run %v", ours, baselines, r.NotRun)
 	}
 	noSchemaLeft(t, url)
@@ -139,7 +139,7 @@ func TestBenchDigest(t *testing.T) {
 	r := tried(t, func(ctx context.Context, b Bench) error {
 		return BenchDigest{Bench: b, Mails: 12, Rounds: 2, Connections: 2, Stories: 3}.Run(ctx)
 	})
-	if ours, baselines := rowsNamed(r); len(ours) != 8 || len(baselines) != 4 || len(r.Ratios) != 4 {
+	if ours, baselines := rowsNamed(r); len(ours) != 4 || len(baselines) != 4 || len(r.Ratios) != 4 {
 		t.Errorf("rows %v and %v, ratios %v", ours, baselines, r.Ratios)
 	}
 }

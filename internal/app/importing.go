@@ -54,24 +54,28 @@ func (im Import) Devices(ctx context.Context) (ImportResult, error) {
 		func(s *store.Store, list []news.NewDevice) ([]error, error) { return s.ImportSubscriptions(ctx, list) }, im.snapshots)
 }
 
-// snapshots prepares the next start, which would read the devices one by one.
-func (im Import) snapshots(ctx context.Context, s *store.Store) error {
+// snapshots prepares the next start, which would read the devices one by one. All
+// lines are stored by then: what goes wrong is said, and no fault of the import.
+func (im Import) snapshots(ctx context.Context, s *store.Store) {
 	cells := make([]int, news.Cells)
 	for i := range cells {
 		cells[i] = i
 	}
-	stale, err := s.StaleSnapshots(ctx, cells)
-	if err != nil {
-		return err
-	}
 	im.Progress.Next("preparing the next start")
-	for i, cell := range stale {
-		if err := s.SnapshotCell(ctx, cell, func(time.Duration) error { return ctx.Err() }); err != nil {
-			return fmt.Errorf("all lines are stored, but not prepared for the next start: %w", err)
-		}
+	stale, err := s.StaleSnapshots(ctx, cells)
+	for i := 0; i < len(stale) && err == nil; i++ {
+		err = s.SnapshotCell(ctx, stale[i], func(took time.Duration) error {
+			select { // a serving process polls for SQLite's only writer
+			case <-time.After(min(took/3, 25*time.Millisecond)):
+			case <-ctx.Done():
+			}
+			return ctx.Err()
+		})
 		im.Progress.Set(int64(i+1), int64(len(stale)))
 	}
-	return nil
+	if err != nil {
+		im.Progress.Line("all lines are stored; the next start reads some devices one by one: " + Plain(err.Error()))
+	}
 }
 
 // Readers imports digest sign-ups that are confirmed already: each line is one
@@ -125,7 +129,7 @@ func readerLine(parser *site.Parser, line []byte) (news.Mailbox, error) {
 // run reads the lines, parses them and stores what is good in batches; last, if
 // there is one, comes when all are stored.
 func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T, error),
-	save func(*store.Store, []T) ([]error, error), last func(context.Context, *store.Store) error) (ImportResult, error) {
+	save func(*store.Store, []T) ([]error, error), last func(context.Context, *store.Store)) (ImportResult, error) {
 	var result ImportResult
 	in, size, err := im.open()
 	if err != nil {
@@ -179,10 +183,11 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
 		return result, fmt.Errorf("line %d is longer than %d bytes; the lines before it are imported", number+1, importLine)
 	}
-	if err := errors.Join(lines.Err(), ctx.Err()); err != nil || last == nil || result.Stored == 0 {
-		return result, err
+	err = errors.Join(lines.Err(), ctx.Err())
+	if err == nil && last != nil && result.Stored > 0 {
+		last(ctx, s)
 	}
-	return result, last(ctx, s)
+	return result, err
 }
 
 // note counts a line, and says what was wrong with it.

@@ -9,7 +9,7 @@ import (
 )
 
 // Cell is one slice of all devices: columns by device number for what matching
-// reads, records for what sending reads. About 21 bytes and a record of some 300
+// reads, records for what sending reads. About 16 bytes and a record of some 300
 // (most of it the endpoint and the keys) a device, outside of the garbage
 // collector's heap: nothing that points there leaves the lock.
 type Cell struct {

@@ -15,7 +15,7 @@ const (
 	groupWords = 1 << groupBits / 64
 )
 
-// groups are groupWords words, all zero: a plan needs two or three for each cell.
+// groups are groupWords words, all zero: a plan needs two for each cell.
 var groups = sync.Pool{New: func() any { return new([groupWords]uint64) }}
 
 // gathering makes a set from words of 64 numbers that come in ascending order.

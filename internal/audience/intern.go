@@ -116,7 +116,7 @@ func (in *interned) release(id uint32) {
 func (in *interned) clockID(w *news.Wishes) uint32 {
 	c := clock{packQuiet(w.Quiet), in.zones.id(w.Timezone)}
 	if int(c.zone) == len(in.locations) {
-		in.locations = append(in.locations, zoneOf(w.Timezone))
+		in.locations = append(in.locations, zoneOf(in.zones.list[c.zone])) // its own copy of the name: a zone keeps it
 	}
 	id, ok := in.clocks[c]
 	if !ok {

@@ -45,7 +45,7 @@ func (m *mask) set(i uint32, on bool) {
 func (m *mask) has(i uint32) bool { return m[i/64]>>(i%64)&1 != 0 }
 
 // page is the devices of pageSize neighbouring numbers, a column for each thing.
-// It holds no pointers but these: it lies outside of the garbage collector's heap.
+// Its halves hold no pointers: they lie outside of the garbage collector's heap.
 //
 // Clocks and languages are strangers' words and may be more than two bytes hold:
 // the ids from rare on are kept aside.
@@ -96,6 +96,12 @@ func (p page) judged(i uint32, unusual bool) {
 const (
 	stateBits = 3
 	stateMask = 1<<stateBits - 1
+)
+
+// They fit, or this does not compile.
+var (
+	_ [stateMask + 1 - states]struct{}
+	_ [1<<(8-stateBits) - services]struct{}
 )
 
 func (p page) state(i uint32) state { return state(p.status[i] & stateMask) }

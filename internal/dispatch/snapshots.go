@@ -2,7 +2,10 @@ package dispatch
 
 import (
 	"context"
+	"errors"
 	"time"
+
+	"dateline/internal/news"
 )
 
 // This file has the store keep snapshots of the cells, from which the next
@@ -43,9 +46,13 @@ func (s *Service) refreshSnapshots(ctx context.Context) (written int, err error)
 	if err != nil {
 		return 0, err
 	}
+	var faults error
 	for _, cell := range stale {
 		if err := s.untilQuiet(ctx); err != nil {
 			return written, err
+		}
+		if _, held := s.held.fence(cell); !held { // another process's by now
+			continue
 		}
 		err := s.cfg.Store.SnapshotCell(ctx, cell, func(took time.Duration) error {
 			if err := sleep(ctx, snapshotRest*took); err != nil {
@@ -54,11 +61,15 @@ func (s *Service) refreshSnapshots(ctx context.Context) (written int, err error)
 			return s.untilQuiet(ctx)
 		})
 		if err != nil {
-			return written, err
+			faults = errors.Join(faults, err)
+			if ctx.Err() != nil || errors.Is(err, news.ErrUnavailable) {
+				return written, faults
+			}
+			continue
 		}
 		written++
 	}
-	return written, nil
+	return written, faults
 }
 
 // untilQuiet waits while something goes out.

@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"errors"
+	"strings"
 	"time"
 
 	"dateline/internal/news"
@@ -24,26 +25,24 @@ const (
 	packWiped
 )
 
-// packer appends devices; their shared words go in front of them.
+// packer packs devices of one cell. Their times, their cell and their preferences
+// are left out: those are known by their ids.
 type packer struct {
-	body  []byte
-	words map[string]uint64
-	list  []string
+	devices int
+	body    []byte
+	words   map[string]uint64
+	list    []string
+	size    int // about, in bytes
 }
 
-// appendDevices packs devices of one cell. Their times, their cell and their
-// preferences are left out: those are known by their ids.
-func appendDevices(b []byte, devices []news.Device) []byte {
-	p := packer{words: map[string]uint64{}}
-	for i := range devices {
-		p.device(&devices[i])
-	}
+// append gives what was packed, the shared words in front of the devices.
+func (p *packer) append(b []byte) []byte {
 	b = append(b, packVersion)
 	b = binary.AppendUvarint(b, uint64(len(p.list)))
 	for _, w := range p.list {
 		b = appendText(b, w)
 	}
-	b = binary.AppendUvarint(b, uint64(len(devices)))
+	b = binary.AppendUvarint(b, uint64(p.devices))
 	return append(b, p.body...)
 }
 
@@ -52,6 +51,9 @@ func appendText[T string | []byte](b []byte, s T) []byte {
 }
 
 func (p *packer) device(d *news.Device) {
+	before := len(p.body)
+	defer func() { p.size += len(p.body) - before }()
+	p.devices++
 	w, flags := &d.Wishes, uint64(0)
 	set := func(on bool, flag uint64) {
 		if on {
@@ -95,8 +97,12 @@ func (p *packer) word(list ...string) {
 	for _, w := range list {
 		id, ok := p.words[w]
 		if !ok {
+			if p.words == nil {
+				p.words = map[string]uint64{}
+			}
 			id = uint64(len(p.list))
 			p.words[w], p.list = id, append(p.list, w)
+			p.size += len(w)
 		}
 		p.body = binary.AppendUvarint(p.body, id)
 	}
@@ -114,8 +120,9 @@ type unpacker struct {
 	err   error
 }
 
-// readDevices undoes appendDevices. The devices share the memory of raw; their
-// preferences are to be filled in.
+// readDevices undoes a packer's work. The devices share the memory of raw, but for
+// the words, which may be kept: one would keep all of it. Their preferences are to
+// be filled in.
 func readDevices(cell int, raw []byte) ([]news.Device, error) {
 	if len(raw) == 0 || raw[0] != packVersion {
 		return nil, errPacked
@@ -123,7 +130,7 @@ func readDevices(cell int, raw []byte) ([]news.Device, error) {
 	u := unpacker{raw: raw, text: string(raw), at: 1}
 	u.words = make([]string, u.count(1))
 	for i := range u.words {
-		u.words[i] = u.string()
+		u.words[i] = strings.Clone(u.string())
 	}
 	devices := make([]news.Device, u.count(10))
 	for i := range devices {
@@ -151,7 +158,9 @@ func (u *unpacker) device(d *news.Device) {
 	w.MutedStories, w.OverStories = u.wordList(), u.wordList()
 	d.ID = u.string()
 	if flags&packWiped == 0 {
-		d.SubscriberID = u.string()
+		if d.SubscriberID = u.string(); d.SubscriberID == "" {
+			u.err = errPacked
+		}
 		d.Push = news.PushSubscription{Endpoint: u.string(), P256dh: u.bytes(), Auth: u.bytes()}
 	}
 }

@@ -99,10 +99,8 @@ type stretch struct {
 
 func changesOf(cell int, after int64) stretch { return stretch{cell, "change", after, math.MaxInt64} }
 
-// numbersOf are those of a part of a snapshot.
-func (s *Store) numbersOf(cell, part int) stretch {
-	return stretch{cell, "number", int64(part)*s.part - 1, int64(part+1)*s.part - 1}
-}
+// maxNumber: no device's is larger.
+const maxNumber = math.MaxUint32
 
 // eachChunk calls fn with the devices of a stretch, some at a time.
 func (s *Store) eachChunk(ctx context.Context, at stretch, fn func([]news.Device) error) error {

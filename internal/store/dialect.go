@@ -192,9 +192,14 @@ func postgresDSN(rawURL string) (string, error) {
 	if q.Get(idleInTransaction) == "" {
 		q.Set(idleInTransaction, idleLongest)
 	}
+	q.Set(isolation, "read committed")
 	u.RawQuery = q.Encode()
 	return u.String(), nil
 }
+
+// Transactions lock a row and then read what others committed before they let it
+// go: with another default of the database's they would read what was before.
+const isolation = "default_transaction_isolation"
 
 // binaryParameters makes lib/pq send a statement and its arguments together, one
 // round trip instead of two.

@@ -3,8 +3,11 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,11 +22,11 @@ import (
 
 // pushOf is a new subscription that is born in the cell.
 func pushOf(s *store.Store, cell int) news.PushSubscription {
-	for {
-		if p := push(); store.HomeCell(s, p.Endpoint) == cell {
-			return p
-		}
+	p := push()
+	for i, endpoint := 0, p.Endpoint; store.HomeCell(s, p.Endpoint) != cell; i++ {
+		p.Endpoint = fmt.Sprint(endpoint, "/", i)
 	}
+	return p
 }
 
 // folded is a cell as a stream leaves it with whoever takes all of it.
@@ -50,41 +53,140 @@ func snapshot(t testing.TB, s *store.Store, cell int) (parts int) {
 // everyRow reads a cell's rows, whatever snapshots there are.
 const everyRow = -1
 
-// Whatever readers and snapshots do, a cell's stream says what its rows say.
+// readers act on the devices of one cell.
+type readers struct {
+	s      *store.Store
+	cell   int
+	random *rand.Rand
+	mu     *sync.Mutex
+	ids    *[]string
+}
+
+func (r readers) act() error {
+	ctx := context.Background()
+	r.mu.Lock()
+	act, id := r.random.IntN(8), ""
+	if n := len(*r.ids); n > 0 {
+		id = (*r.ids)[r.random.IntN(n)]
+	}
+	w := allWishes(r.random)
+	r.mu.Unlock()
+	d, err := r.s.Subscription(ctx, id)
+	switch {
+	case err != nil || act < 4:
+		d, _, err = r.s.CreateSubscription(ctx, pushOf(r.s, r.cell), w)
+		r.mu.Lock()
+		*r.ids = append(*r.ids, d.ID)
+		r.mu.Unlock()
+	case act == 4:
+		_, err = r.s.ChangeSubscription(ctx, d.ID, func(d *news.Device) error { d.Wishes = w; return nil })
+	case act == 5:
+		err = r.s.Leave(ctx, d.ID)
+	case act == 6:
+		err = r.s.MarkGone(ctx, []news.DeviceRef{{Cell: d.Cell, Number: d.Number}})
+	case act == 7:
+		err = r.s.WipeDevice(ctx, d.ID)
+	}
+	if errors.Is(err, news.ErrNotFound) { // another has wiped her meanwhile
+		return nil
+	}
+	return err
+}
+
+// agree holds the stream of a cell against its rows.
+func agree(t testing.TB, s *store.Store, cell int) {
+	t.Helper()
+	want, _ := folded(t, s, cell, everyRow)
+	got, _ := folded(t, s, cell, 0)
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		t.Fatalf("(-rows +stream):\n%s", diff)
+	}
+}
+
+// Whatever readers do between the parts of a snapshot, and while one is read, the
+// cell's stream says what its rows say.
 func TestSnapshotsSayWhatRowsSay(t *testing.T) {
-	eachClock(t, func(t *testing.T, s *store.Store, clk *clock) {
-		const cell = 7
+	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
+		r := readers{s, 7, rand.New(rand.NewPCG(1, 2)), &sync.Mutex{}, &[]string{}}
 		store.SetSnapshotPart(s, 8)
-		random := rand.New(rand.NewPCG(1, 2))
+		for range 40 {
+			must(t, r.act())
+			switch r.random.IntN(4) {
+			case 0:
+				must(t, s.SnapshotCell(context.Background(), r.cell, func(time.Duration) error { return r.act() }))
+			case 1:
+				first := int64(8 * r.random.IntN(len(*r.ids)/8+1))
+				must(t, store.SnapshotWhile(context.Background(), s, r.cell, first, func() error { return errors.Join(r.act(), r.act()) }))
+			}
+			agree(t, s, r.cell)
+		}
+	})
+}
+
+// So do several processes that act, write snapshots and load at once. Who goes on
+// from the counter of before the load has everything in the end, and nobody who was
+// wiped is in a snapshot.
+func TestSnapshotsUnderLoad(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
 		ctx := context.Background()
-		var ids []string
-		for step := range 300 {
-			clk.add(time.Minute)
-			var d news.Device
-			if len(ids) > 0 {
-				d, _ = s.Subscription(ctx, ids[random.IntN(len(ids))])
+		random, mu, ids := rand.New(rand.NewPCG(5, 6)), &sync.Mutex{}, &[]string{}
+		var open []*store.Store
+		for range 3 {
+			s := storetest.Open(t, store.Config{URL: url})
+			store.SetSnapshotPart(s, 4)
+			open = append(open, s)
+		}
+		const cell = 9
+		var actors, writers sync.WaitGroup
+		for _, s := range open[:2] {
+			actors.Go(func() {
+				for range 60 {
+					if err := (readers{s, cell, random, mu, ids}).act(); err != nil {
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+		over := make(chan struct{})
+		for _, s := range open[1:] {
+			writers.Go(func() {
+				for {
+					select {
+					case <-over:
+						return
+					default:
+						if err := s.SnapshotCell(ctx, cell, func(time.Duration) error { return nil }); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}
+			})
+		}
+		for range 20 {
+			before, err := open[0].CellChanges(ctx)
+			must(t, err)
+			known, _ := folded(t, open[0], cell, 0)
+			now, err := open[0].CellChanges(ctx)
+			must(t, err)
+			changed, _ := folded(t, open[0], cell, max(before[cell], 1)) // 0 would be everything once more
+			maps.Copy(known, changed)
+			whole, _ := folded(t, open[0], cell, everyRow)
+			for number, d := range whole {
+				if got := known[number]; d.Change > 1 && d.Change <= now[cell] && cmp.Diff(d, got, cmpopts.EquateEmpty()) != "" {
+					t.Errorf("number %d as of change %d of %d (%d before) is known as of %d", number, d.Change, now[cell], before[cell], got.Change)
+				}
 			}
-			switch act := random.IntN(10); {
-			case act < 4 || d.ID == "":
-				d, _, err := s.CreateSubscription(ctx, pushOf(s, cell), allWishes(random))
-				must(t, err)
-				ids = append(ids, d.ID)
-			case act == 4:
-				_, err := s.ChangeSubscription(ctx, d.ID, func(d *news.Device) error { d.Wishes = allWishes(random); return nil })
-				must(t, err)
-			case act == 5:
-				must(t, s.Leave(ctx, d.ID))
-			case act == 6:
-				must(t, s.MarkGone(ctx, []news.DeviceRef{{Cell: d.Cell, Number: d.Number}}))
-			case act == 7:
-				must(t, s.WipeDevice(ctx, d.ID))
-			case act == 8:
-				snapshot(t, s, cell)
-			}
-			want, _ := folded(t, s, cell, everyRow)
-			got, _ := folded(t, s, cell, 0)
-			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
-				t.Fatalf("step %d (-rows +stream):\n%s", step, diff)
+		}
+		actors.Wait()
+		close(over)
+		writers.Wait()
+		agree(t, open[0], cell)
+		wiped, _ := folded(t, open[0], cell, everyRow)
+		for _, h := range store.SnapshotDevices(t, open[0], cell) {
+			if d := wiped[h.Number]; d.SubscriberID == "" && h.SubscriberID != "" {
+				t.Errorf("number %d was wiped and is in a snapshot", h.Number)
 			}
 		}
 	})
@@ -135,9 +237,11 @@ func TestSnapshotThatCannotBeRead(t *testing.T) {
 		}
 		db := raw(t, url)
 		for _, broken := range []string{
-			"UPDATE cell_snapshots SET sealed = (SELECT sealed FROM cell_snapshots WHERE part = 1) WHERE part = 0",
-			"UPDATE cell_snapshots SET change = change - 1 WHERE part = 1",
-			"UPDATE cell_snapshots SET key_id = 'another' WHERE part = 2",
+			"UPDATE cell_snapshots SET sealed = (SELECT sealed FROM cell_snapshots WHERE first = 100) WHERE first = 0",
+			"UPDATE cell_snapshots SET change = change - 1 WHERE first = 100",
+			"UPDATE cell_snapshots SET last = last - 1 WHERE first = 100",
+			"UPDATE cell_snapshots SET key_id = 'another' WHERE first = 200",
+			"DELETE FROM cell_snapshots WHERE first = 0",
 		} {
 			execute(t, db, broken)
 			if got, _ := folded(t, s, cell, 0); cmp.Diff(want, got, cmpopts.EquateEmpty()) != "" {
@@ -154,6 +258,58 @@ func TestSnapshotThatCannotBeRead(t *testing.T) {
 		due(false, "old, and nothing has changed")
 		fill(t, s, cell, 1)
 		due(true, "old, and something has")
+	})
+}
+
+// Rows of another history beside an old snapshot: what its labels are ahead of is
+// not believed. And what is kept of a part's words does not keep the part.
+func TestSnapshotOfAnotherHistory(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, store.Config{URL: url})
+		const cell = 3
+		store.SetSnapshotPart(s, 100)
+		fill(t, s, cell, store.SnapshotLeast+10)
+		snapshot(t, s, cell)
+		db := raw(t, url)
+		execute(t, db, "DELETE FROM devices WHERE number > 50")
+		execute(t, db, "UPDATE cells SET change = 50, next_number = 51 WHERE cell = 3")
+		agree(t, s, cell)
+		fill(t, s, cell, store.SnapshotLeast-48)
+		stale, err := s.StaleSnapshots(context.Background(), []int{cell})
+		must(t, err)
+		if len(stale) != 1 {
+			t.Error("a snapshot that is ahead of its cell is not due")
+		}
+		snapshot(t, s, cell)
+		agree(t, s, cell)
+	})
+}
+
+// Readers with very much to mute make smaller parts.
+func TestSnapshotPartsAreBounded(t *testing.T) {
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, store.Config{URL: url})
+		const cell = 3
+		w := wishes("JP")
+		for i := range 300 {
+			w.MutedStories = append(w.MutedStories, fmt.Sprintf("https://news.example/%d/%01000d", i, i))
+		}
+		for range 8 {
+			_, _, err := s.CreateSubscription(context.Background(), pushOf(s, cell), w)
+			must(t, err)
+			w.MutedStories[0] += "x"
+		}
+		fill(t, s, cell, 10)
+		if parts := snapshot(t, s, cell); parts != 1 {
+			t.Errorf("%d parts: shared words count once", parts)
+		}
+		agree(t, s, cell)
+		store.SetSnapshotBytes(s, 2000)
+		execute(t, raw(t, url), "DELETE FROM cell_snapshots")
+		if parts := snapshot(t, s, cell); parts < 4 {
+			t.Errorf("%d parts", parts)
+		}
+		agree(t, s, cell)
 	})
 }
 
@@ -190,18 +346,24 @@ func TestSnapshotForgetsWhoIsWiped(t *testing.T) {
 		devices, _ := folded(t, s, cell, everyRow)
 		db := raw(t, url)
 		parts := func() (list []int) {
-			must(t, db.Select(&list, "SELECT part FROM cell_snapshots ORDER BY part"))
+			must(t, db.Select(&list, "SELECT first FROM cell_snapshots ORDER BY first"))
 			return list
 		}
 		snapshot(t, s, cell)
 		must(t, other.WipeDevice(ctx, devices[150].ID))
-		if got := parts(); cmp.Diff([]int{0, 2}, got) != "" {
+		if got := parts(); cmp.Diff([]int{0, 200}, got) != "" {
 			t.Errorf("parts %v are left, want those she is not in", got)
 		}
 		// While the last part is read, somebody of it is wiped.
-		must(t, store.SnapshotWhile(ctx, s, cell, 2, func() error { return other.WipeDevice(ctx, devices[220].ID) }))
+		must(t, store.SnapshotWhile(ctx, s, cell, 200, func() error { return other.WipeDevice(ctx, devices[220].ID) }))
 		if got := parts(); cmp.Diff([]int{0}, got) != "" {
 			t.Errorf("parts %v are left, want neither's", got)
+		}
+		// The version before wipes, and knows nothing of snapshots.
+		snapshot(t, s, cell)
+		execute(t, db, "UPDATE devices SET subscriber_id = NULL, change = change + 1000 WHERE cell = 3 AND number = 20")
+		if got := parts(); cmp.Diff([]int{100, 200}, got) != "" {
+			t.Errorf("parts %v are left, want not that of whom an older version wiped", got)
 		}
 		got, _ := folded(t, s, cell, 0)
 		for _, number := range []uint32{150, 220} {
@@ -221,19 +383,20 @@ func FuzzReadDevices(f *testing.F) {
 		list = append(list, news.Device{ID: id(), SubscriberID: id(), Number: uint32(i + 1), Change: int64(i), State: news.DeviceActive,
 			PreferenceID: "p", Wishes: allWishes(random), Push: push()})
 	}
-	f.Add(store.AppendDevices(nil, list))
+	f.Add(store.PackDevices(list))
 	f.Add([]byte{1, 0, 0})
+	f.Add([]byte{1, 1, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 'x', 0, 0}) // nobody's, and not wiped
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		devices, err := store.ReadDevices(1, raw)
 		if err != nil {
 			return
 		}
-		packed := store.AppendDevices(nil, devices)
+		packed := store.PackDevices(devices)
 		again, err := store.ReadDevices(1, packed)
 		if err != nil || cmp.Diff(devices, again, cmpopts.EquateEmpty()) != "" {
 			t.Errorf("read again: %v", err)
 		}
-		if repacked := store.AppendDevices(nil, again); !bytes.Equal(packed, repacked) {
+		if repacked := store.PackDevices(again); !bytes.Equal(packed, repacked) {
 			t.Error("packed again it is something else")
 		}
 	})

@@ -20,7 +20,7 @@
 //
 // Locks are taken in one order, so that transactions wait but do not block
 // each other for ever: sign-up; subscriber; mailbox; preference; cells in
-// ascending order; story; alert; cap; lease; release; audit; control; story
+// ascending order, snapshot; story; alert; cap; lease; release; audit; control; story
 // clock. What is about an editor alone begins with her: editor; account;
 // session; audit.
 package store
@@ -59,17 +59,18 @@ type Config struct {
 
 // Store is the database. Its methods may be called from many goroutines.
 type Store struct {
-	dialect *dialect
-	db      *sqlx.DB // writes; SQLite: one connection
-	ro      *sqlx.DB // reads outside of transactions; Postgres: the same as db
-	joint   *joint   // nil: transactions have connections of their own
-	seal    *sealer
-	vapid   string
-	clock   func() time.Time
-	log     *slog.Logger
-	prefs   *preferenceCache
-	part    int64      // see snapshotPart
-	migrate sync.Mutex // one Migrate at a time within the process
+	dialect   *dialect
+	db        *sqlx.DB // writes; SQLite: one connection
+	ro        *sqlx.DB // reads outside of transactions; Postgres: the same as db
+	joint     *joint   // nil: transactions have connections of their own
+	seal      *sealer
+	vapid     string
+	clock     func() time.Time
+	log       *slog.Logger
+	prefs     *preferenceCache
+	part      int64      // see snapshotPart
+	partBytes int        // see snapshotBytes
+	migrate   sync.Mutex // one Migrate at a time within the process
 }
 
 // Open connects. It neither creates nor changes the schema: see Migrate.
@@ -82,7 +83,7 @@ func Open(ctx context.Context, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("store.Open: %w", err)
 	}
-	s := &Store{dialect: d, seal: seal, vapid: cfg.VAPIDKeyID, clock: cfg.Now, prefs: newPreferenceCache(), part: snapshotPart,
+	s := &Store{dialect: d, seal: seal, vapid: cfg.VAPIDKeyID, clock: cfg.Now, prefs: newPreferenceCache(), part: snapshotPart, partBytes: snapshotBytes,
 		log: cfg.Logger}
 	if s.clock == nil {
 		s.clock = time.Now

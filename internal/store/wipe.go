@@ -36,9 +36,6 @@ func (s *Store) wipeDevice(ctx context.Context, c conn, deviceID string) error {
 	if err := s.stampDevices(ctx, c, &r, true); err != nil {
 		return err
 	}
-	if err := s.dropSnapshots(ctx, c, d.SubscriberID); err != nil {
-		return err
-	}
 	if err := c.exec(ctx, `UPDATE devices SET state = 'left', subscriber_id = NULL, endpoint_mac = NULL, secret = ?,
 		vapid_key_id = '', gone_at = ?, updated_at = ? WHERE subscriber_id = ?`, []byte{}, now, now, d.SubscriberID); err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -176,6 +177,9 @@ func (s *Store) preference(ctx context.Context, c conn, id string) (news.Prefere
 	return found[id], err
 }
 
+// errNoPreference: whoever names one keeps it there.
+var errNoPreference = errors.New("preferences are missing")
+
 // preferences reads some by id and caches them.
 func (s *Store) preferences(ctx context.Context, c conn, ids []string) (map[string]news.Preference, error) {
 	var rows []struct {
@@ -195,7 +199,7 @@ func (s *Store) preferences(ctx context.Context, c conn, ids []string) (map[stri
 		out[r.ID] = p
 	}
 	if len(out) != len(ids) {
-		return nil, fmt.Errorf("%d of %d preferences are missing", len(ids)-len(out), len(ids))
+		return nil, fmt.Errorf("%w: %d of %d", errNoPreference, len(ids)-len(out), len(ids))
 	}
 	return out, nil
 }
