@@ -36,6 +36,8 @@ var house = []struct {
 	// The generator of region's data runs by hand and ships nowhere.
 	{"internal/region/gen", 0, nil},
 
+	// The desk folds tellings of one event together, and a digest has room for one.
+	{"internal/telling", 1, []string{"internal/news", "internal/region"}},
 	{"internal/audience", 1, []string{"internal/news", "internal/region", "internal/arena"}},
 	{"internal/push", 1, []string{"internal/news", "internal/push/h2", "internal/arena"}},
 	{"internal/email", 1, []string{"internal/news", "internal/region"}},
@@ -45,10 +47,10 @@ var house = []struct {
 	{"internal/simulate", 1, []string{"internal/news"}},
 
 	{"internal/intake", 2, []string{"internal/news", "internal/region", "internal/web"}},
-	{"internal/desk", 2, []string{"internal/news", "internal/region", "internal/push", "internal/web"}},
+	{"internal/desk", 2, []string{"internal/news", "internal/region", "internal/telling", "internal/push", "internal/web"}},
 	{"internal/site", 2, []string{"internal/news", "internal/region", "internal/link", "internal/push", "internal/email", "internal/web"}},
 	{"internal/dispatch", 2, []string{"internal/news", "internal/region", "internal/link", "internal/audience", "internal/push"}},
-	{"internal/digest", 2, []string{"internal/news", "internal/region", "internal/link", "internal/email", "internal/web"}},
+	{"internal/digest", 2, []string{"internal/news", "internal/region", "internal/telling", "internal/link", "internal/email", "internal/web"}},
 
 	// Test support: imported by tests only.
 	{"internal/store/storetest", 2, []string{"internal/news", "internal/store"}},

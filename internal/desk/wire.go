@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"dateline/internal/news"
+	"dateline/internal/telling"
 )
 
 // WireStore is what the wire reads.
@@ -98,8 +99,8 @@ type wire struct {
 	log    *slog.Logger
 
 	mu     sync.Mutex
-	recent []*telling  // newest first
-	kept   []wireEvent // everything after from, in the order it was handed out
+	recent []*telling.Telling // newest first
+	kept   []wireEvent        // everything after from, in the order it was handed out
 	from   wirePoint
 	after  wirePoint // everything up to here was handed out
 	next   chan struct{}
@@ -214,7 +215,7 @@ func (w *wire) begin(ctx context.Context) (wirePoint, error) {
 	}
 	w.mu.Lock()
 	for _, s := range newest {
-		w.recent = append(w.recent, tellingOf(s))
+		w.recent = append(w.recent, telling.Of(&s))
 	}
 	w.mu.Unlock()
 	w.hand(nil, at)
@@ -229,9 +230,9 @@ func (w *wire) remember(stories []news.Story) (under map[string][]news.Story) {
 	defer w.mu.Unlock()
 	under = map[string][]news.Story{}
 	for _, s := range stories {
-		t := tellingOf(s)
-		w.recent = slices.DeleteFunc(w.recent, func(o *telling) bool { return o.story.URI == s.URI })
-		under[s.URI] = t.like(w.recent)
+		t := telling.Of(&s)
+		w.recent = slices.DeleteFunc(w.recent, func(o *telling.Telling) bool { return o.Story.URI == s.URI })
+		under[s.URI] = like(t, w.recent)
 		w.recent = slices.Insert(w.recent, 0, t)
 	}
 	w.recent = w.recent[:min(len(w.recent), wireLooked)]
@@ -243,14 +244,14 @@ func (w *wire) remember(stories []news.Story) (under map[string][]news.Story) {
 func (w *wire) touched(uris map[string]bool) (stories []news.Story) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	var of []*telling
+	var of []*telling.Telling
 	for _, t := range slices.Backward(w.recent) { // the oldest first
-		if uris[t.story.URI] {
+		if uris[t.Story.URI] {
 			of = append(of, t)
-		} else if !slices.ContainsFunc(of, t.alike) {
+		} else if !slices.ContainsFunc(of, t.Alike) {
 			continue
 		}
-		stories = append(stories, t.story)
+		stories = append(stories, *t.Story)
 	}
 	return stories
 }
@@ -261,9 +262,9 @@ func (w *wire) under(stories []news.Story) map[string][]news.Story {
 	defer w.mu.Unlock()
 	under := map[string][]news.Story{}
 	for _, s := range stories {
-		i := slices.IndexFunc(w.recent, func(t *telling) bool { return t.story.URI == s.URI })
+		i := slices.IndexFunc(w.recent, func(t *telling.Telling) bool { return t.Story.URI == s.URI })
 		if i >= 0 {
-			under[s.URI] = w.recent[i].like(w.recent[i+1:])
+			under[s.URI] = like(w.recent[i], w.recent[i+1:])
 		}
 	}
 	return under

@@ -108,16 +108,16 @@ func (s Selection) URIs() []string {
 // mail carried it. The level she asks for says how loudly alerts may speak; it
 // does not narrow a digest.
 //
-// Of these the first twelve in shelf order are taken, though at most four of
-// one section while other sections have something. They are grouped by
-// section, the section of the best story first, stories without one last.
+// Of these the twelve with the most points (rank.go) are taken, one telling of each
+// event, and at most four of one section while other sections have something. They
+// are grouped by section, the section of the best story first, stories without one
+// last.
 func (s *Shelf) Choose(q Query) Selection {
 	out := Selection{Until: later(q.Since, s.until)}
-	taste := s.taste(q.Wishes.Preference)
-	var fit []*news.Story
-	for i, item := range s.stories {
-		if s.judge(item, taste[i], q) == Chosen {
-			fit = append(fit, item.story)
+	var fit []ranked
+	for _, r := range s.taste(q.Wishes.Preference).order {
+		if s.judge(r.item, Chosen, q) == Chosen {
+			fit = append(fit, r)
 		}
 	}
 	out.Groups = group(pick(fit, q.Wishes.Preference.Sections), q.Wishes.Preference.Sections)
@@ -127,18 +127,19 @@ func (s *Shelf) Choose(q Query) Selection {
 	return out
 }
 
-// Why answers for one story what Choose decides, short of NoRoom.
+// Why answers for one story what Choose decides, short of NoRoom and of another
+// telling of the event.
 func (s *Shelf) Why(uri string, q Query) Reason {
 	taste := s.taste(q.Wishes.Preference)
-	for i, item := range s.stories {
-		if item.story.URI == uri {
-			return s.judge(item, taste[i], q)
+	for i := range s.stories {
+		if s.stories[i].story.URI == uri {
+			return s.judge(&s.stories[i], taste.reasons[i], q)
 		}
 	}
 	return TooOld
 }
 
-func (s *Shelf) judge(item shelved, taste Reason, q Query) Reason {
+func (s *Shelf) judge(item *shelved, taste Reason, q Query) Reason {
 	story := item.story
 	switch {
 	case story.Status != news.Usable:
@@ -173,32 +174,6 @@ func inLanguage(story *news.Story, wanted string) bool {
 		}
 	}
 	return false
-}
-
-// pick takes the stories that there is room for.
-func pick(fit []*news.Story, sections []string) []*news.Story {
-	if len(fit) <= maxStories {
-		return fit
-	}
-	taken := make([]bool, len(fit))
-	count, total := map[string]int{}, 0
-	for i, story := range fit {
-		section := sectionOf(story, sections)
-		if total < maxStories && count[section] < maxPerSection {
-			taken[i], total = true, total+1
-			count[section]++
-		}
-	}
-	var out []*news.Story
-	for i, story := range fit {
-		if !taken[i] && total < maxStories {
-			taken[i], total = true, total+1
-		}
-		if taken[i] {
-			out = append(out, story)
-		}
-	}
-	return out
 }
 
 // sectionOf is the section a story stands under: the first of its own that the

@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"crypto/sha512"
 	"fmt"
 	"slices"
 	"testing"
@@ -19,13 +20,18 @@ func tokyoEdition() Edition { return Edition{At: now(), LocalDate: "2026-02-06"}
 
 // story is usable, of Japan and politics, an hour old.
 func story(uri string, change ...func(*news.Story)) news.Story {
-	s := news.Story{URI: uri, Version: 1, Status: news.Usable, Headline: "Headline " + uri, Standfirst: "Standfirst " + uri,
+	s := news.Story{URI: uri, Version: 1, Status: news.Usable, Headline: "Headline " + uri, Standfirst: "Standfirst " + uri + ", " + words(uri),
 		URL: "https://news.example/" + uri, Kind: "article", Language: "en", Regions: []string{"JP"}, Sections: []string{"politics"},
 		Urgency: 5, Created: now().Add(-time.Hour), StoredAt: now().Add(-time.Hour)}
 	for _, c := range change {
 		c(&s)
 	}
 	return s
+}
+
+// words are a story's own: others tell of something else.
+func words(uri string) string {
+	return fmt.Sprintf("%x", sha512.Sum512([]byte(uri)))
 }
 
 func japan() news.Wishes {
@@ -96,12 +102,89 @@ func TestChooseRanksAndGroups(t *testing.T) {
 		story("urgent", func(s *news.Story) { s.Urgency = 2 }),
 	}
 	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: japan()})
-	want := []string{"urgent", "breaking", "new", "old", "sport", "none"}
+	want := []string{"urgent", "new", "breaking", "old", "sport", "none"}
 	if diff := cmp.Diff(want, got.URIs()); diff != "" {
 		t.Error(diff)
 	}
 	if got.Lead().URI != "urgent" || len(got.Groups) != 3 || got.Groups[2].Section != "" {
 		t.Errorf("groups: %+v", got.Groups)
+	}
+}
+
+// The points of rank.go, one thing at a time: which of two comes first.
+func TestRank(t *testing.T) {
+	hours := func(h int) func(*news.Story) {
+		return func(s *news.Story) { s.Created = now().Add(-time.Duration(h) * time.Hour) }
+	}
+	urgency := func(u int) func(*news.Story) { return func(s *news.Story) { s.Urgency = u } }
+	of := func(codes ...string) func(*news.Story) { return func(s *news.Story) { s.Regions = codes } }
+	breaking := func(s *news.Story) { s.Breaking = true }
+	weekly := Edition{At: now(), LocalDate: "2026-02-06", Weekly: true}
+	for name, c := range map[string]struct {
+		first, second news.Story
+		follows       []string
+		edition       Edition
+	}{
+		"more urgent":                      {story("b", urgency(4)), story("a", urgency(5)), []string{"JP"}, tokyoEdition()},
+		"more urgent, four hours older":    {story("b", urgency(4), hours(5)), story("a", urgency(5), hours(1)), []string{"JP"}, tokyoEdition()},
+		"newer by six hours, less urgent":  {story("b", urgency(5), hours(1)), story("a", urgency(4), hours(7)), []string{"JP"}, tokyoEdition()},
+		"breaking":                         {story("b", breaking), story("a"), []string{"JP"}, tokyoEdition()},
+		"newer":                            {story("b", hours(1)), story("a", hours(2)), []string{"JP"}, tokyoEdition()},
+		"her country before its area":      {story("b", of("JP")), story("a", of("KR")), []string{"030", "JP"}, tokyoEdition()},
+		"an area before a continent":       {story("b", of("TH")), story("a", of("IN")), []string{"142", "035"}, tokyoEdition()},
+		"a group as an area":               {story("b", of("TH")), story("a", of("IN")), []string{"142", "ASEAN"}, tokyoEdition()},
+		"a place inside her country":       {story("b", of("JP-13")), story("a", of("KR")), []string{"JP", "030"}, tokyoEdition()},
+		"the nearest of its places counts": {story("b", of("US", "JP")), story("a", of("KR")), []string{"142", "JP"}, tokyoEdition()},
+		"very urgent before near":          {story("b", of("KR"), urgency(3)), story("a", of("JP"), urgency(5)), []string{"142", "JP"}, tokyoEdition()},
+		"age stops to count":               {story("b", hours(150), urgency(4)), story("a", hours(40), urgency(5)), []string{"JP"}, weekly},
+		"else by name":                     {story("a"), story("b"), []string{"JP"}, tokyoEdition()},
+	} {
+		w := japan()
+		w.Preference.Regions = c.follows
+		for _, stories := range [][]news.Story{{c.first, c.second}, {c.second, c.first}} {
+			got := NewShelf(stories, now()).Choose(Query{Edition: c.edition, Wishes: w}).URIs()
+			if diff := cmp.Diff([]string{c.first.URI, c.second.URI}, got); diff != "" {
+				t.Errorf("%s: %s", name, diff)
+			}
+		}
+	}
+}
+
+// One country does not fill the mail while others have something.
+func TestChooseSpreadsOverCountries(t *testing.T) {
+	var stories []news.Story
+	sections := []string{"politics", "business", "culture", "sport", "science"}
+	for i := range 15 {
+		stories = append(stories, story(fmt.Sprintf("jp%02d", i), func(s *news.Story) { s.Urgency, s.Sections = 3, sections[i%5:i%5+1] }))
+	}
+	for i, country := range []string{"KR", "TH", "IN"} {
+		stories = append(stories, story("other-"+country, func(s *news.Story) { s.Regions, s.Sections, s.Urgency = []string{country}, sections[i:i+1], 5 }))
+	}
+	w := japan()
+	w.Preference.Regions = []string{"142"}
+	got := NewShelf(stories, now()).Choose(Query{Edition: tokyoEdition(), Wishes: w}).URIs()
+	for _, country := range []string{"KR", "TH", "IN"} {
+		if !slices.Contains(got, "other-"+country) {
+			t.Errorf("nothing of %s in %v", country, got)
+		}
+	}
+	if len(got) != maxStories {
+		t.Errorf("%d stories", len(got))
+	}
+}
+
+// Of two tellings of one event the better comes in, also where there is room.
+func TestChooseTellsAnEventOnce(t *testing.T) {
+	quake := func(uri string, urgency int, headline string) news.Story {
+		return story(uri, func(s *news.Story) {
+			s.Urgency, s.Headline, s.Standfirst = urgency, headline, "The agency warned of waves of up to three metres along the Pacific coast."
+		})
+	}
+	got := NewShelf([]news.Story{quake("a", 3, "Magnitude 7.1 earthquake off Hokkaido; tsunami warning issued"),
+		quake("b", 2, "Magnitude 7.1 earthquake strikes off Hokkaido, tsunami warning issued"), story("c")}, now()).
+		Choose(Query{Edition: tokyoEdition(), Wishes: japan()}).URIs()
+	if diff := cmp.Diff([]string{"b", "c"}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -1,4 +1,10 @@
-package desk
+// Package telling says whether two stories tell of the same event: several
+// agencies, or one, write of it more than once. The desk folds them together, and
+// a digest has room for one.
+//
+// It promises: nothing is fetched and nothing kept; the answer depends on the two
+// stories alone, and is the same both ways.
+package telling
 
 import (
 	"hash/fnv"
@@ -20,8 +26,6 @@ const (
 	alikeBits = 16
 	// alikeWithin is how far apart they may come.
 	alikeWithin = 12 * time.Hour
-	// alikeShown are named under the newest.
-	alikeShown = 5
 	// gram is how many letters are looked at together, about a stem; gramOfWords
 	// in scripts where two characters make a word.
 	gram        = 3
@@ -84,54 +88,23 @@ func mix(h uint64) uint64 {
 	return h ^ h>>33
 }
 
-// telling is a story with what it is compared by.
-type telling struct {
-	story  news.Story
+// Telling is a story with what it is compared by.
+type Telling struct {
+	Story  *news.Story
 	print  uint64
 	places region.Set
 }
 
-func tellingOf(s news.Story) *telling {
+// Of prepares a story: about 20 µs. The story is kept.
+func Of(s *news.Story) *Telling {
 	places, _ := region.SetOf(s.Regions, nil) // a place that is not in the tree any more touches none
-	return &telling{s, fingerprint(&s), places}
+	return &Telling{s, fingerprint(s), places}
 }
 
-// alike reports whether two stories seem to tell of the same event: nearly the
+// Alike reports whether two stories seem to tell of the same event: nearly the
 // same words in one language, about places that touch, within half a day.
-func (t *telling) alike(o *telling) bool {
-	apart := t.story.StoredAt.Sub(o.story.StoredAt).Abs()
-	return t.story.URI != o.story.URI && bits.OnesCount64(t.print^o.print) <= alikeBits && apart <= alikeWithin &&
-		t.places.Overlaps(o.places) && news.SameLanguage(t.story.Language, o.story.Language)
-}
-
-// like lists, of the others, those that tell of the same event, in their order.
-func (t *telling) like(others []*telling) []news.Story {
-	var out []news.Story
-	for _, o := range others {
-		if len(out) < alikeShown && t.alike(o) {
-			out = append(out, o.story)
-		}
-	}
-	return out
-}
-
-// fold puts every story that an earlier one of the list tells of, too, under
-// that one.
-func fold(stories []news.Story) (tops []news.Story, under map[string][]news.Story) {
-	tellings := make([]*telling, 0, len(stories))
-	for _, s := range stories {
-		tellings = append(tellings, tellingOf(s))
-	}
-	under, folded := map[string][]news.Story{}, map[string]bool{}
-	for i, t := range tellings {
-		if folded[t.story.URI] {
-			continue
-		}
-		tops = append(tops, t.story)
-		for _, s := range t.like(tellings[i+1:]) {
-			under[t.story.URI] = append(under[t.story.URI], s)
-			folded[s.URI] = true
-		}
-	}
-	return tops, under
+func (t *Telling) Alike(o *Telling) bool {
+	apart := t.Story.StoredAt.Sub(o.Story.StoredAt).Abs()
+	return t.Story.URI != o.Story.URI && bits.OnesCount64(t.print^o.print) <= alikeBits && apart <= alikeWithin &&
+		t.places.Overlaps(o.places) && news.SameLanguage(t.Story.Language, o.Story.Language)
 }

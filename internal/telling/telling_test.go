@@ -1,4 +1,4 @@
-package desk
+package telling
 
 import (
 	"math/bits"
@@ -7,6 +7,8 @@ import (
 
 	"dateline/internal/news"
 )
+
+var noon = time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
 
 // told is a story as an agency tells it.
 func told(uri, language, headline, standfirst string, after time.Duration, regions ...string) news.Story {
@@ -42,23 +44,9 @@ func TestWhatIsAlike(t *testing.T) {
 		"the same story":  {quake, quake, false},
 		"nothing is said": {told("a", "en", "", "", 0, "JP"), quake, false},
 	} {
-		a, b := tellingOf(c.a), tellingOf(c.b)
-		if a.alike(b) != c.want || b.alike(a) != c.want {
+		a, b := Of(&c.a), Of(&c.b)
+		if a.Alike(b) != c.want || b.Alike(a) != c.want {
 			t.Errorf("%s: %d bits differ", name, bits.OnesCount64(a.print^b.print))
 		}
-	}
-}
-
-// The newest of those that are alike stands on the wire, the others under it.
-func TestTheWireFolds(t *testing.T) {
-	stories := []news.Story{
-		told("newest", "en", "Quake off Hokkaido: tsunami warning issued", "Waves of three metres are possible.", 3*time.Minute, "JP"),
-		told("other", "en", "Seoul court adjourns hearing in data case", "The next hearing is in December.", 2*time.Minute, "KR"),
-		told("older", "en", "Quake off Hokkaido, tsunami warning is issued", "Waves of three metres are possible.", time.Minute, "JP"),
-		told("oldest", "en", "Quake off Hokkaido: tsunami warning", "Waves of three metres possible.", 0, "JP-01"),
-	}
-	tops, under := fold(stories)
-	if len(tops) != 2 || tops[0].URI != "newest" || tops[1].URI != "other" || len(under["newest"]) != 2 || len(under["other"]) != 0 {
-		t.Errorf("on top %v, under %v", tops, under)
 	}
 }
