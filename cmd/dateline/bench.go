@@ -50,7 +50,7 @@ type benchPushCommand struct {
 }
 
 func (benchPushCommand) Help() string {
-	return "Publishes a breaking story and measures from the publication until every device's message is accepted and written down; a flash that an editor releases, with countdown and canary, from the end of the countdown. " +
+	return "Publishes a breaking story and measures from its release until every device's message is accepted and written down; a flash that an editor releases, with countdown and canary, from the end of the countdown. " +
 		"The baseline, a pool of webpush-go over the standard library's client, is measured in between. " +
 		"--outage measures until 99 % of the devices of each healthy service are accepted, and gives the median ratio of the pairs; " +
 		"--baseline, --rounds, --hold and --services are not used then."

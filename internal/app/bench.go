@@ -233,7 +233,7 @@ func (r *BenchReport) write(out io.Writer, file string) error {
 		return err
 	}
 	if rounds > 1 {
-		fmt.Fprintf(out, "of up to %d measurements of each the one in the middle, by CPU time (by wall time where that alone is known); --json has all\n", rounds)
+		fmt.Fprintf(out, "of up to %d measurements of each the one in the middle, by CPU time (by wall time where that alone is known); ratios are with the baseline measured beside; --json has all\n", rounds)
 	}
 	for _, x := range rows {
 		if x.Remarks != "" {

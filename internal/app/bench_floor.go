@@ -120,7 +120,7 @@ func (f *benchFloor) copyTables(ctx context.Context) error {
 
 // copied are a table's own statements and those of its indexes, for its copy.
 func (f *benchFloor) copied(ctx context.Context, table string) (statements []string, err error) {
-	rows, err := f.db.QueryContext(ctx, "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND sql IS NOT NULL ORDER BY type DESC", table)
+	rows, err := f.db.QueryContext(ctx, "SELECT sql FROM sqlite_master WHERE tbl_name = ? AND type IN ('table', 'index') AND sql IS NOT NULL ORDER BY type DESC", table)
 	if err != nil {
 		return nil, err
 	}

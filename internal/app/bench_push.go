@@ -248,7 +248,7 @@ func (b *benchPush) careful(ctx context.Context) (BenchRow, error) {
 		}
 		return b.call(ctx, "POST", "/api/v1/alerts/"+drafted.ID+"/release", map[string]string{"hash": drafted.Hash}, nil)
 	}, func() (benchSent, error) { return b.alertOf(ctx, uri) }, &id)
-	row.Remarks += fmt.Sprintf("; the countdown of %s before it is not in its time, what was done meanwhile is in its CPU time", 2*b.Hold)
+	row.Remarks += fmt.Sprintf("; the countdown of %s before it is not in its time, what was done meanwhile is in its CPU time; %d went first", 2*b.Hold, news.CanarySize(b.Devices))
 	return row, err
 }
 

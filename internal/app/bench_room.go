@@ -49,6 +49,9 @@ func (r *benchRoom) run(ctx context.Context, plan BenchPlan, measure func(contex
 	if r.begin == nil {
 		r.begin = startBenchServices
 	}
+	if err := writable(r.JSON); err != nil {
+		return err
+	}
 	if r.services, err = r.begin(plan); err != nil {
 		return err
 	}
@@ -61,6 +64,19 @@ func (r *benchRoom) run(ctx context.Context, plan BenchPlan, measure func(contex
 		return err
 	}
 	return r.report.write(r.Out, r.JSON)
+}
+
+// writable finds out before a measurement of minutes whether its file can be
+// written.
+func writable(file string) error {
+	if file == "" {
+		return nil
+	}
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // withProgram measures beside a program that has the settings and those of every

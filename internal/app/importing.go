@@ -40,9 +40,13 @@ type ImportResult struct{ Lines, Stored, Rejected int }
 // /api/v1/subscriptions. Rejected lines are named with their reason; the others
 // are stored. It may run beside a serving process.
 func (im Import) Devices(ctx context.Context) (ImportResult, error) {
-	keys, err := LoadKeys(im.Config)
+	fresh := im.Config.makesVAPIDKey()
+	keys, err := im.keys()
 	if err != nil {
 		return ImportResult{}, err
+	}
+	if fresh {
+		fmt.Fprintf(im.Out, "a new VAPID key was made in %s: devices that subscribed with another one can't be reached with it\n", im.Config.Data)
 	}
 	sender, err := newSender(im.Config, keys, discard())
 	if err != nil {
@@ -52,6 +56,19 @@ func (im Import) Devices(ctx context.Context) (ImportResult, error) {
 	parser := site.NewParser(sender)
 	return run(ctx, im, keys, func(line []byte) (news.NewDevice, error) { return parser.Device(line) },
 		func(s *store.Store, list []news.NewDevice) ([]error, error) { return s.ImportSubscriptions(ctx, list) }, im.snapshots)
+}
+
+// keys are the folder's, or new ones, once it is known that there is something to
+// import.
+func (im Import) keys() (Keys, error) {
+	in, _, err := im.open()
+	if err != nil {
+		return Keys{}, err
+	}
+	if im.File != "-" {
+		_ = in.Close() // nothing was read
+	}
+	return LoadKeys(im.Config)
 }
 
 // snapshots prepares the next start, which would read the devices one by one. All
@@ -82,7 +99,7 @@ func (im Import) snapshots(ctx context.Context, s *store.Store) {
 // body of POST /api/v1/digests with the fields of the consent record beside it
 // (confirmedAt, and requestedAt, source, textVersion when known).
 func (im Import) Readers(ctx context.Context) (ImportResult, error) {
-	keys, err := LoadKeys(im.Config)
+	keys, err := im.keys()
 	if err != nil {
 		return ImportResult{}, err
 	}
@@ -160,12 +177,16 @@ func run[T any](ctx context.Context, im Import, keys Keys, parse func([]byte) (T
 	}
 	for lines.Scan() && ctx.Err() == nil {
 		number++
-		read += int64(len(lines.Bytes())) + 1
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
+		line := lines.Bytes()
+		read += int64(len(line)) + 1
+		if number == 1 {
+			line = bytes.TrimPrefix(line, []byte("\ufeff")) // a byte order mark, as Windows writes it
+		}
+		if len(bytes.TrimSpace(line)) == 0 {
 			continue
 		}
 		result.Lines++
-		one, err := parse(lines.Bytes())
+		one, err := parse(line)
 		if err != nil {
 			im.note(&result, number, err)
 			continue

@@ -44,7 +44,7 @@ const (
 
 func keyFiles() []keyFile {
 	return []keyFile{
-		{"DATELINE_VAPID_KEY", "vapid.key", freshVAPID},
+		{"DATELINE_VAPID_KEY", vapidFile, freshVAPID},
 		{"DATELINE_LINK_KEY", "link.key", fresh32},
 		{"DATELINE_SEAL_KEY", "seal.key", fresh32},
 		{adminKey, adminFile, fresh32},
@@ -107,6 +107,17 @@ func LoadKeys(c *Config) (Keys, error) {
 	}
 	keys, problems := parseKeys(set)
 	return keys, problems.Err()
+}
+
+const vapidFile = "vapid.key"
+
+// makesVAPIDKey reports whether LoadKeys will make a new one.
+func (c *Config) makesVAPIDKey() bool {
+	if c.VAPIDKey != "" || c.hasData() {
+		return false
+	}
+	_, err := os.Stat(filepath.Join(c.Data, vapidFile))
+	return errors.Is(err, os.ErrNotExist)
 }
 
 // errNoKey: the file is absent or empty, and no fresh key may take its place.

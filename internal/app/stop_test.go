@@ -3,6 +3,8 @@ package app_test
 import (
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -78,5 +80,25 @@ func TestImportCountsLinesAsEditorsDo(t *testing.T) {
 	if exitCode(err) != 1 || !strings.Contains(out, "line 4 rejected") || !strings.Contains(out, "line 6 rejected") ||
 		!strings.Contains(out, "2 lines: 0 stored, 2 rejected") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// TestImportSaysThatItMadeAKey: where devices come from elsewhere, they are bound to
+// another one. What can't be read makes nothing; a byte order mark is no fault.
+func TestImportSaysThatItMadeAKey(t *testing.T) {
+	t.Parallel()
+	p := newProgram(t, nil, nil)
+	const made = "a new VAPID key was made"
+	if out, err := p.run("", "import", "devices", filepath.Join(p.folder, "nobody.jsonl")); exitCode(err) != 1 || strings.Contains(out, made) {
+		t.Errorf("no file: %v\n%s", err, out)
+	}
+	if _, err := os.Stat(filepath.Join(p.folder, "data", "vapid.key")); err == nil {
+		t.Error("an import of nothing made a key")
+	}
+	for _, want := range []bool{true, false} {
+		out, err := p.run("\ufeff\nnot json", "import", "devices", "-")
+		if exitCode(err) != 1 || strings.Contains(out, made) != want || !strings.Contains(out, "1 lines: 0 stored, 1 rejected") || strings.Contains(out, "line 1 ") {
+			t.Errorf("%v\n%s", err, out)
+		}
 	}
 }

@@ -66,16 +66,22 @@ const loadReport = 3 * time.Second
 // loading is a load that takes more than a moment; the conductor's own.
 type loading struct{ began, said time.Time }
 
-// report logs how far it is, now and then, and the end of what took long enough
-// to be spoken of.
-func (l *loading) report(s *Service, left int) {
-	now := time.Now()
+func (l *loading) begin(now time.Time) {
 	if l.began.IsZero() {
 		l.began, l.said = now, now
 	}
-	if held := s.held.size(); now.Sub(l.said) >= loadReport || left == 0 && !l.said.Equal(l.began) {
+}
+
+// report logs how far it is, now and then, and the end.
+func (l *loading) report(s *Service, left int) {
+	now := time.Now()
+	if held := s.held.size(); now.Sub(l.said) >= loadReport || left == 0 {
 		l.said = now
-		s.log.Info("loading devices", "cells", held-left, "of", held, "devices", s.audience.Size().Active, "took", now.Sub(l.began).Round(time.Millisecond))
+		what := "loading devices"
+		if left == 0 {
+			what = "devices loaded"
+		}
+		s.log.Info(what, "cells", held-left, "of", held, "devices", s.audience.Size().Active, "took", now.Sub(l.began).Round(time.Millisecond))
 	}
 	if left == 0 {
 		*l = loading{}

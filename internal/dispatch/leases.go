@@ -288,6 +288,7 @@ func (s *Service) takeIn(ctx context.Context) error {
 			delete(fresh, c)
 		}
 		start := time.Now()
+		s.loading.begin(start)
 		if err := s.load(ctx, fresh); err != nil {
 			return fmt.Errorf("load %d cells: %w", len(fresh), err)
 		}
