@@ -31,7 +31,7 @@ func story(uri string, change ...func(*news.Story)) news.Story {
 
 // words are a story's own: others tell of something else.
 func words(uri string) string {
-	return fmt.Sprintf("%x", sha512.Sum512([]byte(uri)))
+	return fmt.Sprintf("%x%x", sha512.Sum512([]byte(uri)), sha512.Sum512([]byte("more of "+uri)))
 }
 
 func japan() news.Wishes {
@@ -278,7 +278,7 @@ func TestChooseProperties(t *testing.T) {
 				s.Sections = rapid.SliceOfN(rapid.SampledFrom([]string{"politics", "sport", "culture"}), 0, 2).Draw(t, "sections")
 				s.Urgency = rapid.IntRange(1, 9).Draw(t, "urgency")
 				s.StoredAt = now().Add(-time.Duration(rapid.IntRange(0, 48).Draw(t, "stored")) * time.Hour)
-				s.Created = s.StoredAt
+				s.Created, s.Headline = s.StoredAt, words(s.URI)
 			}))
 		}
 		w := japan()
