@@ -83,7 +83,7 @@ func (e *editorsBrowser) look(name string) {
 	}{{"wide", 1280, 900}, {"phone", 390, 844}} {
 		e.Resize(size.width, size.height)
 		e.Accessible(name + ", " + e.theme + ", " + size.name)
-		if wide := e.Eval(`String(document.documentElement.scrollWidth > innerWidth)`); wide == "true" {
+		if wide := e.Steady(`String(document.documentElement.scrollWidth > innerWidth)`); wide == "true" {
 			e.t.Errorf("%s, %s: wider than the screen", name, size.name)
 		}
 		if *shots != "" {

@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	_ "embed"
+	"encoding/json"
 	"fmt"
 	"strings"
 )
@@ -41,7 +42,8 @@ func (b *page) AccessibleColours(name string) {
 func (b *page) holds(name, rules string) {
 	b.tb.Helper()
 	// The page's own policy (CSP) does not bind what a debugger evaluates.
-	b.Eval("typeof axe === 'undefined' && (() => {" + axe + "\nwindow.axe = axe;})(); 'loaded'")
+	script := "(async () => { if (typeof axe === 'undefined') (() => {" + axe + "\nwindow.axe = axe;})();" +
+		"return JSON.stringify((await axe.run(document, {runOnly: " + rules + "})).violations); })()"
 	var broken []struct {
 		ID, Help string
 		Nodes    []struct {
@@ -49,7 +51,9 @@ func (b *page) holds(name, rules string) {
 			FailureSummary string
 		}
 	}
-	b.EvalJSON(fmt.Sprintf(`axe.run(document, {runOnly: %s}).then(r => r.violations)`, rules), &broken)
+	if err := json.Unmarshal([]byte(b.steady("the rules of axe on "+name, script)), &broken); err != nil {
+		b.tb.Fatalf("browsertest: %s: %v", name, err)
+	}
 	for _, v := range broken {
 		var where strings.Builder
 		for _, n := range v.Nodes[:min(len(v.Nodes), 3)] {

@@ -82,6 +82,22 @@ func (b *page) Until(expression string) {
 	})
 }
 
+// Steady is Eval on a page that may come anew by itself meanwhile: what fails on
+// the way is asked again.
+func (b *page) Steady(js string) string {
+	b.tb.Helper()
+	return b.steady(js, js)
+}
+
+func (b *page) steady(what, js string) (text string) {
+	b.tb.Helper()
+	b.poll(what, func() (err error) {
+		text, err = b.TryEval(js)
+		return err
+	})
+	return text
+}
+
 // errNotYet says that a condition was asked for and does not hold.
 var errNotYet = errors.New("not true yet")
 
