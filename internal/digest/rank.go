@@ -12,10 +12,10 @@ import (
 
 // This file says which stories come first, for one preference. Each has points:
 // by what the newsroom says of it, by its age, and by how near its place is to what
-// the reader follows. A story then gives way to others of the same place and section
-// that are chosen already. docs/editors.md explains it to those who write.
+// the reader follows. One whose country or section has stories in the mail already
+// gives way. docs/editors.md has the table for those who write.
 
-// Points. An urgency is worth as much as five hours; breaking is half of one more.
+// Points. A step of urgency is worth five hours, and breaking half a step.
 const (
 	pointsUrgency  = 10 // for each step up from 9
 	pointsBreaking = 5

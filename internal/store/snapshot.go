@@ -14,9 +14,9 @@ import (
 
 // This file keeps the devices of a cell once more, many in one sealed value: to
 // read and to unseal a million of them one by one, each with its subscriber, takes
-// two processors 9 s, these 2 or 3. A snapshot lies in the database that it repeats, so
-// that a backup restored, another machine or a wipe finds both alike; that who is
-// wiped is in none is a trigger's work (migration 18).
+// two processors 9 s, these 2 or 3. A snapshot lies in the database that it
+// repeats, so that a backup restored, another machine or a wipe finds both alike;
+// that who is wiped is in none is a trigger's work (migration 18).
 //
 // A part says as of which change of the cell it is: read before its devices were,
 // so that each is as it was then, or later. Whoever reads parts and then all
