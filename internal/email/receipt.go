@@ -25,20 +25,20 @@ const (
 // Reasons of a receipt: short words for figures and the desk.
 const (
 	ReasonAccepted   = "accepted"
-	ReasonThrottled  = "throttled"   // 421: slow down; nobody's fault
-	ReasonDeferred   = "deferred"    // another 4xx: greylisting, a full disk there
-	ReasonConnection = "connection"  // no connection, or lost before the dot
-	ReasonTLS        = "tls"         // no encryption to be had
-	ReasonAuth       = "auth"        // our user or password
-	ReasonHardBounce = "hard-bounce" // there is no such mailbox: suppress it
-	ReasonSoftBounce = "soft-bounce" // full, or a fault there: suppress after three editions
-	ReasonPolicy     = "policy"      // our authentication or standing: suppress nobody
-	ReasonContent    = "content"     // this mail's content
-	ReasonProtocol   = "protocol"    // we spoke wrongly
-	ReasonNoAnswer   = "no-answer"   // the answer to the dot was lost
-	ReasonAborted    = "aborted"     // the caller said no, or went away, before the dot
-	ReasonAddress    = "address"     // not an address we send to
-	ReasonMalformed  = "malformed"   // not bytes we send
+	ReasonThrottled  = "throttled"     // 421: slow down; nobody's fault
+	ReasonDeferred   = "deferred"      // another 4xx: greylisting, a full disk there
+	ReasonConnection = "connection"    // no connection, or lost before the dot
+	ReasonTLS        = "tls"           // no encryption to be had
+	ReasonAuth       = "auth"          // our user or password
+	ReasonHardBounce = news.HardBounce // there is no such mailbox: suppress it
+	ReasonSoftBounce = news.SoftBounce // full, or a fault there: suppress after three editions
+	ReasonPolicy     = "policy"        // our authentication or standing: suppress nobody
+	ReasonContent    = "content"       // this mail's content
+	ReasonProtocol   = "protocol"      // we spoke wrongly
+	ReasonNoAnswer   = "no-answer"     // the answer to the dot was lost
+	ReasonAborted    = "aborted"       // the caller said no, or went away, before the dot
+	ReasonAddress    = "address"       // not an address we send to
+	ReasonMalformed  = "malformed"     // not bytes we send
 )
 
 // throttle is the wait after a 421 (reliability.md 3b: 15 to 60 minutes).

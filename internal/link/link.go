@@ -54,6 +54,10 @@ var (
 	ErrExpired = fmt.Errorf("%w: this link has expired", news.ErrGone)
 )
 
+// OfDate is the query parameter by which a link in a digest says of which local date
+// the digest is.
+const OfDate = "of"
+
 // macBytes is the length of the truncated MAC: 128 bits.
 const macBytes = 16
 

@@ -10,14 +10,16 @@ type DigestState string
 // the final dot. Found after a crash, claimed is tried again, data_started is
 // unknown and never sent again by itself.
 const (
-	DigestClaimed  DigestState = "claimed"
-	DigestStarted  DigestState = "data_started"
-	DigestSent     DigestState = "sent"
-	DigestDeferred DigestState = "deferred" // 4xx or no connection: again at NextAt
-	DigestBounced  DigestState = "bounced"  // 5xx
-	DigestUnknown  DigestState = "unknown"
-	DigestExpired  DigestState = "expired" // its deadline passed
-	DigestEmpty    DigestState = "empty"   // nothing to send
+	DigestDue        DigestState = "due" // its edition was planned; nothing of it was said yet
+	DigestClaimed    DigestState = "claimed"
+	DigestStarted    DigestState = "data_started"
+	DigestSent       DigestState = "sent"
+	DigestDeferred   DigestState = "deferred" // 4xx or no connection: again at NextAt
+	DigestBounced    DigestState = "bounced"  // 5xx
+	DigestUnknown    DigestState = "unknown"
+	DigestExpired    DigestState = "expired"    // its deadline passed
+	DigestEmpty      DigestState = "empty"      // nothing to send
+	DigestSuppressed DigestState = "suppressed" // the reader left, or her address was suppressed, before its turn
 )
 
 // DigestMail is one reader's mail of one local date: at most one row per
@@ -26,14 +28,20 @@ type DigestMail struct {
 	MailboxID string
 	LocalDate string    // 2006-01-02 in the reader's zone
 	EditionAt time.Time // the instant of the edition
+	Edition   string    // EditionID
+	Provider  string    // whose mailbox it is: email.ProviderOf
 	State     DigestState
 	// StoriesUntil is the newest StoredAt considered; the next edition takes
 	// stories stored after it.
 	StoriesUntil time.Time
-	Stories      []string // URIs it carried
+	Stories      []string  // URIs it carried
+	Repairs      []string  // Keys of the repairs it told of
+	MadeAt       time.Time // what it tells is what was known then; zero: not made yet
 	Attempts     int
 	NextAt       time.Time // deferred: not before
 	Reply        string    // the server's last answer, without addresses
+	Reason       string    // of that answer: email.Reason…
+	ComplainedAt time.Time // the reader called it spam
 	MessageID    string
 	Owner        string // the process that claimed it
 	LeaseUntil   time.Time
@@ -56,11 +64,13 @@ type DigestReader struct {
 // DigestFigures is the answer of a digest run.
 type DigestFigures struct{ Due, Sent, Deferred, Empty, Failed, Unknown int }
 
-// Pushed is one story that was pushed to one of a subscriber's devices.
+// Pushed is one story that was pushed to one of a subscriber's devices. First is
+// when the oldest release of it that reached her was made.
 type Pushed struct {
 	StoryURI string
 	AlertID  string
 	Kind     ReleaseKind // of the newest release that reached her
 	Title    string      // its text of last resort
 	At       time.Time
+	First    time.Time
 }

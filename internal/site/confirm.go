@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"dateline/internal/link"
 	"dateline/internal/news"
@@ -115,10 +116,20 @@ func (s *Site) unsubscribe(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.LeaveMailbox(r.Context(), id); err != nil && !errors.Is(err, news.ErrNotFound) {
+	if err := s.Store.LeaveMailbox(r.Context(), departureOf(r, id)); err != nil && !errors.Is(err, news.ErrNotFound) {
 		return fmt.Errorf("site.unsubscribe: %w", err)
 	}
 	return s.Floor.Render(w, http.StatusOK, "site/unsubscribe", unsubscribeView{view: s.boxView(w, r, id), Done: true})
+}
+
+// departureOf says which date's mail a link came from: the links in mails say so
+// themselves. It is for the newsroom's figures alone, so nobody signs for it.
+func departureOf(r *http.Request, mailboxID string) news.Departure {
+	d := news.Departure{MailboxID: mailboxID, Way: news.LeftByLink, LocalDate: r.URL.Query().Get(link.OfDate)}
+	if _, err := time.Parse(time.DateOnly, d.LocalDate); err != nil {
+		d.LocalDate = ""
+	}
+	return d
 }
 
 // boxView is a page in the language of a mailbox, as long as that is known.

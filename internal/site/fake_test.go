@@ -25,22 +25,23 @@ import (
 
 // memory is a store in memory with the store's rules for readers.
 type memory struct {
-	mu       sync.Mutex
-	devices  map[string]news.Device
-	signups  map[string]news.DigestSignup
-	boxes    map[string]news.Mailbox
-	alerts   []news.Alert
-	releases map[string][]news.Release
-	receipts map[news.DeviceReceipt]bool
-	stories  map[string]news.Story
-	sent     map[string][]news.Release    // by subscriber
-	digests  map[string][]news.DigestMail // by mailbox
-	mails    map[string]int               // by address: confirmations queued
-	writes   int                          // every write that changed something
-	looked   int                          // queries for releases
-	wiped    map[string]bool
-	broken   error // answered by every call
-	delay    func(address string) time.Duration
+	mu         sync.Mutex
+	devices    map[string]news.Device
+	signups    map[string]news.DigestSignup
+	boxes      map[string]news.Mailbox
+	alerts     []news.Alert
+	releases   map[string][]news.Release
+	receipts   map[news.DeviceReceipt]bool
+	stories    map[string]news.Story
+	sent       map[string][]news.Release    // by subscriber
+	digests    map[string][]news.DigestMail // by mailbox
+	mails      map[string]int               // by address: confirmations queued
+	writes     int                          // every write that changed something
+	looked     int                          // queries for releases
+	wiped      map[string]bool
+	departures []news.Departure
+	broken     error // answered by every call
+	delay      func(address string) time.Duration
 }
 
 func newMemory() *memory {
@@ -172,7 +173,9 @@ func (m *memory) ChangeMailbox(_ context.Context, id string, change func(*news.M
 	return box, nil
 }
 
-func (m *memory) LeaveMailbox(_ context.Context, id string) error {
+func (m *memory) LeaveMailbox(_ context.Context, d news.Departure) error {
+	id := d.MailboxID
+	m.departures = append(m.departures, d)
 	defer m.lock()()
 	if m.broken != nil {
 		return m.broken

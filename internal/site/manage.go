@@ -338,7 +338,7 @@ func (s *Site) part(ctx context.Context, m managed) error {
 
 func (s *Site) manageLeave(w http.ResponseWriter, r *http.Request, m managed) error {
 	if m.isBox {
-		if err := s.Store.LeaveMailbox(r.Context(), m.mailbox.ID); err != nil {
+		if err := s.Store.LeaveMailbox(r.Context(), news.Departure{MailboxID: m.mailbox.ID, Way: news.LeftByPage}); err != nil {
 			return fmt.Errorf("site.manageLeave: %w", err)
 		}
 		m.mailbox.State = news.MailboxLeft

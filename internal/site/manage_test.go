@@ -53,7 +53,7 @@ func TestConfirm(t *testing.T) {
 	}
 	box := h.store.boxes["box-"+id]
 	defer func() {
-		if err := h.store.LeaveMailbox(t.Context(), box.ID); err != nil {
+		if err := h.store.LeaveMailbox(t.Context(), news.Departure{MailboxID: box.ID, Way: news.LeftByPage}); err != nil {
 			t.Fatal(err)
 		}
 		if page := h.form(path, "").Body.String(); !strings.Contains(page, "You have left") || h.store.boxes[box.ID].State != news.MailboxLeft {

@@ -119,7 +119,7 @@ func TestScannersChangeNothing(t *testing.T) {
 		for _, press := range []struct {
 			path string
 			want []string
-		}{{second, []string{"digest_signups", "mailboxes"}}, {unsubscribe, []string{"mailboxes", "suppressions"}}} {
+		}{{second, []string{"digest_signups", "mailboxes"}}, {unsubscribe, []string{"departures", "mailboxes", "suppressions"}}} {
 			before := contents(t, url)
 			if w := h.form(press.path, ""); w.Code != 200 {
 				t.Fatalf("%d %s", w.Code, w.Body)

@@ -42,7 +42,7 @@ type Mailboxes interface {
 	ConfirmDigest(ctx context.Context, id string, consent news.Consent) (news.Mailbox, error) // idempotent
 	Mailbox(ctx context.Context, id string) (news.Mailbox, error)
 	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
-	LeaveMailbox(ctx context.Context, id string) error // idempotent
+	LeaveMailbox(ctx context.Context, d news.Departure) error // idempotent
 }
 
 // Archive is what was sent.

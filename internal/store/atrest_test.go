@@ -63,7 +63,7 @@ func TestSealedAtRest(t *testing.T) {
 		must(t, err)
 		_, err = s.ChangeMailbox(ctx, m.ID, func(m *news.Mailbox) error { m.Address = "other.reader@example.org"; return nil })
 		must(t, err)
-		must(t, s.LeaveMailbox(ctx, m.ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: m.ID, Way: news.LeftByPage}))
 		snapshot(t, s, d.Cell)
 
 		var tables []string

@@ -9,7 +9,7 @@ import (
 )
 
 const digestColumns = "mailbox_id, local_date, edition_at, state, stories_until, stories, attempts, next_at, reply, " +
-	"message_id, owner, lease_until, updated_at"
+	"message_id, owner, lease_until, updated_at, edition, provider, reason, repairs, made_at"
 
 type digestRow struct {
 	MailboxID    string             `db:"mailbox_id"`
@@ -25,13 +25,19 @@ type digestRow struct {
 	Owner        string             `db:"owner"`
 	LeaseUntil   stamp              `db:"lease_until"`
 	UpdatedAt    stamp              `db:"updated_at"`
+	Edition      string             `db:"edition"`
+	Provider     string             `db:"provider"`
+	Reason       string             `db:"reason"`
+	Repairs      document[[]string] `db:"repairs"`
+	MadeAt       stamp              `db:"made_at"`
 }
 
 func (r digestRow) mail() news.DigestMail {
 	return news.DigestMail{MailboxID: r.MailboxID, LocalDate: r.LocalDate, EditionAt: r.EditionAt.Time,
 		State: news.DigestState(r.State), StoriesUntil: r.StoriesUntil.Time, Stories: r.Stories.V,
 		Attempts: r.Attempts, NextAt: r.NextAt.Time, Reply: r.Reply, MessageID: r.MessageID, Owner: r.Owner,
-		LeaseUntil: r.LeaseUntil.Time, UpdatedAt: r.UpdatedAt.Time}
+		LeaseUntil: r.LeaseUntil.Time, UpdatedAt: r.UpdatedAt.Time, Edition: r.Edition, Provider: r.Provider, Reason: r.Reason,
+		Repairs: r.Repairs.V, MadeAt: r.MadeAt.Time}
 }
 
 // mayWrite is the condition under which a mailbox may be written to.
@@ -95,9 +101,10 @@ func (s *Store) DigestReaders(ctx context.Context, slots []news.ZoneHour, afterI
 }
 
 // ClaimDigest takes the mail of one mailbox and local date for its Owner until
-// LeaseUntil. It is true for a date without a row, for a deferred mail whose
-// time has come, and for a claim whose lease has ended; false when somebody
-// has it, when it is finished, and when the mailbox may not be written to.
+// LeaseUntil. It is true for a date without a row or with a mail that waits, for a
+// deferred mail whose time has come, and for a claim whose lease has ended; false
+// when somebody has it, when it is finished, when the mailbox may not be written to,
+// and while its edition is paused for its provider.
 // Attempts counts the claims. A claim may carry another State that finishes
 // it at once (empty, expired).
 func (s *Store) ClaimDigest(ctx context.Context, m news.DigestMail) (bool, error) {
@@ -106,27 +113,30 @@ func (s *Store) ClaimDigest(ctx context.Context, m news.DigestMail) (bool, error
 	}
 	now := s.now()
 	n, err := s.write().count(ctx, `INSERT INTO digest_mails (`+digestColumns+`)
-		SELECT m.id, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ? FROM mailboxes m WHERE m.id = ? AND `+mayWrite+`
-		ON CONFLICT (mailbox_id, local_date) DO UPDATE SET edition_at = excluded.edition_at, state = excluded.state,
-			stories_until = excluded.stories_until, stories = excluded.stories, attempts = digest_mails.attempts + 1,
-			next_at = excluded.next_at, reply = excluded.reply, message_id = excluded.message_id,
-			owner = excluded.owner, lease_until = excluded.lease_until, updated_at = excluded.updated_at
-		WHERE (digest_mails.state = 'deferred' AND (digest_mails.next_at IS NULL OR digest_mails.next_at <= ?))
+		SELECT m.id, ?, ?, ?, ?, ?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM mailboxes m WHERE m.id = ? AND `+mayWrite+`
+		AND NOT EXISTS (SELECT 1 FROM edition_pauses z WHERE z.edition = ? AND z.provider IN ('', ?) AND z.resumed_at IS NULL)
+		ON CONFLICT (mailbox_id, local_date) DO UPDATE SET `+assignExcluded(claimedColumns)+`, attempts = digest_mails.attempts + 1
+		WHERE digest_mails.state = 'due' OR (digest_mails.state = 'deferred' AND (digest_mails.next_at IS NULL OR digest_mails.next_at <= ?))
 			OR (digest_mails.state = 'claimed' AND digest_mails.lease_until <= ?)`,
 		m.LocalDate, at(m.EditionAt), string(m.State), at(m.StoriesUntil), doc(m.Stories), at(m.NextAt), plain(m.Reply),
-		m.MessageID, m.Owner, at(m.LeaseUntil), at(now), m.MailboxID, now, now)
+		m.MessageID, m.Owner, at(m.LeaseUntil), at(now), m.Edition, m.Provider, plain(m.Reason), doc(m.Repairs), at(m.MadeAt), m.MailboxID,
+		m.Edition, m.Provider, now, now)
 	return n > 0, s.fail(err, "ClaimDigest", m.MailboxID+" "+m.LocalDate)
 }
+
+// claimedColumns are those that a claim writes anew.
+const claimedColumns = "edition_at, state, stories_until, stories, next_at, reply, message_id, owner, lease_until, updated_at, " +
+	"edition, provider, reason, repairs, made_at"
 
 // MarkDigest writes where a claimed mail stands. Only its Owner may, and only
 // while it is claimed, started or unknown (its answer may come after the mail
 // was given up as unknown): else news.ErrFenced.
 func (s *Store) MarkDigest(ctx context.Context, m news.DigestMail) error {
 	n, err := s.write().count(ctx, `UPDATE digest_mails SET edition_at = ?, state = ?, stories_until = ?, stories = ?,
-		next_at = ?, reply = ?, message_id = ?, lease_until = ?, updated_at = ?
+		next_at = ?, reply = ?, reason = ?, repairs = ?, made_at = ?, message_id = ?, lease_until = ?, updated_at = ?
 		WHERE mailbox_id = ? AND local_date = ? AND owner = ? AND state IN ('claimed', 'data_started', 'unknown')`,
-		at(m.EditionAt), string(m.State), at(m.StoriesUntil), doc(m.Stories), at(m.NextAt), plain(m.Reply), m.MessageID,
-		at(m.LeaseUntil), s.now(), m.MailboxID, m.LocalDate, m.Owner)
+		at(m.EditionAt), string(m.State), at(m.StoriesUntil), doc(m.Stories), at(m.NextAt), plain(m.Reply), plain(m.Reason),
+		doc(m.Repairs), at(m.MadeAt), m.MessageID, at(m.LeaseUntil), s.now(), m.MailboxID, m.LocalDate, m.Owner)
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: the mail is not %s's", news.ErrFenced, m.Owner)
 	}
@@ -162,7 +172,8 @@ func (s *Store) TellUnknown(ctx context.Context, from, until time.Time) (int, er
 }
 
 // DigestFigures counts the mails of editions at or after since by what became
-// of them. Due is all of them; those under way are in no other figure.
+// of them. Due is all of them; those that wait or are under way, and those of readers
+// who left before their turn, are in no other figure.
 func (s *Store) DigestFigures(ctx context.Context, since time.Time) (news.DigestFigures, error) {
 	var f news.DigestFigures
 	var rows []struct {

@@ -86,7 +86,7 @@ func TestClaimDigest(t *testing.T) {
 		empty := digest(m, "2027-01-01", "p1")
 		empty.State = news.DigestEmpty
 		claim(empty, true)
-		must(t, s.LeaveMailbox(ctx, m.ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: m.ID, Way: news.LeftByPage}))
 		claim(digest(m, "2027-01-02", "p1"), false)
 		unknown := digest(m, "2027-01-02", "p1")
 		unknown.MailboxID = id()
@@ -122,7 +122,7 @@ func TestDigestDeferredOfWritableMailboxes(t *testing.T) {
 			}
 		}
 		first(boxes[0])
-		must(t, s.LeaveMailbox(ctx, boxes[0].ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: boxes[0].ID, Way: news.LeftByPage}))
 		first(boxes[1])
 	})
 }
@@ -233,7 +233,7 @@ func TestDigestReaders(t *testing.T) {
 		if _, err := s.ChangeMailbox(ctx, boxes[6].ID, func(m *news.Mailbox) error { m.Hour = 9; return nil }); err != nil {
 			t.Fatal(err)
 		}
-		must(t, s.LeaveMailbox(ctx, boxes[1].ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: boxes[1].ID, Way: news.LeftByPage}))
 		if _, err := s.ChangeMailbox(ctx, boxes[2].ID, func(m *news.Mailbox) error { m.State = news.MailboxSuspended; return nil }); err != nil {
 			t.Fatal(err)
 		}
@@ -306,9 +306,9 @@ func TestPushedTo(t *testing.T) {
 		got, err := s.PushedTo(ctx, []string{d.SubscriberID, other.SubscriberID, id()}, begin.Add(-time.Hour))
 		must(t, err)
 		want := map[string][]news.Pushed{d.SubscriberID: {
-			{StoryURI: "https://news.example/1", AlertID: accepted.AlertID, Kind: news.ReleaseAlert, Title: "Quake", At: begin},
-			{StoryURI: "https://news.example/2", AlertID: open.AlertID, Kind: news.ReleaseAlert, Title: "Quake", At: begin},
-			{StoryURI: "https://news.example/5", AlertID: a.ID, Kind: news.ReleaseKill, Title: "Quake", At: begin.Add(time.Minute)},
+			{StoryURI: "https://news.example/1", AlertID: accepted.AlertID, Kind: news.ReleaseAlert, Title: "Quake", At: begin, First: begin},
+			{StoryURI: "https://news.example/2", AlertID: open.AlertID, Kind: news.ReleaseAlert, Title: "Quake", At: begin, First: begin},
+			{StoryURI: "https://news.example/5", AlertID: a.ID, Kind: news.ReleaseKill, Title: "Quake", At: begin.Add(time.Minute), First: begin},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

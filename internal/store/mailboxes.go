@@ -163,16 +163,14 @@ func (s *Store) suppress(ctx context.Context, c conn, mac []byte, reason string)
 }
 
 // LeaveMailbox ends a digest for good: the address is suppressed until it is
-// confirmed anew. It may be called again, and for a mailbox that was wiped.
-func (s *Store) LeaveMailbox(ctx context.Context, id string) error {
-	_, err := s.ChangeMailbox(ctx, id, func(m *news.Mailbox) error {
-		m.State = news.MailboxLeft
-		return nil
+// confirmed anew. d names the mailbox, the way and, if known, the date of the mail
+// that its reader left by. It may be called again, and for a mailbox that was wiped.
+func (s *Store) LeaveMailbox(ctx context.Context, d news.Departure) error {
+	err := s.inTx(ctx, func(c conn) error {
+		return s.endMailbox(ctx, c, news.MailReport{Kind: news.ReportLeave, MailboxID: d.MailboxID, LocalDate: d.LocalDate},
+			news.MailboxLeft, string(news.MailboxLeft), d.Way)
 	})
-	if errors.Is(err, news.ErrNotFound) {
-		return nil
-	}
-	return err
+	return s.fail(err, "LeaveMailbox", d.MailboxID)
 }
 
 // errSuppressed is what an import says of somebody who left.

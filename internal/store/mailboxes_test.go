@@ -161,9 +161,9 @@ func TestConfirmDigest(t *testing.T) {
 			t.Errorf("used at %v, %v", used.UsedAt, err)
 		}
 		// She leaves; the old link does not bring her back, a new sign-up does.
-		must(t, s.LeaveMailbox(ctx, m.ID))
-		must(t, s.LeaveMailbox(ctx, m.ID))
-		must(t, s.LeaveMailbox(ctx, id()))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: m.ID, Way: news.LeftByPage}))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: m.ID, Way: news.LeftByPage}))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: id()}))
 		if again, err := s.ConfirmDigest(ctx, d.ID, news.Consent{}); err != nil || again.State != news.MailboxLeft {
 			t.Errorf("an old link made her %s, %v", again.State, err)
 		}
@@ -272,7 +272,7 @@ func TestImportMailboxes(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
 		ctx := context.Background()
 		left := confirmed(t, s, "left@example.org", "")
-		must(t, s.LeaveMailbox(ctx, left.ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: left.ID, Way: news.LeftByPage}))
 		known := confirmed(t, s, "known@example.org", "")
 		var list []news.Mailbox
 		for i := range 600 {

@@ -70,7 +70,7 @@ func (s *Store) addReached(ctx context.Context, r news.Release, places map[int][
 		return err
 	}
 	story := news.Pushed{StoryURI: r.StoryURI, AlertID: r.AlertID, Kind: r.Kind, Title: r.Texts[r.Language].Title,
-		At: r.ReleasedAt}
+		At: r.ReleasedAt, First: r.ReleasedAt}
 	for _, row := range rows {
 		var reached *roaring.Bitmap
 		for _, p := range places[row.Cell] {
@@ -91,11 +91,30 @@ func (s *Store) addReached(ctx context.Context, r news.Release, places map[int][
 func putPushed(list []news.Pushed, p news.Pushed) []news.Pushed {
 	for i := range list {
 		if list[i].StoryURI == p.StoryURI {
+			p.First = list[i].First
 			list[i] = p
 			return list
 		}
 	}
 	return append(list, p)
+}
+
+// Repairs lists the corrections and kills released at or after since, the newest of
+// each story.
+func (s *Store) Repairs(ctx context.Context, since time.Time) ([]news.Repair, error) {
+	releases, err := s.releases(ctx, "released_at >= ? AND kind IN ('correction', 'kill') ORDER BY released_at, id", micro(since))
+	if err != nil {
+		return nil, s.fail(err, "Repairs", since.String())
+	}
+	newest := map[string]news.Repair{}
+	for _, r := range releases {
+		newest[r.StoryURI] = news.Repair{StoryURI: r.StoryURI, AlertID: r.AlertID, Kind: r.Kind, At: r.ReleasedAt, Texts: r.Texts, Language: r.Language}
+	}
+	out := make([]news.Repair, 0, len(newest))
+	for _, uri := range sortedKeys(newest) {
+		out = append(out, newest[uri])
+	}
+	return out, nil
 }
 
 // Retracted lists the stories whose alert an editor or the newsroom's system

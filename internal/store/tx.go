@@ -103,10 +103,18 @@ func (c conn) one(ctx context.Context, query string, args ...any) error {
 // insert writes a row struct by its db tags: columns are those of the list.
 // tail may hold an ON CONFLICT clause.
 func (c conn) insert(ctx context.Context, table, columns string, row any, tail string) error {
-	names := ":" + strings.ReplaceAll(columns, ", ", ", :")
-	_, err := sqlx.NamedExecContext(ctx, c,
-		"INSERT INTO "+table+" ("+columns+") VALUES ("+names+") "+tail, row)
+	_, err := c.countInsert(ctx, table, columns, row, tail)
 	return err
+}
+
+// countInsert is insert that says how many rows it wrote.
+func (c conn) countInsert(ctx context.Context, table, columns string, row any, tail string) (int64, error) {
+	names := ":" + strings.ReplaceAll(columns, ", ", ", :")
+	r, err := sqlx.NamedExecContext(ctx, c, "INSERT INTO "+table+" ("+columns+") VALUES ("+names+") "+tail, row)
+	if err != nil {
+		return 0, err
+	}
+	return r.RowsAffected()
 }
 
 // update writes the listed columns of a row struct where its key columns are

@@ -105,7 +105,7 @@ func TestMoveMailbox(t *testing.T) {
 			t.Fatal("the mailbox is not joined")
 		}
 		left := confirmed(t, s, "new@example.org", "")
-		must(t, s.LeaveMailbox(ctx, left.ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: left.ID, Way: news.LeftByPage}))
 		taken := confirmed(t, s, "taken@example.org", "")
 		move := func(address string) (news.Mailbox, error) {
 			d := signup(address, "")
@@ -153,7 +153,7 @@ func TestMoveMailbox(t *testing.T) {
 		} else if _, err := s.ConfirmDigest(ctx, told[0].ID, news.Consent{}); !errors.Is(err, news.ErrNotFound) {
 			t.Errorf("the notice confirmed something: %v", err)
 		}
-		must(t, s.LeaveMailbox(ctx, m.ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: m.ID, Way: news.LeftByPage}))
 		if got, err := move("third@example.org"); err != nil || got.State != news.MailboxLeft {
 			t.Errorf("after leaving: %+v %v", got, err)
 		}
@@ -196,7 +196,7 @@ func TestMailboxLinks(t *testing.T) {
 		c.add(25 * time.Hour)
 		must(t, ask())
 		c.add(time.Minute)
-		must(t, s.LeaveMailbox(ctx, m.ID))
+		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: m.ID, Way: news.LeftByPage}))
 		c.add(time.Minute)
 		must(t, ask())
 		if err := ask(); !errors.As(err, &limit) {
