@@ -131,7 +131,7 @@ func benchDay(stories int) digest.Selection {
 	sections := []string{"politics", "business", "technology", "culture", "world"}
 	var s digest.Selection
 	for i := range stories {
-		if i%4 == 0 {
+		if i%4 == 1 {
 			s.Groups = append(s.Groups, digest.Group{Section: sections[i/4%len(sections)]})
 		}
 		uri := fmt.Sprintf("https://news.example/2026/02/06/flood-warnings-as-the-spillway-opens-%02d", i)
@@ -140,6 +140,10 @@ func benchDay(stories int) digest.Selection {
 			Standfirst: strings.Repeat("Officials said the gauges rose past the alert mark overnight; shelters opened in four towns & roads were closed. ", 3),
 			URL:        uri + "?utm_source=digest", Kind: []string{"article", "article", "article", "analysis"}[i%4], Created: time.Now().Add(-time.Hour),
 			Image: &news.Image{URL: fmt.Sprintf("https://img.news.example/2026/02/06/spillway-%02d.jpg", i), Alt: "Rescue workers carry sandbags", Width: 800, Height: 600}}
+		if i == 0 {
+			s.Lead = &one
+			continue
+		}
 		g := &s.Groups[len(s.Groups)-1]
 		g.Stories = append(g.Stories, &one)
 	}

@@ -23,6 +23,16 @@ type Edition struct {
 	At        time.Time // UTC
 	LocalDate string
 	Weekly    bool
+	Timezone  string
+	Hour      int
+}
+
+// ID is news.EditionID.
+func (e Edition) ID() string { return news.EditionID(e.LocalDate, e.Timezone, e.Hour, e.Weekly) }
+
+// planned is the edition as the store knows it.
+func (e Edition) planned() news.Edition {
+	return news.Edition{ID: e.ID(), LocalDate: e.LocalDate, Timezone: e.Timezone, Hour: e.Hour, Weekly: e.Weekly, At: e.At}
 }
 
 // Deadline is when the edition is no longer news.
@@ -71,7 +81,7 @@ func (s Schedule) Newest(at time.Time) (Edition, bool) {
 		}
 		instant, ok := hourOf(date, s.Hour, s.Zone)
 		if ok && !instant.After(at) {
-			return Edition{At: instant, LocalDate: date.Format(dateFormat), Weekly: s.Weekly}, true
+			return Edition{At: instant, LocalDate: date.Format(dateFormat), Weekly: s.Weekly, Timezone: s.Zone.String(), Hour: s.Hour}, true
 		}
 	}
 	return Edition{}, false

@@ -1,6 +1,7 @@
 package digest
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ const (
 	Chosen       Reason = iota + 1
 	NotUsable           // withheld or canceled by its newest version
 	Embargoed           // not before its embargo ends
+	Dropped // an editor left it out of this edition
 	Seen                // available before the reader's last edition was made
 	TooOld              // created before the edition's window
 	NotFollowed         // no place of it is followed, or all are muted
@@ -27,8 +29,8 @@ const (
 )
 
 func (r Reason) String() string {
-	return [...]string{"none", "chosen", "not-usable", "embargoed", "seen", "too-old", "not-followed", "section", "language",
-		"muted-story", "pushed", "carried", "no-room"}[min(int(r), 12)]
+	return [...]string{"none", "chosen", "not-usable", "embargoed", "dropped", "seen", "too-old", "not-followed", "section", "language",
+		"muted-story", "pushed", "carried", "no-room"}[min(int(r), 13)]
 }
 
 // Limits of one digest: a mail is read in three minutes, and one section may
@@ -45,16 +47,28 @@ type Query struct {
 	Wishes  news.Wishes
 	Since   time.Time // what became available until then was considered before
 	Pushed  []news.Pushed
-	Carried []string // URIs of stories her earlier mails carried
+	Past    Past
+}
+
+// Past is what a reader's earlier mails told her.
+type Past struct {
+	// Carried are the stories, by URI, and when the first mail with it was made.
+	Carried map[string]time.Time
+	Told    []string // keys of repairs
 }
 
 // Selection is what goes into a digest.
 type Selection struct {
-	Groups  []Group
+	Lead    *news.Story // the first of all; nil in an empty selection
+	Groups  []Group     // the rest
 	Alerted []Alerted
+	Repairs []told
+	Note    Note
 	// Until is the newest availability considered; the next edition goes on
 	// from there.
 	Until time.Time
+	// As is the instant whose knowledge it has.
+	As time.Time
 }
 
 // Group is a section's stories; Section is "" for those without one, last.
@@ -70,20 +84,18 @@ type Alerted struct {
 	Corrected bool
 }
 
-// Empty reports whether there is nothing to send.
-func (s Selection) Empty() bool { return len(s.Groups) == 0 }
+// Note is what the editors say; the zero value is nothing.
+type Note struct{ Text, Language string }
 
-// Lead is the story that opens the mail; nil in an empty selection.
-func (s Selection) Lead() *news.Story {
-	if s.Empty() {
-		return nil
-	}
-	return s.Groups[0].Stories[0]
-}
+// Empty reports whether there is nothing to send.
+func (s Selection) Empty() bool { return s.Lead == nil }
 
 // Stories lists what the selection carries, in reading order.
 func (s Selection) Stories() []*news.Story {
-	var out []*news.Story
+	if s.Lead == nil {
+		return nil
+	}
+	out := []*news.Story{s.Lead}
 	for _, g := range s.Groups {
 		out = append(out, g.Stories...)
 	}
@@ -99,6 +111,15 @@ func (s Selection) URIs() []string {
 	return out
 }
 
+// RepairKeys are those of Repairs.
+func (s Selection) RepairKeys() []string {
+	var out []string
+	for _, r := range s.Repairs {
+		out = append(out, r.Key())
+	}
+	return out
+}
+
 // Choose fills one reader's digest, decided at the shelf's instant. A story
 // comes in when its newest version is usable, its embargo over, it became
 // available after the reader's last edition was made and was created within
@@ -108,23 +129,39 @@ func (s Selection) URIs() []string {
 // mail carried it. The level she asks for says how loudly alerts may speak; it
 // does not narrow a digest.
 //
-// Of these the twelve with the most points (rank.go) are taken, one telling of each
-// event, and at most four of one section while other sections have something. They
-// are grouped by section, the section of the best story first, stories without one
-// last.
+// Of these, the stories that an editor pinned come first; then those with the most
+// points (rank.go), twelve in all, one telling of each event, and at most four of one
+// section while other sections have something. The first is the lead; the others are
+// grouped by section, the section of the best story first, stories without one last.
+// What was corrected or withdrawn after she got it is told beside them (repairs.go).
 func (s *Shelf) Choose(q Query) Selection {
-	out := Selection{Until: later(q.Since, s.until)}
+	out := Selection{Until: later(q.Since, s.until), As: s.now}
 	var fit []ranked
 	for _, r := range s.taste(q.Wishes.Preference).order {
 		if s.judge(r.item, Chosen, q) == Chosen {
 			fit = append(fit, r)
 		}
 	}
-	out.Groups = group(pick(fit, q.Wishes.Preference.Sections), q.Wishes.Preference.Sections)
-	if !out.Empty() {
-		out.Alerted = s.alerted(q)
+	plan := s.planOf(q.Edition)
+	picked := pick(pinnedFirst(fit, plan.Pins), q.Wishes.Preference.Sections)
+	if len(picked) == 0 {
+		return out
 	}
+	out.Lead, out.Groups = picked[0], group(picked[1:], q.Wishes.Preference.Sections)
+	out.Alerted, out.Repairs = s.alerted(q), s.repairsFor(q)
+	out.Note = noteIn(plan.Notes, q.Wishes.Language)
 	return out
+}
+
+// noteIn is the editors' note in the reader's language or a related one, else in
+// English, else nothing: who can't read it is not helped by it.
+func noteIn(notes map[string]string, language string) Note {
+	have := slices.Sorted(maps.Keys(notes))
+	if len(have) == 0 {
+		return Note{}
+	}
+	l := news.PickLanguage(language, have, "en")
+	return Note{notes[l], l}
 }
 
 // Why answers for one story what Choose decides, short of NoRoom and of another
@@ -146,6 +183,8 @@ func (s *Shelf) judge(item *shelved, taste Reason, q Query) Reason {
 		return NotUsable
 	case story.Embargoed(s.now):
 		return Embargoed
+	case slices.Contains(s.planOf(q.Edition).Drops, story.URI):
+		return Dropped
 	case !item.available.After(q.Since):
 		return Seen
 	case story.AgeFrom().Before(q.Edition.Oldest(s.now)):
@@ -158,7 +197,8 @@ func (s *Shelf) judge(item *shelved, taste Reason, q Query) Reason {
 		return MutedStory
 	case slices.ContainsFunc(q.Pushed, func(p news.Pushed) bool { return p.StoryURI == story.URI }):
 		return Pushed
-	case slices.Contains(q.Carried, story.URI):
+	}
+	if _, carried := q.Past.Carried[story.URI]; carried {
 		return Carried
 	}
 	return Chosen

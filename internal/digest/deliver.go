@@ -19,6 +19,7 @@ type job struct {
 	edition  Edition
 	attempts int // before this one
 	pushed   []news.Pushed
+	provider string // email.Provider's name
 }
 
 // outcome is what became of a job.
@@ -38,8 +39,7 @@ const (
 func (s *Service) deliver(ctx context.Context, shelves *shelves, j job) (outcome, error) {
 	now := s.now()
 	box := &j.reader.Mailbox
-	mail := news.DigestMail{MailboxID: box.ID, LocalDate: j.edition.LocalDate, EditionAt: j.edition.At, State: news.DigestClaimed,
-		MessageID: s.messageID("digest", box.ID, j.edition.LocalDate)}
+	mail := s.mailOf(j)
 	if now.After(j.edition.Deadline()) {
 		return skipped, s.expire(ctx, mail)
 	}
@@ -52,14 +52,23 @@ func (s *Service) deliver(ctx context.Context, shelves *shelves, j job) (outcome
 			return empty, nil
 		}
 	}
-	if _, shut := s.lanes.closed(box.Address, now); shut {
+	if _, shut := s.lanes.closed(j.edition.ID(), box.Address, now); shut {
 		return deferred, nil // unclaimed: it keeps its turn
+	}
+	if wait, err := s.waits(ctx, j); wait || err != nil {
+		return deferred, err
 	}
 	c, err := s.claim(ctx, mail)
 	if c == nil || err != nil {
 		return skipped, err
 	}
 	return s.send(ctx, shelves, c, j)
+}
+
+// mailOf is a job's row before anything was done.
+func (s *Service) mailOf(j job) news.DigestMail {
+	return news.DigestMail{MailboxID: j.reader.Mailbox.ID, LocalDate: j.edition.LocalDate, EditionAt: j.edition.At, Edition: j.edition.ID(),
+		Provider: j.provider, State: news.DigestClaimed, MessageID: s.messageID("digest", j.reader.Mailbox.ID, j.edition.LocalDate)}
 }
 
 // expire ends an edition that is not to go any more.
@@ -84,19 +93,29 @@ func (s *Service) send(ctx context.Context, shelves *shelves, c *claim, j job) (
 		s.log.ErrorContext(ctx, "mail not composed", "mailbox", box.ID, "error", err)
 		return failed, s.postpone(ctx, c, j, news.Receipt{Reason: "compose", After: time.Hour})
 	}
-	receipt := s.Mailer.SendLetter(ctx, s.Mailer.Address(), box.Address, letter, func() error {
+	receipt := s.Mailer.SendLetter(ctx, s.returnPath(box.ID, j.edition.LocalDate), box.Address, letter, func() error {
 		return c.mark(ctx, func(m *news.DigestMail) {
 			m.State, m.StoriesUntil, m.Stories = news.DigestStarted, selection.Until, selection.URIs()
+			m.Repairs, m.MadeAt = selection.RepairKeys(), selection.As
 		})
 	})
-	if lane, shut := s.lanes.learn(box.Address, receipt, s.now()); shut {
-		s.log.WarnContext(ctx, "mails wait", "server", lane == everybody, "reason", receipt.Reason, "answer", receipt.Detail)
-	}
+	s.learn(ctx, j, receipt)
 	return s.settle(ctx, c, j, receipt)
 }
 
-// choose fills the edition. Where an updated story would come in, her earlier
-// mails are asked whether they carried it.
+// learn lets a receipt change how its lane goes on.
+func (s *Service) learn(ctx context.Context, j job, r news.Receipt) {
+	address := j.reader.Mailbox.Address
+	if lane, shut := s.lanes.learn(j.edition.ID(), address, r, s.now()); shut {
+		s.log.WarnContext(ctx, "mails wait", "server", lane == everybody, "provider", j.provider, "reason", r.Reason, "answer", r.Detail)
+	}
+	if r.Reason == email.ReasonThrottled {
+		s.post.slow(j.provider)
+	}
+}
+
+// choose fills the edition. Where something was repaired, or an
+// updated story would come in, her earlier mails are asked what they carried.
 func (s *Service) choose(ctx context.Context, shelves *shelves, j job) (Selection, error) {
 	shelf, err := shelves.current(ctx)
 	if err != nil {
@@ -105,26 +124,37 @@ func (s *Service) choose(ctx context.Context, shelves *shelves, j job) (Selectio
 	q := Query{Edition: j.edition, Wishes: j.reader.Mailbox.Wishes, Since: j.reader.LastUntil, Pushed: j.pushed}
 	selection := shelf.Choose(q)
 	updated := func(story *news.Story) bool { return story.Version > 1 }
-	if j.reader.LastUntil.IsZero() || !slices.ContainsFunc(selection.Stories(), updated) {
+	if selection.Empty() || j.reader.LastUntil.IsZero() || !shelf.Repaired() && !slices.ContainsFunc(selection.Stories(), updated) {
 		return selection, nil
 	}
-	mails, err := s.Store.Digests(ctx, j.reader.Mailbox.ID)
+	since := shelf.now.Add(-weeklyWindow - EditionLife)
+	mails, err := s.Store.DigestsSince(ctx, j.reader.Mailbox.ID, since.Format(dateFormat))
 	if err != nil {
 		return Selection{}, fmt.Errorf("digest: earlier mails of %s: %w", j.reader.Mailbox.ID, err)
 	}
-	q.Carried = carried(mails, shelf.now.Add(-weeklyWindow))
+	q.Past = pastOf(mails)
 	return shelf.Choose(q), nil
 }
 
-// carried are the stories of mails that went out, or may have.
-func carried(mails []news.DigestMail, since time.Time) []string {
-	var out []string
+// pastOf is what mails told that went out, or may have.
+func pastOf(mails []news.DigestMail) Past {
+	past := Past{Carried: map[string]time.Time{}}
 	for _, m := range mails {
-		if (m.State == news.DigestSent || m.State == news.DigestUnknown) && m.EditionAt.After(since) {
-			out = append(out, m.Stories...)
+		if m.State != news.DigestSent && m.State != news.DigestUnknown {
+			continue
 		}
+		made := m.MadeAt
+		if made.IsZero() {
+			made = m.EditionAt
+		}
+		for _, uri := range m.Stories {
+			if at, ok := past.Carried[uri]; !ok || made.Before(at) {
+				past.Carried[uri] = made
+			}
+		}
+		past.Told = append(past.Told, m.Repairs...)
 	}
-	return out
+	return past
 }
 
 // compose makes a reader's mail of the plate that everybody with the same
@@ -137,10 +167,11 @@ func (s *Service) compose(j job, selection Selection, messageID string) (*email.
 	}
 	// The link counts from the edition, not from the attempt: a mail that is
 	// tried again is the same mail.
+	unsubscribe := s.BaseURL + link.Path(link.Unsubscribe, s.Links.Sign(link.Unsubscribe, box.ID, time.Time{})) + "?" + link.OfDate + "=" + j.edition.LocalDate
 	return plate.Print(email.Copy{
 		To: box.Address, MessageID: messageID, Date: s.now(), FeedbackID: feedbackID(j.edition, box.Wishes.Timezone, s.Mailer.Domain()),
 		Help:        s.BaseURL + link.Path(link.ManageMailbox, s.Links.Sign(link.ManageMailbox, box.ID, j.edition.At.Add(link.ManageFor))),
-		Unsubscribe: s.BaseURL + link.Path(link.Unsubscribe, s.Links.Sign(link.Unsubscribe, box.ID, time.Time{})),
+		Unsubscribe: unsubscribe, Mailto: s.leaveAddress(box.ID, j.edition.LocalDate),
 	})
 }
 
@@ -163,7 +194,7 @@ func (s *Service) messageID(kind, id, date string) string {
 // settle turns a receipt into the mail's state.
 func (s *Service) settle(ctx context.Context, c *claim, j job, r news.Receipt) (outcome, error) {
 	end := func(o outcome, state news.DigestState) (outcome, error) {
-		return o, c.finish(ctx, func(m *news.DigestMail) { m.State, m.Reply, m.NextAt = state, reply(r), time.Time{} })
+		return o, c.finish(ctx, func(m *news.DigestMail) { m.State, m.Reply, m.Reason, m.NextAt = state, reply(r), r.Reason, time.Time{} })
 	}
 	switch r.Outcome {
 	case news.Accepted:
@@ -173,7 +204,7 @@ func (s *Service) settle(ctx context.Context, c *claim, j job, r news.Receipt) (
 	case news.Refused:
 		if r.Reason != email.ReasonPolicy && r.Reason != email.ReasonProtocol {
 			o, err := end(failed, news.DigestBounced)
-			return o, errors.Join(err, s.suppress(ctx, j.reader.Mailbox.ID, r))
+			return o, errors.Join(err, s.suppress(ctx, j, r))
 		}
 		// Ours to mend: the same mail may go in an hour, and nobody is suppressed.
 		r.After = time.Hour
@@ -184,7 +215,9 @@ func (s *Service) settle(ctx context.Context, c *claim, j job, r news.Receipt) (
 // postpone lets a mail wait for its next attempt.
 func (s *Service) postpone(ctx context.Context, c *claim, j job, r news.Receipt) error {
 	next := s.now().Add(max(r.After, backoff(j.attempts+1)))
-	err := c.finish(ctx, func(m *news.DigestMail) { m.State, m.NextAt, m.Reply = news.DigestDeferred, next, reply(r) })
+	err := c.finish(ctx, func(m *news.DigestMail) {
+		m.State, m.NextAt, m.Reply, m.Reason = news.DigestDeferred, next, reply(r), r.Reason
+	})
 	if errors.Is(err, news.ErrFenced) { // somebody else has it: theirs to settle
 		return nil
 	}
@@ -201,18 +234,24 @@ func reply(r news.Receipt) string {
 	return strings.TrimSpace(r.Reason + " " + r.Detail)
 }
 
-// suppress stops writing to a mailbox that does not exist. Softer bounces
-// leave it alone.
-func (s *Service) suppress(ctx context.Context, mailboxID string, r news.Receipt) error {
-	if r.Reason != email.ReasonHardBounce {
-		return nil
+// suppress does what follows from a refusal: a mailbox that does not exist is never
+// written to again, one that is full for a week of editions is not for now, and an
+// edition that is refused too often waits for an editor.
+func (s *Service) suppress(ctx context.Context, j job, r news.Receipt) error {
+	var err error
+	id := j.reader.Mailbox.ID
+	switch r.Reason {
+	case email.ReasonHardBounce:
+		_, err = s.Store.ChangeMailbox(ctx, id, func(m *news.Mailbox) error {
+			m.State = news.MailboxBounced
+			return nil
+		})
+	case email.ReasonSoftBounce:
+		_, err = s.Store.SuspendMailbox(ctx, id)
 	}
-	_, err := s.Store.ChangeMailbox(ctx, mailboxID, func(m *news.Mailbox) error {
-		m.State = news.MailboxBounced
-		return nil
-	})
 	if err != nil && !errors.Is(err, news.ErrNotFound) {
-		return fmt.Errorf("digest: suppress %s: %w", mailboxID, err)
+		return fmt.Errorf("digest: suppress %s: %w", id, err)
 	}
+	s.judges.look(j.edition.ID())
 	return nil
 }

@@ -57,7 +57,10 @@ func TestDeliveredMailIsComplete(t *testing.T) {
 		t.Fatal(err)
 	}
 	unsubscribe := header.Get("List-Unsubscribe")
-	token := strings.TrimPrefix(strings.Split(unsubscribe, ">")[0], "<https://alerts.news.example/unsubscribe/")
+	token, date, _ := strings.Cut(strings.TrimPrefix(strings.Split(unsubscribe, ">")[0], "<https://alerts.news.example/unsubscribe/"), "?")
+	if date != "of="+today {
+		t.Errorf("of which date: %q", date)
+	}
 	if id, err := h.Links.Verify(link.Unsubscribe, token, now().AddDate(20, 0, 0)); err != nil || id != "r1" {
 		t.Errorf("%s: %q, %v", unsubscribe, id, err)
 	}

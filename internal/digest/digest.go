@@ -49,6 +49,19 @@ type Ledger interface {
 	DigestDeferred(ctx context.Context, now time.Time, limit int) ([]news.DigestMail, error)
 	// Digests are the mails of a mailbox, the newest date first.
 	Digests(ctx context.Context, mailboxID string) ([]news.DigestMail, error)
+	// DigestsSince are those of dates from one on.
+	DigestsSince(ctx context.Context, mailboxID, date string) ([]news.DigestMail, error)
+	// PlanDigests writes down who is due, before any is claimed; what is there stays.
+	PlanDigests(ctx context.Context, editions []news.Edition, mails []news.DigestMail) error
+	// SettleDigests ends what waits and will not go any more: of readers who left, and
+	// of editions up to oldest.
+	SettleDigests(ctx context.Context, oldest time.Time) (suppressed, expired int, err error)
+	Edition(ctx context.Context, id string) (news.EditionAccount, error)
+	PauseEdition(ctx context.Context, p news.EditionPause) (paused bool, err error)
+	OpenPauses(ctx context.Context) ([]news.EditionPause, error)
+	// ReserveMails and ProviderDays are the warm-up's.
+	ReserveMails(ctx context.Context, provider, day string, n, limit int) (granted int, err error)
+	ProviderDays(ctx context.Context, provider, before string) (int, error)
 }
 
 // Readers are the mailboxes.
@@ -57,6 +70,10 @@ type Readers interface {
 	DigestReaders(ctx context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error)
 	Mailbox(ctx context.Context, id string) (news.Mailbox, error)
 	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
+	// SuspendMailbox stops writing to a mailbox whose last editions all bounced softly.
+	SuspendMailbox(ctx context.Context, id string) (bool, error)
+	// TakeReport writes down what was said of a mail after it was sent, once.
+	TakeReport(ctx context.Context, r news.MailReport) (fresh bool, err error)
 }
 
 // Stories are what there is to tell, and what was told already.
@@ -66,6 +83,10 @@ type Stories interface {
 	// Retracted lists the stories whose alert was killed, with the highest
 	// version that was there then.
 	Retracted(ctx context.Context, since time.Time) (map[string]int64, error)
+	// Repairs lists the corrections and kills released since, the newest of each story.
+	Repairs(ctx context.Context, since time.Time) ([]news.Repair, error)
+	// EditionPlans are what editors want of the editions from a date on.
+	EditionPlans(ctx context.Context, fromDate string) ([]news.EditionPlan, error)
 }
 
 // Signups are the double opt-ins that wait for their mail.
@@ -112,9 +133,14 @@ type Config struct {
 	BaseURL   string // of the links in mails
 	// Owner names this process in claims; made at random when empty.
 	Owner string
-	// Workers is how many mails are under way at once (4: as many as the mailer
-	// has connections).
+	// Workers is how many mails are under way at once, of all providers (4: as many as
+	// the mailer has connections).
 	Workers int
+	// Busy says that an alert is on its way out of this process: mails then go one by
+	// one (nil: never).
+	Busy func() bool
+	// WarmUp holds a sender back that mailbox providers do not know yet.
+	WarmUp bool
 	// Tick is how often the loop looks at the clock (20 s); Poll how often it
 	// looks for confirmation mails (2 s).
 	Tick, Poll time.Duration
@@ -133,6 +159,11 @@ type Service struct {
 	plates   *plates
 	confirm  *email.Confirmation
 	lanes    *lanes
+	post     *post
+	shelves  *shelves
+	judges   judges
+	pauses   pauses
+	warmup   warmup
 	zones    zones
 
 	ctx   context.Context // ends with Close; what RunAt starts lives in it
@@ -162,8 +193,12 @@ func New(c Config) (*Service, error) {
 		return nil, fmt.Errorf("digest.New: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, plates: newPlates(maxPlates), confirm: confirm,
-		lanes: newLanes(), ctx: ctx, close: cancel, runs: map[time.Time]*run{}}, nil
+	s := &Service{Config: c, log: c.Logger.With("component", "digest"), renderer: renderer, plates: newPlates(maxPlates), confirm: confirm,
+		lanes: newLanes(), ctx: ctx, close: cancel, runs: map[time.Time]*run{}}
+	s.shelves = &shelves{store: c.Store, now: s.now}
+	s.judges = judges{service: s, pending: map[string]bool{}}
+	s.post = newPost(c.Workers, c.Busy, func(x parcel) (outcome, error) { return s.deliver(x.ctx, s.shelves, x.job) })
+	return s, nil
 }
 
 func (c Config) withDefaults() Config {
@@ -177,6 +212,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Now == nil {
 		c.Now = time.Now
+	}
+	if c.Busy == nil {
+		c.Busy = func() bool { return false }
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

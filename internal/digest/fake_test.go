@@ -40,11 +40,19 @@ type memory struct {
 	reads     int // of the stories
 	scans     int
 	afterMark func(news.DigestMail)
+
+	editions map[string]news.Edition
+	pauses   []news.EditionPause
+	repairs  []news.Repair
+	plans    []news.EditionPlan
+	reserved map[[2]string]int // provider and day
+	reports  map[string]news.MailReport
 }
 
 func newMemory(now func() time.Time) *memory {
 	return &memory{now: now, told: map[[2]string]bool{}, boxes: map[string]news.Mailbox{}, stories: map[string]news.Story{}, pushed: map[string][]news.Pushed{},
-		mails: map[[2]string]news.DigestMail{}, signups: map[string]news.DigestSignup{}, done: map[string]bool{}}
+		mails: map[[2]string]news.DigestMail{}, signups: map[string]news.DigestSignup{}, done: map[string]bool{},
+		editions: map[string]news.Edition{}, reserved: map[[2]string]int{}, reports: map[string]news.MailReport{}}
 }
 
 func (m *memory) lock() func() {
@@ -63,7 +71,12 @@ func (m *memory) ClaimDigest(_ context.Context, d news.DigestMail) (bool, error)
 	key := [2]string{d.MailboxID, d.LocalDate}
 	known, ok := m.mails[key]
 	now := m.now()
-	free := !ok || known.State == news.DigestDeferred && !known.NextAt.After(now) ||
+	for _, p := range m.pauses {
+		if p.Open() && p.Edition == d.Edition && (p.Provider == "" || p.Provider == d.Provider) {
+			return false, nil
+		}
+	}
+	free := !ok || known.State == news.DigestDue || known.State == news.DigestDeferred && !known.NextAt.After(now) ||
 		known.State == news.DigestClaimed && !known.LeaseUntil.After(now)
 	if free {
 		d.Attempts = known.Attempts + 1
@@ -151,6 +164,141 @@ func (m *memory) digests(mailboxID string) []news.DigestMail {
 	}
 	slices.SortFunc(out, func(a, b news.DigestMail) int { return strings.Compare(b.LocalDate, a.LocalDate) })
 	return out
+}
+
+func (m *memory) DigestsSince(_ context.Context, mailboxID, date string) ([]news.DigestMail, error) {
+	defer m.lock()()
+	return slices.DeleteFunc(m.digests(mailboxID), func(d news.DigestMail) bool { return d.LocalDate < date }), m.fail
+}
+
+func (m *memory) PlanDigests(_ context.Context, editions []news.Edition, mails []news.DigestMail) error {
+	defer m.lock()()
+	if m.fail != nil {
+		return m.fail
+	}
+	for _, e := range editions {
+		m.editions[e.ID] = e
+	}
+	for _, d := range mails {
+		key := [2]string{d.MailboxID, d.LocalDate}
+		if _, ok := m.mails[key]; !ok {
+			d.State = news.DigestDue
+			m.mails[key] = d
+		}
+	}
+	return nil
+}
+
+func (m *memory) SettleDigests(_ context.Context, oldest time.Time) (suppressed, expired int, err error) {
+	defer m.lock()()
+	for key, d := range m.mails {
+		if d.State != news.DigestDue && d.State != news.DigestDeferred {
+			continue
+		}
+		if m.boxes[d.MailboxID].State != news.MailboxActive {
+			d.State = news.DigestSuppressed
+			suppressed++
+		} else if !d.EditionAt.After(oldest) {
+			d.State = news.DigestExpired
+			expired++
+		}
+		m.mails[key] = d
+	}
+	return suppressed, expired, m.fail
+}
+
+func (m *memory) Edition(_ context.Context, id string) (news.EditionAccount, error) {
+	defer m.lock()()
+	a := news.EditionAccount{Edition: m.editions[id], Providers: map[string]news.EditionFigures{}, Reasons: map[string]int{}}
+	for _, d := range m.mails {
+		if d.Edition == id {
+			complaints := 0
+			if !d.ComplainedAt.IsZero() {
+				complaints = 1
+			}
+			a.Count(d.Provider, d.State, d.Reason, 1, complaints, 0)
+		}
+	}
+	return a, m.fail
+}
+
+func (m *memory) PauseEdition(_ context.Context, p news.EditionPause) (bool, error) {
+	defer m.lock()()
+	for _, known := range m.pauses {
+		if known.Edition == p.Edition && known.Provider == p.Provider && known.Reason == p.Reason {
+			return false, m.fail
+		}
+	}
+	m.pauses = append(m.pauses, p)
+	return true, m.fail
+}
+
+func (m *memory) OpenPauses(context.Context) ([]news.EditionPause, error) {
+	defer m.lock()()
+	return slices.DeleteFunc(slices.Clone(m.pauses), func(p news.EditionPause) bool { return !p.Open() }), m.fail
+}
+
+func (m *memory) resume() {
+	defer m.lock()()
+	for i := range m.pauses {
+		m.pauses[i].ResumedAt = m.now()
+	}
+}
+
+func (m *memory) ReserveMails(_ context.Context, provider, day string, n, limit int) (int, error) {
+	defer m.lock()()
+	key := [2]string{provider, day}
+	granted := max(0, min(n, limit-m.reserved[key]))
+	m.reserved[key] += granted
+	return granted, m.fail
+}
+
+func (m *memory) ProviderDays(_ context.Context, provider, before string) (int, error) {
+	defer m.lock()()
+	n := 0
+	for key, reserved := range m.reserved {
+		if key[0] == provider && key[1] < before && reserved > 0 {
+			n++
+		}
+	}
+	return n, m.fail
+}
+
+func (m *memory) SuspendMailbox(_ context.Context, id string) (bool, error) {
+	defer m.lock()()
+	soft := 0
+	for _, d := range m.digests(id) {
+		if d.State != news.DigestBounced || d.Reason != news.SoftBounce {
+			break
+		}
+		soft++
+	}
+	if soft < 3 {
+		return false, m.fail
+	}
+	b := m.boxes[id]
+	b.State = news.MailboxSuspended
+	m.boxes[id] = b
+	return true, m.fail
+}
+
+func (m *memory) TakeReport(_ context.Context, r news.MailReport) (bool, error) {
+	defer m.lock()()
+	if _, known := m.reports[r.MessageID]; known || m.fail != nil {
+		return false, m.fail
+	}
+	m.reports[r.MessageID] = r
+	return true, nil
+}
+
+func (m *memory) Repairs(context.Context, time.Time) ([]news.Repair, error) {
+	defer m.lock()()
+	return m.repairs, m.fail
+}
+
+func (m *memory) EditionPlans(context.Context, string) ([]news.EditionPlan, error) {
+	defer m.lock()()
+	return m.plans, m.fail
 }
 
 func (m *memory) DigestSlots(context.Context) ([]news.ZoneHour, error) {

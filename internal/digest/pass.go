@@ -9,13 +9,12 @@ import (
 	"sync"
 	"time"
 
+	"dateline/internal/email"
 	"dateline/internal/news"
 )
 
 const (
 	pageSize      = 500    // readers read at once
-	maxShelf      = 10_000 // stories of eight days; a big agency publishes 1,000 a day
-	shelfAge      = 5 * time.Second
 	deferredBatch = 2000
 	// forgotten is when an edition that nobody sent is not even recorded as
 	// expired any more.
@@ -39,20 +38,14 @@ const faultsToStop = 20
 // then the newest due edition of every reader who has not had it. A fault of
 // the store ends it early, but never a mail that is under way.
 func (s *Service) walk(ctx context.Context, p pass) (news.DigestFigures, error) {
-	w := &walker{service: s, pass: p, shelves: &shelves{store: s.Store, now: s.now}, jobs: make(chan job),
-		handed: map[string]bool{}}
 	handing, stop := context.WithCancel(ctx)
 	defer stop()
-	var workers sync.WaitGroup
-	for range s.Workers {
-		workers.Go(func() { w.work(ctx, stop) })
-	}
+	w := &walker{service: s, pass: p, ctx: ctx, stop: stop, shelves: s.shelves, handed: map[string]bool{}}
 	err := w.again(handing)
 	if err == nil {
 		err = w.scan(handing)
 	}
-	close(w.jobs)
-	workers.Wait()
+	w.mails.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.figures, cmp.Or(w.fault, err)
@@ -61,9 +54,11 @@ func (s *Service) walk(ctx context.Context, p pass) (news.DigestFigures, error) 
 type walker struct {
 	service *Service
 	pass    pass
+	ctx     context.Context // of the mails
+	stop    func()          // ends the handing out
 	shelves *shelves
-	jobs    chan job
 	handed  map[string]bool // mailboxes with a deferred mail handed out in this walk
+	mails   sync.WaitGroup  // handed out and not done
 
 	mu      sync.Mutex
 	figures news.DigestFigures
@@ -71,14 +66,23 @@ type walker struct {
 	faults  int
 }
 
-func (w *walker) work(ctx context.Context, stop func()) {
-	for j := range w.jobs {
-		o, err := w.service.deliver(ctx, w.shelves, j)
+// hand gives a job to its lane; false when that has no room for the slot.
+func (w *walker) hand(ctx context.Context, slot string, j job) bool {
+	if ctx.Err() != nil {
+		return false
+	}
+	w.mails.Add(1)
+	taken := w.service.post.offer(parcel{ctx: w.ctx, job: j, slot: slot, done: func(o outcome, err error) {
+		defer w.mails.Done()
 		w.count(o)
 		if err != nil && w.failed(fmt.Errorf("digest of %s on %s: %w", j.reader.Mailbox.ID, j.edition.LocalDate, err)) {
-			stop()
+			w.stop()
 		}
+	}})
+	if !taken {
+		w.mails.Done()
 	}
+	return taken
 }
 
 // failed notes a fault, and says whether there were too many.
@@ -114,22 +118,14 @@ func (w *walker) count(o outcome) {
 	f.Due++
 }
 
-func (w *walker) hand(ctx context.Context, j job) error {
-	select {
-	case w.jobs <- j:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// again takes up deferred mails.
+// again takes up deferred mails. What finds no room is offered again when there is.
 func (w *walker) again(ctx context.Context) error {
 	s := w.service
 	mails, err := s.Store.DigestDeferred(ctx, s.now(), deferredBatch)
 	if err != nil {
 		return fmt.Errorf("digest: deferred mails: %w", err)
 	}
+	var jobs []job
 	for _, m := range mails {
 		j, ok, err := s.deferredJob(ctx, m, w.pass.at)
 		if err != nil {
@@ -137,13 +133,33 @@ func (w *walker) again(ctx context.Context) error {
 		}
 		if ok {
 			w.handed[m.MailboxID] = true
-			err = w.hand(ctx, j)
+			jobs = append(jobs, j)
 		}
-		if err != nil {
+	}
+	for len(jobs) > 0 {
+		room := s.post.waiting()
+		jobs = slices.DeleteFunc(jobs, func(j job) bool { return w.hand(ctx, deferredSlot, j) })
+		if err := untilRoom(ctx, room, len(jobs) > 0); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// deferredSlot is whose turn it is beside the slots when deferred mails go again.
+const deferredSlot = ""
+
+// untilRoom waits for room if there is something that needs it.
+func untilRoom(ctx context.Context, room <-chan struct{}, needed bool) error {
+	if !needed {
+		return ctx.Err()
+	}
+	select {
+	case <-room:
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // deferredJob is what a deferred mail stands for: itself, with the reader as
@@ -159,7 +175,7 @@ func (s *Service) deferredJob(ctx context.Context, m news.DigestMail, at time.Ti
 	if err != nil {
 		return job{}, false, err
 	}
-	edition, attempts := Edition{At: m.EditionAt, LocalDate: m.LocalDate, Weekly: box.Weekly}, m.Attempts
+	edition, attempts := editionOf(m, &box), m.Attempts
 	if newest, due := s.newest(&box, at); due && newest.LocalDate > max(m.LocalDate, reader.LastDate) {
 		edition, attempts = newest, 0
 	}
@@ -168,11 +184,19 @@ func (s *Service) deferredJob(ctx context.Context, m news.DigestMail, at time.Ti
 			return job{}, false, err
 		}
 	}
-	jobs := []job{{reader: reader, edition: edition, attempts: attempts}}
+	jobs := []job{{reader: reader, edition: edition, attempts: attempts, provider: email.ProviderOf(box.Address).Name}}
 	if err := s.addPushed(ctx, jobs); err != nil {
 		return job{}, false, err
 	}
 	return jobs[0], true, nil
+}
+
+// editionOf is the edition a mail was planned or claimed for.
+func editionOf(m news.DigestMail, box *news.Mailbox) Edition {
+	if e, err := news.ParseEditionID(m.Edition); err == nil {
+		return Edition{At: m.EditionAt, LocalDate: m.LocalDate, Weekly: e.Weekly, Timezone: e.Timezone, Hour: e.Hour}
+	}
+	return Edition{At: m.EditionAt, LocalDate: m.LocalDate, Weekly: box.Weekly, Timezone: box.Wishes.Timezone, Hour: box.Hour}
 }
 
 // readerOf is a mailbox with what its last digest considered.
@@ -202,49 +226,64 @@ func (s *Service) newest(box *news.Mailbox, at time.Time) (Edition, bool) {
 
 func paused(m *news.Mailbox, now time.Time) bool { return m.Wishes.PausedUntil.After(now) }
 
-// scan walks the slots that have an edition to send.
+// scan walks the slots that have an edition to send, a page of each in turn.
 func (w *walker) scan(ctx context.Context) error {
-	s := w.service
-	slots, err := w.slots(ctx)
-	if err != nil || len(slots) == 0 {
+	fresh, old, err := w.slots(ctx)
+	if err != nil {
 		return err
 	}
-	for after := ""; ; {
-		page, err := s.Store.DigestReaders(ctx, slots, after, pageSize)
-		if err != nil {
-			return fmt.Errorf("digest: readers after %q: %w", after, err)
-		}
-		jobs := w.due(page)
-		if err := s.addPushed(ctx, jobs); err != nil {
-			return err
-		}
-		for _, j := range jobs {
-			if err := w.hand(ctx, j); err != nil {
+	var scans []*slotScan
+	for _, slot := range fresh {
+		scans = append(scans, newSlotScan(w, slot))
+	}
+	if len(old) > 0 {
+		scans = append(scans, newSlotScan(w, old...))
+	}
+	for len(scans) > 0 {
+		room, moved := w.service.post.waiting(), false
+		for _, s := range scans {
+			stepped, err := s.step(ctx)
+			if err != nil {
 				return err
 			}
+			moved = moved || stepped
 		}
-		if len(page) < pageSize {
-			return nil
+		scans = slices.DeleteFunc(scans, (*slotScan).finished)
+		if err := untilRoom(ctx, room, !moved && len(scans) > 0); err != nil {
+			return err
 		}
-		after = page[len(page)-1].Mailbox.ID
 	}
+	return nil
 }
 
-func (w *walker) slots(ctx context.Context) ([]news.ZoneHour, error) {
+// slotAge is how long a slot's readers are read by themselves, to take their turn with
+// the others: what is due two hours later is the rest of an outage, or a few.
+const slotAge = 2 * time.Hour
+
+// slots are those with an edition after the pass's start: of the last two hours, and
+// older.
+func (w *walker) slots(ctx context.Context) (fresh, old []news.ZoneHour, err error) {
 	all, err := w.service.Store.DigestSlots(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("digest: slots: %w", err)
+		return nil, nil, fmt.Errorf("digest: slots: %w", err)
 	}
-	return slices.DeleteFunc(all, func(slot news.ZoneHour) bool {
+	for _, slot := range all {
 		zone, err := w.service.zones.load(slot.Timezone)
 		if err != nil { // checked when readers sign up; zones do get renamed
 			w.service.log.WarnContext(ctx, "readers in a time zone we don't know", "error", err)
-			return true
+			continue
 		}
 		// Days differ from reader to reader: a slot is looked at for any of them.
 		e, ok := Schedule{Zone: zone, Hour: slot.Hour}.Newest(w.pass.at)
-		return !ok || !e.At.After(w.pass.from)
-	}), nil
+		switch {
+		case !ok || !e.At.After(w.pass.from):
+		case w.pass.at.Sub(e.At) < slotAge:
+			fresh = append(fresh, slot)
+		default:
+			old = append(old, slot)
+		}
+	}
+	return fresh, old, nil
 }
 
 // due are the editions of a page of readers that have not been sent.
@@ -259,9 +298,25 @@ func (w *walker) due(page []news.DigestReader) []job {
 			e.At.Before(r.Mailbox.CreatedAt) && (w.pass.fresh || now.After(e.Deadline())):
 			continue
 		}
-		out = append(out, job{reader: r, edition: e})
+		out = append(out, job{reader: r, edition: e, provider: email.ProviderOf(r.Mailbox.Address).Name})
 	}
 	return out
+}
+
+// planned writes down that jobs are due.
+func (s *Service) planned(ctx context.Context, jobs []job) error {
+	var editions []news.Edition
+	mails := make([]news.DigestMail, len(jobs))
+	for i, j := range jobs {
+		mails[i] = s.mailOf(j)
+		if e := j.edition.planned(); !slices.Contains(editions, e) {
+			editions = append(editions, e)
+		}
+	}
+	if err := s.Store.PlanDigests(ctx, editions, mails); err != nil {
+		return fmt.Errorf("digest: plan: %w", err)
+	}
+	return nil
 }
 
 // addPushed looks up what the readers' devices were sent, all at once.
@@ -287,37 +342,6 @@ func (s *Service) addPushed(ctx context.Context, jobs []job) error {
 		jobs[i].pushed = pushed[jobs[i].reader.Mailbox.SubscriberID]
 	}
 	return nil
-}
-
-// shelves reads the stories anew every few seconds of a walk, so that a story
-// killed meanwhile is in no later mail.
-type shelves struct {
-	store Stories
-	now   func() time.Time
-
-	mu    sync.Mutex
-	shelf *Shelf
-	read  time.Time // on the process's own clock
-}
-
-func (s *shelves) current(ctx context.Context) (*Shelf, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.shelf != nil && time.Since(s.read) < shelfAge {
-		return s.shelf, nil
-	}
-	now := s.now()
-	stories, err := s.store.RecentStories(ctx, news.StoryFilter{CreatedSince: now.Add(-weeklyWindow - EditionLife), Limit: maxShelf})
-	if err != nil {
-		return nil, fmt.Errorf("digest: stories: %w", err)
-	}
-	killed, err := s.store.Retracted(ctx, now.Add(-weeklyWindow-EditionLife))
-	if err != nil {
-		return nil, fmt.Errorf("digest: retracted stories: %w", err)
-	}
-	stories = slices.DeleteFunc(stories, func(story news.Story) bool { return story.Version <= killed[story.URI] })
-	s.shelf, s.read = NewShelf(stories, now), time.Now()
-	return s.shelf, nil
 }
 
 func ignoreGone(err error) error {

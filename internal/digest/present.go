@@ -3,6 +3,7 @@ package digest
 import (
 	"cmp"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -20,6 +21,7 @@ const (
 	maxHeadline   = 160
 	maxPreheader  = 160
 	maxAlt        = 100
+	maxRepairText = 300
 	bytesPerPlace = 3 // of the scripts that are written with 3 bytes a letter
 )
 
@@ -42,7 +44,11 @@ type mailView struct {
 	Preheader   string
 	Title       string
 	Date        string
+	Minutes     string // to read it, in words
+	Note        *noteView
+	Repairs     []repairView
 	Alerted     []alertedView
+	Lead        storyView
 	Groups      []groupView
 	Follow      string
 	Manage      string
@@ -56,6 +62,21 @@ type mailView struct {
 type alertedView struct {
 	At, URL   string
 	Corrected bool
+}
+
+// noteView is what the editors say, paragraph by paragraph.
+type noteView struct {
+	Paragraphs []string
+	Lang, Dir  string
+	Face       email.Face
+}
+
+// repairView says what was wrong with something she got.
+type repairView struct {
+	Label, Headline, Text string
+	URL                   string // of what was sent; "" none
+	Lang, Dir             string
+	Face                  email.Face
 }
 
 type groupView struct {
@@ -75,6 +96,7 @@ type storyView struct {
 	Image      *imageView
 	Lead       bool
 	Large      bool
+	Section    string // of the lead: it stands under no heading
 }
 
 type imageView struct {
@@ -102,16 +124,65 @@ func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mai
 	for _, a := range s.Alerted {
 		v.Alerted = append(v.Alerted, alertedView{clockIn(w, a.At), r.baseURL + "/alerts/" + a.AlertID, a.Corrected})
 	}
+	v.Note = noteOf(s.Note)
+	for _, t := range s.Repairs {
+		v.Repairs = append(v.Repairs, r.presentRepair(words, w, t))
+	}
+	if s.Lead != nil {
+		v.Lead = r.presentLead(words, w, s.Lead, limit)
+	}
 	for _, g := range s.Groups {
 		v.Groups = append(v.Groups, r.presentGroup(words, w, g, limit))
 	}
-	v.Subject, v.Preheader = headOf(v.Groups)
-	if len(v.Groups) > 0 {
-		lead := &v.Groups[0].Stories[0]
-		lead.Lead = true
-		lead.enlarge(s.Lead().Image)
-		lead.Standfirst = r.cards.get(r.cardKey(s.Lead(), w, limit), func() card { return makeCard(words, s.Lead(), w, limit) }).leadStandfirst
+	v.Subject, v.Preheader = v.head()
+	v.Minutes = strings.ReplaceAll(words.Term("minutes"), "{n}", strconv.Itoa(v.minutes()))
+	return v
+}
+
+// presentLead lays the story out that opens the mail.
+func (r *Renderer) presentLead(words email.Vocabulary, w news.Wishes, story *news.Story, limit int) storyView {
+	c := r.cards.get(r.cardKey(story, w, limit), func() card { return makeCard(words, story, w, limit) })
+	lead := c.view
+	lead.Lead, lead.Standfirst = true, c.leadStandfirst
+	if section := sectionOf(story, w.Preference.Sections); section != "" {
+		lead.Section = words.Section(section)
 	}
+	lead.enlarge(story.Image)
+	return lead
+}
+
+func noteOf(n Note) *noteView {
+	if n.Text == "" {
+		return nil
+	}
+	v := &noteView{Lang: n.Language, Dir: news.Direction(n.Language), Face: email.FaceOf(n.Language)}
+	for line := range strings.Lines(n.Text) {
+		if line = strings.TrimSpace(line); line != "" {
+			v.Paragraphs = append(v.Paragraphs, line)
+		}
+	}
+	return v
+}
+
+// presentRepair says what was corrected in the words of the correction, or that what
+// she knows by its headline was withdrawn.
+func (r *Renderer) presentRepair(words email.Vocabulary, w news.Wishes, t told) repairView {
+	v := repairView{Label: words.Term("correction")}
+	if t.AlertID != "" {
+		v.URL = r.baseURL + "/alerts/" + t.AlertID
+	}
+	text, lang := t.TextIn(w.Language)
+	v.Headline, v.Text = text.Title, text.Body
+	if t.Kind == news.ReleaseKill {
+		v.Label = words.Term("withdrawn")
+		if t.story != nil {
+			known, l := t.story.TextIn(w.Language)
+			v.Headline, lang = known.Headline, l
+		}
+		v.Text = words.Term("withdrawn_text")
+	}
+	v.Headline, v.Text = clip(v.Headline, maxHeadline), clip(v.Text, maxRepairText)
+	v.Lang, v.Dir, v.Face = lang, news.Direction(lang), email.FaceOf(lang)
 	return v
 }
 
@@ -170,19 +241,19 @@ func dateline(story *news.Story, lang string) string {
 	return strings.TrimRight(region.Dateline(region.DatelinePlace(story.Regions), story.Created, lang), " —")
 }
 
-// headOf is the subject (the lead's headline) and the line that mail programs
+// head is the subject (the lead's headline) and the line that mail programs
 // show beside it (the headlines that follow).
-func headOf(groups []groupView) (subject, preheader string) {
+func (v *mailView) head() (subject, preheader string) {
 	var headlines []string
-	for _, g := range groups {
+	for _, g := range v.Groups {
 		for _, s := range g.Stories {
 			headlines = append(headlines, s.Headline)
 		}
 	}
-	if len(headlines) == 0 {
-		return "", ""
+	if len(headlines) == 0 { // the lead alone: what it says further
+		headlines = []string{v.Lead.Standfirst}
 	}
-	return clip(headlines[0], maxSubject), clip(strings.Join(headlines[1:], " · "), maxPreheader)
+	return clip(v.Lead.Headline, maxSubject), clip(strings.Join(headlines, " · "), maxPreheader)
 }
 
 func followed(words email.Vocabulary, w news.Wishes) string {

@@ -82,6 +82,29 @@ func near(follows []followedPlace, places region.Set) int {
 type ranked struct {
 	item   *shelved
 	points int
+	pinned bool // comes before all that are not, whatever its section has
+}
+
+// pinnedFirst puts the pinned stories before the others, in the order of the pins.
+func pinnedFirst(fit []ranked, pins []string) []ranked {
+	if len(pins) == 0 {
+		return fit
+	}
+	out := make([]ranked, 0, len(fit))
+	for _, uri := range pins {
+		for _, r := range fit {
+			if r.item.story.URI == uri {
+				r.pinned = true
+				out = append(out, r)
+			}
+		}
+	}
+	for _, r := range fit {
+		if !slices.Contains(pins, r.item.story.URI) {
+			out = append(out, r)
+		}
+	}
+	return out
 }
 
 // order is a total one: two runs agree.
@@ -105,6 +128,10 @@ func pick(fit []ranked, sections []string) []*news.Story {
 		for i, r := range fit {
 			if best >= 0 && r.points <= most {
 				break // they have no more than this
+			}
+			if r.pinned && !taken[i] {
+				best = i
+				break
 			}
 			if taken[i] || !full && ofSection[sectionOf(r.item.story, sections)] >= maxPerSection {
 				continue

@@ -109,7 +109,8 @@ func (r *Renderer) fit(e Edition, w news.Wishes, s Selection) (view mailView, ou
 // or shows no way out, does so at the start.
 func (r *Renderer) try() error {
 	story := &news.Story{Headline: "x", URL: "https://news.example/", Kind: "analysis", Regions: []string{"JP"}}
-	selection := Selection{Groups: []Group{{Stories: []*news.Story{story}}}, Alerted: []Alerted{{AlertID: "x"}}}
+	selection := Selection{Lead: story, Groups: []Group{{Stories: []*news.Story{story}}}, Alerted: []Alerted{{AlertID: "x"}}, Note: Note{"x", "en"},
+		Repairs: []told{{Repair: news.Repair{StoryURI: "x", Kind: news.ReleaseKill}}}}
 	for _, l := range r.words.Languages() {
 		m, err := r.execute(r.present(Edition{LocalDate: "2026-01-01"}, news.Wishes{Language: l}, selection, 60))
 		if err != nil {
@@ -142,13 +143,20 @@ func (r *Renderer) execute(view mailView) (*Rendered, error) {
 }
 
 // key is equal for mails that read the same: language, date, the stories in
-// order and version, what the reader was alerted to and when, and what the footer says
-// she follows.
+// order and version, the editors' note, what was repaired, what the reader was alerted
+// to and when, and what the footer says she follows.
 func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 	var b strings.Builder
 	for _, part := range []string{w.Language, e.LocalDate, strconv.FormatBool(e.Weekly), strings.Join(w.Preference.Regions, ","),
 		strings.Join(w.Preference.Muted, ","), r.words.In(w.Language).Language} {
 		b.WriteString(part + "\n")
+	}
+	b.WriteString(s.Note.Language + "|" + s.Note.Text + "\n")
+	for _, t := range s.Repairs {
+		b.WriteString("?" + t.Key() + "\n")
+	}
+	if s.Lead != nil {
+		b.WriteString(s.Lead.URI + "\n" + strconv.FormatInt(s.Lead.Version, 10) + "\n" + sectionOf(s.Lead, w.Preference.Sections) + "\n")
 	}
 	for _, g := range s.Groups {
 		b.WriteString("#" + g.Section + "\n")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -138,23 +139,17 @@ func (s *Service) Run(ctx context.Context) error {
 	return err
 }
 
+// editions looks at every tick which editions have come due. A walk takes as long as
+// its slowest provider, and the next hour's readers do not wait for it.
 func (s *Service) editions(ctx context.Context) error {
 	ticker := time.NewTicker(s.Tick)
 	defer ticker.Stop()
-	var last, full time.Time // the newest instant scanned; the last full scan
-	owed := true             // a full scan, until one has ended well
+	rounds := rounds{owed: true}
+	var walks sync.WaitGroup
+	defer walks.Wait()
 	for {
-		now := s.now()
-		p := pass{at: now, from: last, fresh: true}
-		owed = s.lanes.reopened(now) || owed || now.Sub(full) >= fullScan
-		if owed {
-			p.from = time.Time{}
-		}
-		if err := s.tick(ctx, p); err != nil && ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "digests", "error", err)
-		} else if last = now; owed {
-			full, owed = now, false
-		}
+		p := s.round(ctx, &rounds)
+		walks.Go(func() { rounds.ended(p, s.tick(ctx, p)) })
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -163,18 +158,76 @@ func (s *Service) editions(ctx context.Context) error {
 	}
 }
 
-func (s *Service) tick(ctx context.Context, p pass) error {
-	retry, lost, err := s.Store.RecoverDigests(ctx, p.at)
+// rounds remembers what was looked at.
+type rounds struct {
+	mu      sync.Mutex
+	last    time.Time // the newest instant walked to
+	full    time.Time // when all readers were last looked at
+	owed    bool      // all have to be, until a walk over all has ended well
+	walking bool      // one over all is under way
+}
+
+// ended notes how a walk did.
+func (r *rounds) ended(p pass, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if p.from.IsZero() {
+		r.walking = false
+	}
+	r.owed = r.owed || err != nil
+}
+
+// round is the next walk: over the slots whose hour has come since the last, or over
+// all.
+func (s *Service) round(ctx context.Context, r *rounds) pass {
+	now := s.now()
+	resumed, err := s.pauses.resumed(ctx, s.Store)
+	if err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "digests", "error", err)
+	}
+	reopened := s.lanes.reopened(now)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.owed = r.owed || reopened || resumed || now.Sub(r.full) >= fullScan
+	p := pass{at: now, from: r.last, fresh: true}
+	if r.owed && !r.walking {
+		p.from, r.full, r.owed, r.walking = time.Time{}, now, false, true
+	}
+	r.last = now
+	return p
+}
+
+// settleOld takes up what crashes left, and ends what will not go any more.
+func (s *Service) settleOld(ctx context.Context, now time.Time) error {
+	retry, lost, err := s.Store.RecoverDigests(ctx, now)
 	if err != nil {
 		return fmt.Errorf("digest: recover: %w", err)
 	}
 	if retry+lost > 0 {
 		s.log.WarnContext(ctx, "mails of a process that ended", "again", retry, "unknown", lost)
 	}
-	figures, err := s.walk(ctx, p)
+	_, expired, err := s.Store.SettleDigests(ctx, now.Add(-EditionLife))
+	if err != nil {
+		return fmt.Errorf("digest: settle: %w", err)
+	}
+	if expired > 0 {
+		s.log.WarnContext(ctx, "mails too late to be sent", "mails", expired)
+	}
+	return nil
+}
+
+func (s *Service) tick(ctx context.Context, p pass) error {
+	err := s.settleOld(ctx, p.at)
+	var figures news.DigestFigures
+	if err == nil {
+		figures, err = s.walk(ctx, p)
+	}
 	if figures.Due > 0 {
 		s.log.InfoContext(ctx, "digests", "due", figures.Due, "sent", figures.Sent, "deferred", figures.Deferred, "empty", figures.Empty,
 			"failed", figures.Failed, "unknown", figures.Unknown)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "digests", "error", err)
 	}
 	return err
 }

@@ -11,13 +11,16 @@ import (
 	"dateline/internal/telling"
 )
 
-// Shelf is the stories of a digest run, newest version each. What a preference
+// Shelf is the stories of a digest run, newest version each, what was repaired of
+// what readers had, and what editors planned. What a preference
 // matches, and in which order, is worked out once per distinct preference. It is safe for concurrent use.
 type Shelf struct {
 	now     time.Time
 	stories []shelved
 	byURI   map[string]*news.Story
 	until   time.Time
+	repairs []told // the newest first
+	plans   map[planKey]news.EditionPlan
 
 	mu     sync.Mutex
 	tastes map[string]taste
@@ -65,6 +68,22 @@ func NewShelf(stories []news.Story, now time.Time) *Shelf {
 	return s
 }
 
+// planKey is the editions that a plan is for.
+type planKey struct {
+	localDate string
+	weekly    bool
+}
+
+// Plan says what editors want of editions; it is set before the shelf is used.
+func (s *Shelf) Plan(plans ...news.EditionPlan) {
+	s.plans = make(map[planKey]news.EditionPlan, len(plans))
+	for _, p := range plans {
+		s.plans[planKey{p.LocalDate, p.Weekly}] = p
+	}
+}
+
+func (s *Shelf) planOf(e Edition) news.EditionPlan { return s.plans[planKey{e.LocalDate, e.Weekly}] }
+
 func later(a, b time.Time) time.Time {
 	if b.After(a) {
 		return b
@@ -96,7 +115,7 @@ func (s *Shelf) taste(p news.Preference) taste {
 			out.reasons[i] = OtherSection
 		default:
 			out.reasons[i] = Chosen
-			out.order = append(out.order, ranked{item, pointsOf(item.story, s.now, near(each, item.places))})
+			out.order = append(out.order, ranked{item: item, points: pointsOf(item.story, s.now, near(each, item.places))})
 		}
 	}
 	slices.SortFunc(out.order, ranked.order)

@@ -2,6 +2,7 @@ package email
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -45,6 +46,7 @@ type Copy struct {
 	Unsubscribe string // as in List, and wherever the parts name it
 	Help        string // as in List, and wherever the parts name it
 	FeedbackID  string // as in List
+	Mailto      string // as in List; "" : the pattern's
 }
 
 // Letter is a printed copy, ready for SendLetter.
@@ -221,6 +223,7 @@ func (p *Plate) Print(c Copy) (*Letter, error) {
 	mail := p.pattern
 	mail.To, mail.MessageID, mail.Date = c.To, c.MessageID, c.Date
 	mail.List.Unsubscribe, mail.List.Help, mail.List.FeedbackID = c.Unsubscribe, c.Help, c.FeedbackID
+	mail.List.Mailto = cmp.Or(c.Mailto, mail.List.Mailto)
 	l, err := p.letter(mail)
 	if err != nil {
 		return nil, fmt.Errorf("email.Print(%s): %w", c.MessageID, err)

@@ -218,3 +218,11 @@ func (s *Store) Digests(ctx context.Context, mailboxID string) ([]news.DigestMai
 		mailboxID)
 	return convert(rows, digestRow.mail), s.fail(err, "Digests", mailboxID)
 }
+
+// DigestsSince is Digests for local dates from one on.
+func (s *Store) DigestsSince(ctx context.Context, mailboxID, date string) ([]news.DigestMail, error) {
+	var rows []digestRow
+	err := s.read().sel(ctx, &rows, "SELECT "+digestColumns+" FROM digest_mails WHERE mailbox_id = ? AND local_date >= ? ORDER BY local_date DESC",
+		mailboxID, date)
+	return convert(rows, digestRow.mail), s.fail(err, "DigestsSince", mailboxID)
+}

@@ -1,0 +1,127 @@
+package digest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"dateline/internal/email"
+	"dateline/internal/news"
+)
+
+// slotScan reads the readers of a slot (or of several that take one turn together),
+// page by page, for all lanes at once. Where
+// one lane has no room, the others go on, and the readers that it missed are read again
+// when it has.
+type slotScan struct {
+	walker *walker
+	slots  []news.ZoneHour
+	name   string
+	reach  map[string]string // by lane: up to which id its readers are handed out
+	done   map[string]bool   // by lane: all are
+	known  string            // up to which id they are written down as due
+}
+
+func newSlotScan(w *walker, slots ...news.ZoneHour) *slotScan {
+	return &slotScan{walker: w, slots: slots, name: fmt.Sprintf("%s|%d", slots[0].Timezone, slots[0].Hour), reach: map[string]string{}, done: map[string]bool{}}
+}
+
+func (s *slotScan) finished() bool {
+	for _, p := range email.Providers() {
+		if !s.done[p.Name] {
+			return false
+		}
+	}
+	return true
+}
+
+// from is the lowest id after which a lane with room has readers to be handed out.
+func (s *slotScan) from() (id string, ok bool) {
+	for _, p := range email.Providers() {
+		if s.done[p.Name] || !s.walker.service.post.hasRoom(p.Name, s.name) {
+			continue
+		}
+		if at := s.reach[p.Name]; !ok || at < id {
+			id, ok = at, true
+		}
+	}
+	return id, ok
+}
+
+// step reads a page and hands out what there is room for; false when no lane has any.
+func (s *slotScan) step(ctx context.Context) (bool, error) {
+	after, ok := s.from()
+	if !ok {
+		return false, nil
+	}
+	service := s.walker.service
+	page, err := service.Store.DigestReaders(ctx, s.slots, after, pageSize)
+	if err != nil {
+		return false, fmt.Errorf("digest: readers after %q: %w", after, err)
+	}
+	jobs := s.walker.due(page)
+	if err := s.plan(ctx, page, jobs); err != nil {
+		return false, err
+	}
+	if err := service.addPushed(ctx, jobs); err != nil {
+		return false, err
+	}
+	full := s.handOut(ctx, after, jobs)
+	s.advance(after, page, full)
+	return true, ctx.Err()
+}
+
+// plan writes down who is due, each reader once in a scan.
+func (s *slotScan) plan(ctx context.Context, page []news.DigestReader, jobs []job) error {
+	fresh := slices.DeleteFunc(slices.Clone(jobs), func(j job) bool { return j.reader.Mailbox.ID <= s.known })
+	if err := s.walker.service.planned(ctx, fresh); err != nil {
+		return err
+	}
+	if len(page) > 0 {
+		s.known = max(s.known, page[len(page)-1].Mailbox.ID)
+	}
+	return nil
+}
+
+// handOut gives the jobs to their lanes. full is, for each lane that has no room any
+// more, the reader before the first that it did not take.
+func (s *slotScan) handOut(ctx context.Context, after string, jobs []job) (full map[string]string) {
+	full = map[string]string{}
+	last := after
+	for _, j := range jobs {
+		id := j.reader.Mailbox.ID
+		reach := s.reach[j.provider]
+		_, stuck := full[j.provider]
+		// A lane that stands before this page missed readers between: it comes later.
+		if stuck || s.done[j.provider] || reach < after || id <= reach {
+			last = id
+			continue
+		}
+		if !s.walker.hand(ctx, s.name, j) {
+			full[j.provider] = last
+		}
+		last = id
+	}
+	return full
+}
+
+// advance notes how far each lane has come by a page.
+func (s *slotScan) advance(after string, page []news.DigestReader, full map[string]string) {
+	end := after
+	if len(page) > 0 {
+		end = page[len(page)-1].Mailbox.ID
+	}
+	for _, p := range email.Providers() {
+		at := s.reach[p.Name]
+		if s.done[p.Name] || at < after {
+			continue
+		}
+		stop, stuck := full[p.Name]
+		if stuck {
+			s.reach[p.Name] = max(at, stop)
+			continue
+		}
+		s.reach[p.Name] = max(at, end)
+		s.done[p.Name] = len(page) < pageSize
+	}
+}
