@@ -16,7 +16,7 @@ const (
 	Chosen       Reason = iota + 1
 	NotUsable           // withheld or canceled by its newest version
 	Embargoed           // not before its embargo ends
-	Dropped // an editor left it out of this edition
+	Dropped             // an editor left it out of this edition
 	Seen                // available before the reader's last edition was made
 	TooOld              // created before the edition's window
 	NotFollowed         // no place of it is followed, or all are muted

@@ -194,7 +194,9 @@ func (s *Service) messageID(kind, id, date string) string {
 // settle turns a receipt into the mail's state.
 func (s *Service) settle(ctx context.Context, c *claim, j job, r news.Receipt) (outcome, error) {
 	end := func(o outcome, state news.DigestState) (outcome, error) {
-		return o, c.finish(ctx, func(m *news.DigestMail) { m.State, m.Reply, m.Reason, m.NextAt = state, reply(r), r.Reason, time.Time{} })
+		return o, c.finish(ctx, func(m *news.DigestMail) {
+			m.State, m.Reply, m.Reason, m.NextAt = state, reply(r), r.Reason, time.Time{}
+		})
 	}
 	switch r.Outcome {
 	case news.Accepted:

@@ -130,7 +130,7 @@ const pausesFresh = 2 * time.Second
 
 // pauses remembers which editions wait for an editor.
 type pauses struct {
-	mu   sync.Mutex
+	mu    sync.Mutex
 	open  map[[2]string]bool // edition and provider
 	read  time.Time
 	ended bool // one has, since resumed was asked

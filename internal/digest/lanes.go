@@ -31,7 +31,9 @@ const (
 	maxRefused = 10_000
 )
 
-func newLanes() *lanes { return &lanes{faults: map[string]int{}, until: map[string]time.Time{}, refused: map[[2]string]bool{}} }
+func newLanes() *lanes {
+	return &lanes{faults: map[string]int{}, until: map[string]time.Time{}, refused: map[[2]string]bool{}}
+}
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 

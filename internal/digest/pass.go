@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	pageSize      = 500    // readers read at once
+	pageSize      = 500 // readers read at once
 	deferredBatch = 2000
 	// forgotten is when an edition that nobody sent is not even recorded as
 	// expired any more.
