@@ -161,6 +161,9 @@ func noteIn(notes map[string]string, language string) Note {
 		return Note{}
 	}
 	l := news.PickLanguage(language, have, "en")
+	if notes[l] == "" {
+		return Note{}
+	}
 	return Note{notes[l], l}
 }
 

@@ -251,7 +251,7 @@ func (v *mailView) head() (subject, preheader string) {
 		}
 	}
 	if len(headlines) == 0 { // the lead alone: what it says further
-		headlines = []string{v.Lead.Standfirst}
+		headlines = []string{cmp.Or(v.Lead.Standfirst, v.Lead.Dateline)}
 	}
 	return clip(v.Lead.Headline, maxSubject), clip(strings.Join(headlines, " · "), maxPreheader)
 }

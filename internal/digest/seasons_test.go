@@ -40,11 +40,12 @@ type season struct {
 	readers []news.Mailbox
 	stories []news.Story
 	seed    uint64
+	made    map[news.ZoneHour][]time.Time // see dates
 }
 
 func newSeason(t *testing.T, from time.Time, length time.Duration, readers int) *season {
 	t.Helper()
-	s := &season{from: from, length: length, seed: rand.Uint64()}
+	s := &season{from: from, length: length, seed: rand.Uint64(), made: map[news.ZoneHour][]time.Time{}}
 	t.Logf("seed %d", s.seed)
 	rng := rand.New(rand.NewPCG(s.seed, 1))
 	countries := []string{"JP", "KR", "CN", "TH", "ID", "IN", "PK", "IL", "LB", "CY"}
@@ -76,40 +77,52 @@ func newSeason(t *testing.T, from time.Time, length time.Duration, readers int) 
 	return s
 }
 
-// want is when a reader has to get mails, worked out minute by minute: an edition is the
-// first minute of a local date that is at or after the hour.
-func (s *season) want(b news.Mailbox) map[string]time.Time {
-	zone, err := time.LoadLocation(b.Wishes.Timezone)
+// dates are the instants at which a slot's editions are made, worked out minute by
+// minute: the first minute of a local date that is at or after the hour.
+func (s *season) dates(slot news.ZoneHour) []time.Time {
+	if known, ok := s.made[slot]; ok {
+		return known
+	}
+	zone, err := time.LoadLocation(slot.Timezone)
 	if err != nil {
 		panic(err)
 	}
-	out := map[string]time.Time{}
-	made := map[string]bool{}
-	seen := time.Time{} // what was stored until then was told or passed over
+	var out []time.Time
+	last := ""
 	for at := s.from.Add(-26 * time.Hour); at.Before(s.from.Add(s.length)); at = at.Add(time.Minute) {
 		local := at.In(zone)
-		date := local.Format(time.DateOnly)
-		if made[date] || local.Hour() < b.Hour || !seasonDay(b, local.Weekday()) {
+		if date := local.Format(time.DateOnly); date != last && local.Hour() >= slot.Hour {
+			last = date
+			out = append(out, local)
+		}
+	}
+	s.made[slot] = out
+	return out
+}
+
+// want is when a reader has to get mails, by local date.
+func (s *season) want(b news.Mailbox) map[string]time.Time {
+	window := 36 * time.Hour
+	if b.Weekly {
+		window = 8 * 24 * time.Hour
+	}
+	out := map[string]time.Time{}
+	seen := time.Time{} // what was stored until then was told or passed over
+	for _, at := range s.dates(news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}) {
+		if !at.After(s.from) || !seasonDay(b, at.Weekday()) { // before anybody was there, or not hers
 			continue
 		}
-		made[date] = true
-		if !at.After(s.from) { // before anybody was there
-			continue
-		}
+		newest := seen
 		for _, story := range s.stories {
-			window := 36 * time.Hour
-			if b.Weekly {
-				window = 8 * 24 * time.Hour
+			if story.StoredAt.After(at) || !story.StoredAt.After(seen) {
+				continue
 			}
-			if story.Regions[0] == b.Wishes.Preference.Regions[0] && !story.StoredAt.After(at) && story.StoredAt.After(seen) && at.Sub(story.Created) <= window {
-				out[date] = at
-			}
-		}
-		for _, story := range s.stories {
-			if !story.StoredAt.After(at) && story.StoredAt.After(seen) {
-				seen = story.StoredAt
+			newest = story.StoredAt
+			if story.Regions[0] == b.Wishes.Preference.Regions[0] && at.Sub(story.Created) <= window {
+				out[at.Format(time.DateOnly)] = at
 			}
 		}
+		seen = newest
 	}
 	return out
 }
