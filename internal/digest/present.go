@@ -171,7 +171,8 @@ func dateline(story *news.Story, lang string) string {
 }
 
 // headOf is the subject (the lead's headline) and the line that mail programs
-// show beside it (the headlines that follow).
+// show beside it (the headlines that follow; where nothing does, what the lead
+// says next, or they would show the name of the publisher once more).
 func headOf(groups []groupView) (subject, preheader string) {
 	var headlines []string
 	for _, g := range groups {
@@ -182,7 +183,8 @@ func headOf(groups []groupView) (subject, preheader string) {
 	if len(headlines) == 0 {
 		return "", ""
 	}
-	return clip(headlines[0], maxSubject), clip(strings.Join(headlines[1:], " · "), maxPreheader)
+	lead := &groups[0].Stories[0]
+	return clip(lead.Headline, maxSubject), clip(cmp.Or(strings.Join(headlines[1:], " · "), lead.Standfirst, lead.Dateline), maxPreheader)
 }
 
 func followed(words email.Vocabulary, w news.Wishes) string {
