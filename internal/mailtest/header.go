@@ -26,7 +26,8 @@ func readHeader(head []byte) header {
 	for line := range bytes.Lines(head) {
 		text := strings.TrimRight(string(line), "\r\n")
 		if (strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\t")) && len(out) > 0 {
-			out[len(out)-1].value += " " + strings.TrimSpace(text)
+			last := &out[len(out)-1]
+			last.value = strings.TrimSpace(last.value + " " + strings.TrimSpace(text))
 			continue
 		}
 		name, value, _ := strings.Cut(text, ":")

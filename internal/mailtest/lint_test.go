@@ -188,6 +188,7 @@ func TestLintBitesOnTheWire(t *testing.T) {
 func TestLintLeavesAlone(t *testing.T) {
 	good := takeApart(t)
 	for name, do := range map[string]func(*letter){
+		"a folded Message-ID":      set("Message-ID", "\r\n <digest.1@news.example>"),
 		"a link that decorates":    add(`<a href="https://news.example/other" aria-hidden="true" tabindex="-1"></a>`),
 		"a label":                  add(`<a href="https://news.example/doha" aria-label="Doha"></a>`),
 		"a mailbox":                add(`<a href="mailto:desk@news.example">Write to us</a>`),
