@@ -70,8 +70,8 @@ as_root() {
 }
 
 # install_tools brings what the tests need and the machine lacks: real
-# browsers, a real Postgres, HTTP/2 servers that are not Go's, and a C compiler for
-# the race detector.
+# browsers, a real Postgres, a real mail server, HTTP/2 servers that are not Go's,
+# and a C compiler for the race detector.
 install_tools() {
 	local missing=()
 	command -v firefox-esr >/dev/null || missing+=(firefox-esr)
@@ -79,6 +79,7 @@ install_tools() {
 	command -v postgres >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null || missing+=(postgresql)
 	command -v nghttpd >/dev/null || [ -x /usr/sbin/nghttpd ] || missing+=(nghttp2-server)
 	command -v nginx >/dev/null || [ -x /usr/sbin/nginx ] || missing+=(nginx-light)
+	command -v postfix >/dev/null || [ -x /usr/sbin/postfix ] || missing+=(postfix)
 	command -v gcc >/dev/null || missing+=(gcc)
 	[ -e /usr/include/stdlib.h ] || missing+=(libc6-dev)
 	command -v git >/dev/null || missing+=(git)
@@ -89,6 +90,8 @@ install_tools() {
 		as_root mkdir -p /etc/postgresql-common
 		[ -e /etc/postgresql-common/createcluster.conf ] ||
 			echo 'create_main_cluster = false' | as_root tee /etc/postgresql-common/createcluster.conf >/dev/null
+		# Nor a mail server: without a main.cf the system's does not start.
+		echo 'postfix postfix/main_mailer_type select No configuration' | as_root debconf-set-selections
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update >"$logs/apt.log"
 		as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" >>"$logs/apt.log"
 	fi

@@ -9,16 +9,17 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"dateline/internal/bus"
-	"dateline/internal/email"
 	"dateline/internal/news"
 	"dateline/internal/push"
 	"dateline/internal/store"
 )
+
+// lookUpWithin bounds a question to the name service.
+const lookUpWithin = 5 * time.Second
 
 // examination collects findings.
 type examination struct {
@@ -26,10 +27,15 @@ type examination struct {
 	out      io.Writer
 	bad      int
 	faulty   map[string]bool // settings that can't be used; said once, and not tried
-	resolver interface {
-		LookupHost(ctx context.Context, host string) ([]string, error)
-		LookupTXT(ctx context.Context, name string) ([]string, error)
-	}
+	resolver resolver
+}
+
+// resolver is the part of net.Resolver that is asked.
+type resolver interface {
+	LookupHost(ctx context.Context, host string) ([]string, error)
+	LookupTXT(ctx context.Context, name string) ([]string, error)
+	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
+	LookupAddr(ctx context.Context, addr string) ([]string, error)
 }
 
 func (e *examination) say(grade, what, words string, args ...any) {
@@ -216,7 +222,7 @@ func (e *examination) push(ctx context.Context, keys Keys) {
 }
 
 func (e *examination) lookUp(ctx context.Context, hosts []string) (unknown []string) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, lookUpWithin)
 	defer cancel()
 	for _, h := range hosts {
 		if _, err := e.resolver.LookupHost(ctx, h); err != nil {
@@ -252,80 +258,4 @@ func (e *examination) nats(ctx context.Context) {
 		return
 	}
 	e.say("ok", "NATS", "the stream's settings are what we rely on; %d stories wait", pending)
-}
-
-// mail reaches the server and looks up what mailbox providers look up.
-func (e *examination) mail(ctx context.Context) {
-	if e.faulty["SMTP_URL"] {
-		return
-	}
-	if e.cfg.SMTPURL == "" {
-		e.say("note", "mail", "no SMTP_URL: mails stay in the outbox inside the program, readers get none")
-		return
-	}
-	server, err := email.ParseURL(e.cfg.SMTPURL)
-	if err != nil {
-		e.say("bad", "mail", "SMTP_URL: %v", err)
-		return
-	}
-	dialer := net.Dialer{Timeout: 5 * time.Second}
-	conn, err := dialer.DialContext(ctx, "tcp", server.Addr())
-	if err != nil {
-		e.say("bad", "mail", "the server of SMTP_URL can't be reached: %v", err)
-	} else {
-		conn.Close()
-		e.say("ok", "mail", "the server can be reached")
-	}
-	if e.cfg.placeholderSender() {
-		return // noted above; its domain is nobody's
-	}
-	_, domain, _ := strings.Cut(e.cfg.MailFrom.Address, "@")
-	e.record(ctx, "SPF", domain, "v=spf1")
-	e.record(ctx, "DMARC", "_dmarc."+domain, "v=DMARC1")
-	if e.cfg.DKIMKey != "" {
-		e.dkim(ctx, e.cfg.DKIMSelector+"._domainkey."+domain)
-	}
-}
-
-// dkim looks for our key in the DNS: a record that holds another one is as bad
-// as none, every signature fails.
-func (e *examination) dkim(ctx context.Context, name string) {
-	key, err := email.ParseDKIMKey(e.cfg.DKIMKey)
-	if err != nil {
-		return // said with the configuration
-	}
-	texts, err := e.lookTXT(ctx, name)
-	switch {
-	case slices.ContainsFunc(texts, func(text string) bool { return email.FitsDKIMRecord(key, text) }):
-		e.say("ok", "DKIM", "%s holds our key", name)
-		return
-	case err != nil:
-		e.say("bad", "DKIM", "no TXT record at %s could be read (%v): no signature can be checked", name, err)
-	default:
-		e.say("bad", "DKIM", "the TXT record at %s does not hold our key: every signature fails", name)
-	}
-	if record, err := email.DKIMRecord(key); err == nil {
-		e.say("note", "DKIM", "the record to publish at %s: %s", name, record)
-	}
-}
-
-func (e *examination) lookTXT(ctx context.Context, name string) ([]string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-	defer cancel()
-	return e.resolver.LookupTXT(ctx, name)
-}
-
-func (e *examination) record(ctx context.Context, what, name, mark string) {
-	texts, err := e.lookTXT(ctx, name)
-	for _, t := range texts {
-		if strings.Contains(t, mark) {
-			e.say("ok", what, "%s", name)
-			return
-		}
-	}
-	if err != nil {
-		e.say("bad", what, "no TXT record at %s could be read (%v): Gmail, Yahoo and Outlook refuse bulk mail without", name, err)
-		return
-	}
-	e.say("bad", what, "the TXT records at %s have no %s: Gmail, Yahoo and Outlook refuse bulk mail without", name, mark)
 }

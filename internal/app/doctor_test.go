@@ -1,70 +1,12 @@
 package app
 
 import (
-	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"dateline/internal/email"
 )
-
-// names is a DNS of TXT records.
-type names map[string]string
-
-func (names) LookupHost(context.Context, string) ([]string, error) { return nil, nil }
-
-func (n names) LookupTXT(_ context.Context, name string) ([]string, error) {
-	if text, ok := n[name]; ok {
-		return []string{text}, nil
-	}
-	return nil, errors.New("no such host")
-}
-
-// TestDoctorComparesTheDKIMRecord: a record that is there may be another key's.
-func TestDoctorComparesTheDKIMRecord(t *testing.T) {
-	secret := func() (text, record string) {
-		_, key, err := ed25519.GenerateKey(rand.Reader)
-		if err != nil {
-			t.Fatal(err)
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if record, err = email.DKIMRecord(key); err != nil {
-			t.Fatal(err)
-		}
-		return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})), record
-	}
-	ours, record := secret()
-	_, other := secret()
-	const name = "dateline._domainkey.news.example"
-	for what, c := range map[string]struct {
-		dns  names
-		says string
-		bad  int
-	}{
-		"ours":         {names{name: record}, "holds our key", 0},
-		"ours, spaced": {names{name: strings.Replace(record, "p=", " p = ", 1)}, "holds our key", 0},
-		"another's":    {names{name: other}, "does not hold our key", 1},
-		"revoked":      {names{name: "v=DKIM1; p="}, "does not hold our key", 1},
-		"none":         {names{}, "record to publish at " + name + ": " + record, 1},
-	} {
-		var out strings.Builder
-		e := &examination{cfg: &Config{DKIMKey: ours}, out: &out, resolver: c.dns}
-		e.dkim(t.Context(), name)
-		if !strings.Contains(out.String(), c.says) || e.bad != c.bad {
-			t.Errorf("%s: %d bad\n%s", what, e.bad, &out)
-		}
-	}
-}
 
 // TestDoctorChangesNothing: on a folder that is not there yet it makes none,
 // and finds nothing that a first start would not mend.

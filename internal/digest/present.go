@@ -75,8 +75,10 @@ type noteView struct {
 type repairView struct {
 	Label, Headline, Text string
 	URL                   string // of what was sent; "" none
-	Lang, Dir             string
+	Lang, Dir             string // of the headline
 	Face                  email.Face
+	TextLang, TextDir     string
+	TextFace              email.Face
 }
 
 type groupView struct {
@@ -172,6 +174,7 @@ func (r *Renderer) presentRepair(words email.Vocabulary, w news.Wishes, t told) 
 		v.URL = r.baseURL + "/alerts/" + t.AlertID
 	}
 	text, lang := t.TextIn(w.Language)
+	textLang := lang
 	v.Headline, v.Text = text.Title, text.Body
 	if t.Kind == news.ReleaseKill {
 		v.Label = words.Term("withdrawn")
@@ -179,10 +182,11 @@ func (r *Renderer) presentRepair(words email.Vocabulary, w news.Wishes, t told) 
 			known, l := t.story.TextIn(w.Language)
 			v.Headline, lang = known.Headline, l
 		}
-		v.Text = words.Term("withdrawn_text")
+		v.Text, textLang = words.Term("withdrawn_text"), words.Language
 	}
 	v.Headline, v.Text = clip(v.Headline, maxHeadline), clip(v.Text, maxRepairText)
 	v.Lang, v.Dir, v.Face = lang, news.Direction(lang), email.FaceOf(lang)
+	v.TextLang, v.TextDir, v.TextFace = textLang, news.Direction(textLang), email.FaceOf(textLang)
 	return v
 }
 
@@ -242,7 +246,8 @@ func dateline(story *news.Story, lang string) string {
 }
 
 // head is the subject (the lead's headline) and the line that mail programs
-// show beside it (the headlines that follow).
+// show beside it (the headlines that follow; where nothing does, what the lead
+// says next, or they would show the name of the publisher once more).
 func (v *mailView) head() (subject, preheader string) {
 	var headlines []string
 	for _, g := range v.Groups {
@@ -250,7 +255,7 @@ func (v *mailView) head() (subject, preheader string) {
 			headlines = append(headlines, s.Headline)
 		}
 	}
-	if len(headlines) == 0 { // the lead alone: what it says further
+	if len(headlines) == 0 {
 		headlines = []string{cmp.Or(v.Lead.Standfirst, v.Lead.Dateline)}
 	}
 	return clip(v.Lead.Headline, maxSubject), clip(strings.Join(headlines, " · "), maxPreheader)

@@ -369,6 +369,22 @@ func TestDatelineKeepsItsOrder(t *testing.T) {
 	}
 }
 
+// A mail of one story has something to show beside its subject.
+func TestPreheader(t *testing.T) {
+	one, other := storyView{Headline: "Flood", Standfirst: "Gates open.", Dateline: "TOKYO, 6 Feb"}, storyView{Headline: "Truce"}
+	bare := one
+	bare.Standfirst = ""
+	for want, stories := range map[string][]storyView{"Truce": {one, other}, "Gates open.": {one}, "TOKYO, 6 Feb": {bare}} {
+		v := mailView{Lead: stories[0]}
+		if len(stories) > 1 {
+			v.Groups = []groupView{{Stories: stories[1:]}}
+		}
+		if subject, got := v.head(); subject != "Flood" || got != want {
+			t.Errorf("%q, %q; want %q", subject, got, want)
+		}
+	}
+}
+
 func TestClip(t *testing.T) {
 	for _, test := range []struct {
 		text string

@@ -131,7 +131,9 @@ func TestCorrectionBoxReachesWhoHadTheDigest(t *testing.T) {
 	h.store.join(box("r1"))
 	h.run(t)
 	h.clock.add(24 * time.Hour)
-	h.store.put(story("fresh", func(s *news.Story) { s.StoredAt, s.Created = h.clock.now().Add(-time.Hour), h.clock.now().Add(-time.Hour) }))
+	h.store.put(story("fresh", func(s *news.Story) {
+		s.StoredAt, s.Created = h.clock.now().Add(-time.Hour), h.clock.now().Add(-time.Hour)
+	}))
 	h.store.put(story("hoax", func(s *news.Story) {
 		s.Status, s.Version, s.StoredAt, s.Headline = news.Canceled, 2, h.clock.now().Add(-time.Hour), "Whale lands in Osaka"
 	}))
@@ -156,7 +158,9 @@ func TestCorrectionBoxReachesWhoHadTheDigest(t *testing.T) {
 		t.Errorf("the record: %v, %s", d.Repairs, d.MadeAt)
 	}
 	h.clock.add(24 * time.Hour)
-	h.store.put(story("later", func(s *news.Story) { s.StoredAt, s.Created = h.clock.now().Add(-time.Hour), h.clock.now().Add(-time.Hour) }))
+	h.store.put(story("later", func(s *news.Story) {
+		s.StoredAt, s.Created = h.clock.now().Add(-time.Hour), h.clock.now().Add(-time.Hour)
+	}))
 	h.run(t)
 	mails := h.server.To("r1@mail.example")
 	if text, _, _ := mails[len(mails)-1].Parts(); len(mails) != 3 || strings.Contains(text, "Whale") {
