@@ -69,9 +69,14 @@ type Config struct {
 	Roles          []string
 
 	MailFrom     *mail.Address
-	DKIMKey      string // PEM text
-	DKIMSelector string
-	Publisher    Publisher
+	MailWarmUp   bool   // mailbox providers do not know this sender yet
+	MailTracking bool   // count how often an edition's links are followed
+	BounceListen string // "" : nothing comes back by SMTP
+	// BounceAddress is what mail comes back to, with +TOKEN before the @.
+	BounceAddress string
+	DKIMKey       string // PEM text
+	DKIMSelector  string
+	Publisher     Publisher
 
 	LogLevel slog.Level
 
@@ -141,9 +146,13 @@ func Load(getenv func(string) string) (Config, error) {
 			Name: r.line("DATELINE_PUBLISHER_NAME", "Dateline"),
 			ID:   r.line("DATELINE_PUBLISHER_ID", ""), Address: r.lines("DATELINE_PUBLISHER_ADDRESS"),
 		},
-		MailFrom: r.mailFrom(),
-		LogLevel: r.logLevel(),
+		MailFrom:     r.mailFrom(),
+		MailWarmUp:   r.onOff("DATELINE_MAIL_WARMUP", false),
+		MailTracking: r.onOff("DATELINE_MAIL_TRACKING", false),
+		BounceListen: r.listener("DATELINE_BOUNCE_LISTEN", ""),
+		LogLevel:     r.logLevel(),
 	}
+	c.BounceAddress = r.bounceAddress(c.MailFrom)
 	c.TrustedProxies = r.networks("DATELINE_TRUSTED_PROXIES")
 	c.VAPIDSubject = r.vapidSubject(c.BaseURL)
 	r.together(&c)

@@ -13,8 +13,12 @@ import (
 // digestLease is how long a claimed mail stands without a sign of life.
 const digestLease = 30 * time.Second
 
+// mailConnections is how many mails are under way at once, of all providers; each has a
+// share of its own (email.Providers).
+const mailConnections = 16
+
 func newDigest(a *App) (*digest.Service, error) {
-	return digest.New(digest.Config{Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
+	return digest.New(digest.Config{Workers: mailConnections, Busy: a.dispatch.Busy, WarmUp: a.cfg.MailWarmUp, Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
 		Publisher: email.Publisher(a.cfg.Publisher), BaseURL: a.baseURL(), Owner: a.holder, Lease: digestLease, Logger: a.log})
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"dateline/internal/email"
 	"dateline/internal/news"
 	"dateline/internal/push"
 )
@@ -73,6 +74,22 @@ func (r *reader) policies() news.Policies {
 		out[l] = policy
 	}
 	return out
+}
+
+// bounceAddress reads what mail comes back to. The part before the @ leaves room for
+// "+" and a token of 48 characters (RFC 5321, 4.5.3.1.1: 64 in all).
+func (r *reader) bounceAddress(from *mail.Address) string {
+	const name = "DATELINE_BOUNCE_ADDRESS"
+	v := r.text(name, from.Address)
+	address, err := email.CheckAddress(v)
+	if err != nil {
+		r.problems.Add(name, "must be an address, such as bounce@news.example")
+		return from.Address
+	}
+	if local, _, _ := strings.Cut(address, "@"); len(local) > 15 && r.text(name, "") != "" {
+		r.problems.Add(name, "may have 15 characters before the @: a reader's mark comes behind them")
+	}
+	return address
 }
 
 // caps reads the newsroom's first caps.

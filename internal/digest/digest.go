@@ -136,8 +136,8 @@ type Config struct {
 	// Workers is how many mails are under way at once, of all providers (4: as many as
 	// the mailer has connections).
 	Workers int
-	// Busy says that an alert is on its way out of this process: mails then go one by
-	// one (nil: never).
+	// Busy says that an alert is on its way out of this process: few mails then go at a
+	// time (nil: never).
 	Busy func() bool
 	// WarmUp holds a sender back that mailbox providers do not know yet.
 	WarmUp bool

@@ -29,7 +29,7 @@ type parcel struct {
 type post struct {
 	send  func(parcel) (outcome, error)
 	limit int         // mails under way at once, of all lanes
-	busy  func() bool // an alert is on its way: one mail at a time until it is out
+	busy  func() bool // an alert is on its way: few mails at a time until it is out
 
 	mu     sync.Mutex
 	lanes  []*lane
@@ -102,28 +102,34 @@ func (p *post) offer(x parcel) bool {
 	return true
 }
 
-// hasRoom reports whether a lane would take a parcel of a slot.
+// hasRoom reports whether a lane would take many parcels of a slot: half a queue, so that
+// a page of readers is not read for each place that comes free.
 func (p *post) hasRoom(provider, slot string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return len(p.laneOf(provider).queues[slot]) < queueRoom
+	return len(p.laneOf(provider).queues[slot]) <= queueRoom/2
 }
 
-// wait waits until some lane has taken something out since the channel was read.
+// waiting is closed when some lane has taken something out since it was read.
 func (p *post) waiting() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.room
 }
 
-// busyPause is how often it is looked whether the alert is out.
-const busyPause = 100 * time.Millisecond
+const (
+	// busyPause is how often it is looked whether the alert is out.
+	busyPause = 100 * time.Millisecond
+	// busyShare is how much fewer mails are under way meanwhile. Not none: a push service
+	// that is down for an hour must not cost anybody her morning.
+	busyShare = 8
+)
 
 // pump begins what may begin now. p.mu is held.
 func (p *post) pump() {
 	limit := p.limit
 	if p.busy() {
-		limit = 1
+		limit = max(1, limit/busyShare)
 		p.later(busyPause)
 	}
 	now := time.Now()

@@ -173,6 +173,10 @@ func (s *Service) takeKey(t task, to push.Target, key *push.ArmedKey) bool {
 // stir notes that something goes out, or is about to.
 func (s *Service) stir() { s.stirred.Store(int64(time.Since(s.began))) }
 
+// Busy reports whether an alert went out of this process a moment ago: whoever shares the
+// machine with it then holds back.
+func (s *Service) Busy() bool { return s.busy() }
+
 // busy reports whether something went out lately. What merely waits, for a push
 // service that is down or for somebody's morning, is no reason not to arm.
 func (s *Service) busy() bool {
