@@ -184,6 +184,9 @@ func (r *Renderer) presentRepair(words email.Vocabulary, w news.Wishes, t told) 
 		}
 		v.Text, textLang = words.Term("withdrawn_text"), words.Language
 	}
+	if prefix := v.Label + ":"; len(v.Headline) > len(prefix) && strings.EqualFold(v.Headline[:len(prefix)], prefix) {
+		v.Headline = strings.TrimSpace(v.Headline[len(prefix):]) // the desk's own label would stand there twice
+	}
 	v.Headline, v.Text = clip(v.Headline, maxHeadline), clip(v.Text, maxRepairText)
 	v.Lang, v.Dir, v.Face = lang, news.Direction(lang), email.FaceOf(lang)
 	v.TextLang, v.TextDir, v.TextFace = textLang, news.Direction(textLang), email.FaceOf(textLang)
