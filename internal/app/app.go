@@ -299,7 +299,7 @@ func (a *App) buildParts(ctx context.Context) error {
 		OnWake: a.bus.OnWake, Logger: a.log})
 	a.site, err = site.New(site.Config{Floor: a.floor, Links: a.links, Store: a.store, Push: a.sender, Waker: a.bus,
 		Explainer: explainer{a.store}, Rehearser: rehearser{}, Stories: a.store, StoryHosts: a.cfg.StoryHosts, SignupLimit: a.cfg.SignupLimit,
-		NoReceipts: !a.cfg.Tracking, EmbedOrigins: a.cfg.EmbedOrigins,
+		NoReceipts: !a.cfg.Tracking, EmbedOrigins: a.cfg.EmbedOrigins, CountVisits: a.cfg.MailTracking,
 		Publisher: site.Publisher(a.cfg.Publisher), Logger: a.log, NewID: newID})
 	if err != nil {
 		return fmt.Errorf("site: %w", err)

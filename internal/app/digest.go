@@ -18,7 +18,7 @@ const digestLease = 30 * time.Second
 const mailConnections = 16
 
 func newDigest(a *App) (*digest.Service, error) {
-	return digest.New(digest.Config{Workers: mailConnections, Busy: a.dispatch.Busy, WarmUp: a.cfg.MailWarmUp, Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
+	return digest.New(digest.Config{Workers: mailConnections, Busy: a.dispatch.Busy, WarmUp: a.cfg.MailWarmUp, Tracking: a.cfg.MailTracking, Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
 		Publisher: email.Publisher(a.cfg.Publisher), BaseURL: a.baseURL(), Owner: a.holder, Lease: digestLease, Logger: a.log})
 }
 

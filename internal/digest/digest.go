@@ -72,8 +72,9 @@ type Readers interface {
 	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
 	// SuspendMailbox stops writing to a mailbox whose last editions all bounced softly.
 	SuspendMailbox(ctx context.Context, id string) (bool, error)
-	// TakeReport writes down what was said of a mail after it was sent, once.
-	TakeReport(ctx context.Context, r news.MailReport) (fresh bool, err error)
+	// TakeReport writes down what was said of a mail after it was sent, once, and names
+	// the mail's edition.
+	TakeReport(ctx context.Context, r news.MailReport) (edition string, fresh bool, err error)
 }
 
 // Stories are what there is to tell, and what was told already.
@@ -139,6 +140,9 @@ type Config struct {
 	// Busy says that an alert is on its way out of this process: few mails then go at a
 	// time (nil: never).
 	Busy func() bool
+	// Tracking makes links that count how often they are followed, and a picture, of all
+	// of an edition's readers together. Off: links lead to the stories, and nothing tells.
+	Tracking bool
 	// WarmUp holds a sender back that mailbox providers do not know yet.
 	WarmUp bool
 	// Tick is how often the loop looks at the clock (20 s); Poll how often it
@@ -184,6 +188,11 @@ func New(c Config) (*Service, error) {
 	renderer, err := NewRenderer(c.Templates, words, c.Publisher, c.BaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("digest.New: %w", err)
+	}
+	if c.Tracking {
+		renderer.visit = func(e Edition, uri string) string {
+			return c.BaseURL + link.Path(link.Visit, c.Links.Sign(link.Visit, link.VisitID(e.ID(), uri), time.Time{}))
+		}
 	}
 	if err := renderer.try(); err != nil {
 		return nil, fmt.Errorf("digest.New: %w", err)

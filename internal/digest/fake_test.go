@@ -282,13 +282,13 @@ func (m *memory) SuspendMailbox(_ context.Context, id string) (bool, error) {
 	return true, m.fail
 }
 
-func (m *memory) TakeReport(_ context.Context, r news.MailReport) (bool, error) {
+func (m *memory) TakeReport(_ context.Context, r news.MailReport) (string, bool, error) {
 	defer m.lock()()
 	if _, known := m.reports[r.MessageID]; known || m.fail != nil {
-		return false, m.fail
+		return "", false, m.fail
 	}
 	m.reports[r.MessageID] = r
-	return true, nil
+	return m.mails[[2]string{r.MailboxID, r.LocalDate}].Edition, true, nil
 }
 
 func (m *memory) Repairs(context.Context, time.Time) ([]news.Repair, error) {

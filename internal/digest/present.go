@@ -53,6 +53,7 @@ type mailView struct {
 	Follow      string
 	Manage      string
 	Unsubscribe string
+	Pixel       string // of publishers who count; "" none
 	Capitals    bool   // the script has capitals to set section names in
 	Start, End  string // of a line: left and right, or the reverse
 }
@@ -136,10 +137,34 @@ func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mai
 	for _, g := range s.Groups {
 		v.Groups = append(v.Groups, r.presentGroup(words, w, g, limit))
 	}
+	r.count(e, s, &v)
 	v.Subject, v.Preheader = v.head()
 	v.Minutes = strings.ReplaceAll(words.Term("minutes"), "{n}", strconv.Itoa(v.minutes()))
 	return v
 }
+
+// count makes the links count, where the publisher wants that.
+func (r *Renderer) count(e Edition, s Selection, v *mailView) {
+	if r.visit == nil || s.Lead == nil {
+		return
+	}
+	v.Pixel = r.visit(e, "")
+	lead := func(story *news.Story, view *storyView) {
+		if len(story.URI) <= maxCounted {
+			view.URL = r.visit(e, story.URI)
+		}
+	}
+	lead(s.Lead, &v.Lead)
+	for i, g := range s.Groups {
+		for n, story := range g.Stories {
+			lead(story, &v.Groups[i].Stories[n])
+		}
+	}
+}
+
+// maxCounted is the longest name of a story whose link counts: a token has 512
+// characters at most, and every link is in the mail four times.
+const maxCounted = 250
 
 // presentLead lays the story out that opens the mail.
 func (r *Renderer) presentLead(words email.Vocabulary, w news.Wishes, story *news.Story, limit int) storyView {

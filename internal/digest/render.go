@@ -25,6 +25,9 @@ type Renderer struct {
 	text      *texttemplate.Template
 	marks     Links
 	cards     cards
+	// visit is the link that counts a visit to a story of an edition ("": its picture);
+	// nil: nothing is counted.
+	visit func(e Edition, uri string) string
 }
 
 // Rendered is a mail but for the reader's own links, for which marks stand.
@@ -150,6 +153,9 @@ func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 	for _, part := range []string{w.Language, e.LocalDate, strconv.FormatBool(e.Weekly), strings.Join(w.Preference.Regions, ","),
 		strings.Join(w.Preference.Muted, ","), r.words.In(w.Language).Language} {
 		b.WriteString(part + "\n")
+	}
+	if r.visit != nil { // its links name the edition
+		b.WriteString(e.ID() + "\n")
 	}
 	b.WriteString(s.Note.Language + "|" + s.Note.Text + "\n")
 	for _, t := range s.Repairs {

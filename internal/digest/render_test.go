@@ -402,3 +402,32 @@ func TestClip(t *testing.T) {
 		}
 	}
 }
+
+// Where the publisher counts, links lead through us and name no reader; else nothing in
+// a mail tells anybody that it was opened.
+func TestLinksCountWhereAsked(t *testing.T) {
+	for _, counted := range []bool{false, true} {
+		h := newHouse(t, simulate.MailOptions{}, func(c *Config) { c.Tracking = counted })
+		h.store.put(story("https://news.example/a"), story("https://news.example/b"))
+		h.store.join(box("r1"), box("r2"))
+		h.run(t)
+		var visits [2]string
+		for i, m := range h.server.Mails() {
+			text, page, err := m.Parts()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := strings.Count(text, "/visit/") == 2 && strings.Count(page, "/visit/") == 3 && !strings.Contains(page, `href="https://news.example/`); got != counted {
+				t.Errorf("counted %t: %d and %d links through us", counted, strings.Count(text, "/visit/"), strings.Count(page, "/visit/"))
+			}
+			for _, word := range strings.Fields(text) {
+				if strings.Contains(word, "/visit/") {
+					visits[i] += word
+				}
+			}
+		}
+		if visits[0] != visits[1] {
+			t.Error("two readers' links differ")
+		}
+	}
+}

@@ -16,6 +16,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -36,6 +37,7 @@ const (
 	Unsubscribe   Purpose = "unsubscribe"    // id: mailbox; never expires, can do nothing else
 	API           Purpose = "api"            // id: device; the bearer token of a subscription
 	Why           Purpose = "why"            // id: device
+	Visit         Purpose = "visit"          // id: VisitID; in mails of publishers who count
 	receipt       Purpose = "receipt"
 )
 
@@ -57,6 +59,16 @@ var (
 // OfDate is the query parameter by which a link in a digest says of which local date
 // the digest is.
 const OfDate = "of"
+
+// VisitID is what a Visit token is for: a story in an edition's mails, or with no story
+// the picture in them. No reader is in it.
+func VisitID(edition, story string) string { return edition + "\n" + story }
+
+// ParseVisitID takes a VisitID apart.
+func ParseVisitID(id string) (edition, story string) {
+	edition, story, _ = strings.Cut(id, "\n")
+	return edition, story
+}
 
 // macBytes is the length of the truncated MAC: 128 bits.
 const macBytes = 16
@@ -202,6 +214,8 @@ func Path(purpose Purpose, token string) string {
 		return "/confirm/" + token
 	case Unsubscribe:
 		return "/unsubscribe/" + token
+	case Visit:
+		return "/visit/" + token
 	case ManageDevice, ManageMailbox, FreshMailbox:
 		return "/manage/" + token
 	}

@@ -40,12 +40,13 @@ type memory struct {
 	looked     int                          // queries for releases
 	wiped      map[string]bool
 	departures []news.Departure
+	visits     map[[2]string]int
 	broken     error // answered by every call
 	delay      func(address string) time.Duration
 }
 
 func newMemory() *memory {
-	return &memory{devices: map[string]news.Device{}, signups: map[string]news.DigestSignup{}, boxes: map[string]news.Mailbox{},
+	return &memory{visits: map[[2]string]int{}, devices: map[string]news.Device{}, signups: map[string]news.DigestSignup{}, boxes: map[string]news.Mailbox{},
 		releases: map[string][]news.Release{}, receipts: map[news.DeviceReceipt]bool{}, mails: map[string]int{}}
 }
 
@@ -171,6 +172,12 @@ func (m *memory) ChangeMailbox(_ context.Context, id string, change func(*news.M
 	m.writes++
 	m.boxes[id] = box
 	return box, nil
+}
+
+func (m *memory) CountVisit(_ context.Context, edition, story string) error {
+	defer m.lock()()
+	m.visits[[2]string{edition, story}]++
+	return m.broken
 }
 
 func (m *memory) LeaveMailbox(_ context.Context, d news.Departure) error {

@@ -43,6 +43,8 @@ type Mailboxes interface {
 	Mailbox(ctx context.Context, id string) (news.Mailbox, error)
 	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
 	LeaveMailbox(ctx context.Context, d news.Departure) error // idempotent
+	// CountVisit adds one to how often a story's link of an edition was followed.
+	CountVisit(ctx context.Context, edition, story string) error
 }
 
 // Archive is what was sent.
@@ -128,6 +130,8 @@ type Config struct {
 	// EmbedOrigins are the publisher's own origins whose pages may sign readers
 	// up; none: only our own.
 	EmbedOrigins []string
+	// CountVisits counts how often links of digests are followed (DATELINE_MAIL_TRACKING).
+	CountVisits bool
 	// DigestPause is the time every answer of the digest's door takes, so that
 	// it does not tell whether an address is known. 0: 250 ms.
 	DigestPause time.Duration
@@ -224,6 +228,7 @@ func (s *Site) routes() []route {
 		{"POST /confirm/{token}", page(s.tokenPage(s.confirm))},
 		{"GET /unsubscribe/{token}", page(s.tokenPage(s.unsubscribePage))},
 		{"POST /unsubscribe/{token}", page(s.tokenPage(s.unsubscribe))},
+		{"GET /visit/{token}", page(s.tokenPage(s.visit))},
 		{"GET /manage/{token}", page(s.tokenPage(s.managePage))},
 		{"POST /manage/{token}", page(s.tokenPage(s.manage))},
 		{"GET /manage/{token}/data.json", page(s.tokenPage(s.exportPage))},

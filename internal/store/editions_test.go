@@ -101,7 +101,7 @@ func TestEditionFigures(t *testing.T) {
 		took(t, s, mails[6], news.DigestEmpty, "")
 		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: boxes[7].ID, Way: news.LeftByPage}))
 		must(t, s.LeaveMailbox(ctx, news.Departure{MailboxID: boxes[1].ID, Way: news.LeftByLink, LocalDate: "2026-11-24"}))
-		if _, err := s.TakeReport(ctx, news.MailReport{MessageID: "arf", Kind: news.ReportComplaint, MailboxID: boxes[0].ID, LocalDate: "2026-11-24"}); err != nil {
+		if _, _, err := s.TakeReport(ctx, news.MailReport{MessageID: "arf", Kind: news.ReportComplaint, MailboxID: boxes[0].ID, LocalDate: "2026-11-24"}); err != nil {
 			t.Fatal(err)
 		}
 		if n, _, err := s.SettleDigests(ctx, begin.Add(-time.Hour)); err != nil || n != 1 {
@@ -250,7 +250,7 @@ func TestC23ReportOnce(t *testing.T) {
 		took(t, s, due(boxes[1], "rest"), news.DigestSent, "accepted")
 		r := news.MailReport{MessageID: "<dsn@mx>", Kind: news.ReportFailed, MailboxID: boxes[0].ID, LocalDate: "2026-11-24", Status: "5.1.1", Reason: news.HardBounce}
 		for i := range 3 {
-			if fresh, err := s.TakeReport(ctx, r); err != nil || fresh != (i == 0) {
+			if _, fresh, err := s.TakeReport(ctx, r); err != nil || fresh != (i == 0) {
 				t.Errorf("%d: %t, %v", i, fresh, err)
 			}
 		}
@@ -287,21 +287,21 @@ func TestReportOfAnOlderMail(t *testing.T) {
 		took(t, s, d, news.DigestSent, "accepted")
 		for i, kind := range []news.MailReportKind{news.ReportFailed, news.ReportComplaint} {
 			r := news.MailReport{MessageID: fmt.Sprint(i), Kind: kind, MailboxID: m.ID, LocalDate: "2026-11-20", Reason: news.HardBounce}
-			if fresh, err := s.TakeReport(ctx, r); err != nil || !fresh {
+			if _, fresh, err := s.TakeReport(ctx, r); err != nil || !fresh {
 				t.Errorf("%t, %v", fresh, err)
 			}
 		}
 		if got, err := s.Mailbox(ctx, m.ID); err != nil || got.State != news.MailboxActive {
 			t.Errorf("%s, %v", got.State, err)
 		}
-		if _, err := s.TakeReport(ctx, news.MailReport{MessageID: "leave", Kind: news.ReportLeave, MailboxID: m.ID, LocalDate: "2026-11-20"}); err != nil {
+		if _, _, err := s.TakeReport(ctx, news.MailReport{MessageID: "leave", Kind: news.ReportLeave, MailboxID: m.ID, LocalDate: "2026-11-20"}); err != nil {
 			t.Error(err)
 		}
 		if got, err := s.Mailbox(ctx, m.ID); err != nil || got.State != news.MailboxLeft {
 			t.Errorf("her own wish holds: %s, %v", got.State, err)
 		}
 		// Nobody we know.
-		if fresh, err := s.TakeReport(ctx, news.MailReport{MessageID: "x", Kind: news.ReportComplaint, MailboxID: id(), LocalDate: "2026-11-20"}); err != nil || !fresh {
+		if _, fresh, err := s.TakeReport(ctx, news.MailReport{MessageID: "x", Kind: news.ReportComplaint, MailboxID: id(), LocalDate: "2026-11-20"}); err != nil || !fresh {
 			t.Errorf("%t, %v", fresh, err)
 		}
 	})

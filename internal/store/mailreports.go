@@ -11,13 +11,14 @@ import (
 
 // TakeReport writes down what a server or provider said of a mail, and what follows
 // from it, in one transaction: a failed mail is bounced, a mailbox that is not there
-// and one whose reader complained or left is suppressed. It reports false, and changes
-// nothing, when the report was taken before (its MessageID is the key). What is
+// and one whose reader complained or left is suppressed. It names the edition of that mail, if
+// there is one, and reports false, and changes nothing, when the report was taken
+// before (its MessageID is the key). What is
 // older than the reader's last confirmation, or than her move to another address, is
 // written down and no more.
-func (s *Store) TakeReport(ctx context.Context, r news.MailReport) (fresh bool, err error) {
+func (s *Store) TakeReport(ctx context.Context, r news.MailReport) (edition string, fresh bool, err error) {
 	err = s.inTx(ctx, func(c conn) error {
-		fresh = false
+		edition, fresh = "", false
 		n, err := c.count(ctx, `INSERT INTO mail_reports (message_id, kind, mailbox_id, local_date, status, reason, detail, received_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`, plain(r.MessageID), string(r.Kind), r.MailboxID, r.LocalDate, r.Status,
 			r.Reason, plain(r.Detail), s.now())
@@ -25,9 +26,13 @@ func (s *Store) TakeReport(ctx context.Context, r news.MailReport) (fresh bool, 
 			return err
 		}
 		fresh = true
+		err = c.get(ctx, &edition, "SELECT edition FROM digest_mails WHERE mailbox_id = ? AND local_date = ?", r.MailboxID, r.LocalDate)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
 		return s.followReport(ctx, c, r)
 	})
-	return fresh, s.fail(err, "TakeReport", r.MailboxID)
+	return edition, fresh, s.fail(err, "TakeReport", r.MailboxID)
 }
 
 func (s *Store) followReport(ctx context.Context, c conn, r news.MailReport) error {
