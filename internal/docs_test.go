@@ -1,16 +1,19 @@
 package internal_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"dateline/internal/app"
+	"dateline/internal/email"
 )
 
 // documents are all pages for people, by their path from the root.
@@ -54,6 +57,26 @@ func TestDocsVariables(t *testing.T) {
 }
 
 // TestDocsMentions: no page names a variable that does not exist.
+// TestDocsProviders: the manual's table is the program's.
+func TestDocsProviders(t *testing.T) {
+	_, rest, found := strings.Cut(documents(t)["docs/operating.md"], "<!-- providers -->\n")
+	table, _, ended := strings.Cut(rest, "<!-- end of providers -->")
+	if !found || !ended {
+		t.Fatal("docs/operating.md has no table of providers between its marks")
+	}
+	want := ""
+	for _, p := range email.Providers() {
+		pace := "no limit"
+		if p.PerMinute > 0 {
+			pace = strconv.Itoa(p.PerMinute)
+		}
+		want += fmt.Sprintf("| %s | %d | %s | %d |\n", p.Label, p.Connections, pace, p.WarmUp)
+	}
+	if table != want {
+		t.Errorf("the table of providers should be\n%s", want)
+	}
+}
+
 func TestDocsMentions(t *testing.T) {
 	names := known()
 	for path, text := range documents(t) {
