@@ -17,7 +17,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	requests *prometheus.HistogramVec
 
-	sends, armed, keys, commits, fenced, services, devices, preferences, stories, digests, lag, unacked *prometheus.Desc
+	sends, armed, keys, commits, fenced, services, devices, preferences, stories, digests, pauses, reports, lag, unacked *prometheus.Desc
 }
 
 func newMetrics(a *App) *metrics {
@@ -37,6 +37,8 @@ func newMetrics(a *App) *metrics {
 		preferences: desc("preferences", "Distinct preferences of the cells held here."),
 		stories:     desc("stories_total", "Story events handled since the start.", "result"),
 		digests:     desc("digests", "Digest mails of the last 48 hours. Unknown: the process ended between the last byte and the server's answer.", "state"),
+		pauses:      desc("digest_pauses", "Editions that wait for an editor, for all their readers or for a mailbox provider's."),
+		reports:     desc("mail_reports", "What came back of digest mails in the last 48 hours.", "kind"),
 		lag:         desc("stories_pending", "Story events acknowledged by NATS and not yet stored: what would be lost with NATS' files."),
 		unacked:     desc("stories_unacked", "Story events being handled."),
 	}
@@ -55,7 +57,7 @@ func (m *metrics) observe(pattern string, status int, took time.Duration) {
 
 // Describe is part of prometheus.Collector.
 func (m *metrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.sends, m.armed, m.keys, m.commits, m.fenced, m.services, m.devices, m.preferences, m.stories, m.digests, m.lag, m.unacked} {
+	for _, d := range []*prometheus.Desc{m.sends, m.armed, m.keys, m.commits, m.fenced, m.services, m.devices, m.preferences, m.stories, m.digests, m.pauses, m.reports, m.lag, m.unacked} {
 		ch <- d
 	}
 }
@@ -105,6 +107,14 @@ func (m *metrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.digests, float64(f.Empty), "empty")
 		gauge(m.digests, float64(f.Failed), "failed")
 		gauge(m.digests, float64(f.Unknown), "unknown")
+	}
+	if open, err := m.app.store.OpenPauses(ctx); err == nil {
+		gauge(m.pauses, float64(len(open)))
+	}
+	if reports, err := m.app.store.Reports(ctx, time.Now().Add(-48*time.Hour)); err == nil {
+		for kind, n := range reports {
+			gauge(m.reports, float64(n), string(kind))
+		}
 	}
 	if pending, unacked, err := m.app.bus.Lag(ctx); err == nil {
 		gauge(m.lag, float64(pending))

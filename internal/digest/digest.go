@@ -53,9 +53,8 @@ type Ledger interface {
 	DigestsSince(ctx context.Context, mailboxID, date string) ([]news.DigestMail, error)
 	// PlanDigests writes down who is due, before any is claimed; what is there stays.
 	PlanDigests(ctx context.Context, editions []news.Edition, mails []news.DigestMail) error
-	// SettleDigests ends what waits and will not go any more: of readers who left, and
-	// of editions up to oldest.
-	SettleDigests(ctx context.Context, oldest time.Time) (suppressed, expired int, err error)
+	// ExpireDigests ends what waits of editions up to an instant.
+	ExpireDigests(ctx context.Context, upTo time.Time) (int, error)
 	Edition(ctx context.Context, id string) (news.EditionAccount, error)
 	PauseEdition(ctx context.Context, p news.EditionPause) (paused bool, err error)
 	OpenPauses(ctx context.Context) ([]news.EditionPause, error)

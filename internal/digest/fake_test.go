@@ -189,22 +189,16 @@ func (m *memory) PlanDigests(_ context.Context, editions []news.Edition, mails [
 	return nil
 }
 
-func (m *memory) SettleDigests(_ context.Context, oldest time.Time) (suppressed, expired int, err error) {
+func (m *memory) ExpireDigests(_ context.Context, upTo time.Time) (expired int, err error) {
 	defer m.lock()()
 	for key, d := range m.mails {
-		if d.State != news.DigestDue && d.State != news.DigestDeferred {
-			continue
-		}
-		if m.boxes[d.MailboxID].State != news.MailboxActive {
-			d.State = news.DigestSuppressed
-			suppressed++
-		} else if !d.EditionAt.After(oldest) {
+		if (d.State == news.DigestDue || d.State == news.DigestDeferred) && !d.EditionAt.After(upTo) {
 			d.State = news.DigestExpired
+			m.mails[key] = d
 			expired++
 		}
-		m.mails[key] = d
 	}
-	return suppressed, expired, m.fail
+	return expired, m.fail
 }
 
 func (m *memory) Edition(_ context.Context, id string) (news.EditionAccount, error) {

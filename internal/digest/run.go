@@ -206,9 +206,9 @@ func (s *Service) settleOld(ctx context.Context, now time.Time) error {
 	if retry+lost > 0 {
 		s.log.WarnContext(ctx, "mails of a process that ended", "again", retry, "unknown", lost)
 	}
-	_, expired, err := s.Store.SettleDigests(ctx, now.Add(-EditionLife))
+	expired, err := s.Store.ExpireDigests(ctx, now.Add(-EditionLife))
 	if err != nil {
-		return fmt.Errorf("digest: settle: %w", err)
+		return fmt.Errorf("digest: expire: %w", err)
 	}
 	if expired > 0 {
 		s.log.WarnContext(ctx, "mails too late to be sent", "mails", expired)

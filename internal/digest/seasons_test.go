@@ -296,17 +296,17 @@ func (m *shelvedMemory) RecoverDigests(context.Context, time.Time) (retry, unkno
 	return 0, 0, nil
 }
 
-func (m *shelvedMemory) SettleDigests(_ context.Context, oldest time.Time) (suppressed, expired int, err error) {
+func (m *shelvedMemory) ExpireDigests(_ context.Context, upTo time.Time) (expired int, err error) {
 	defer m.lock()()
 	for key := range m.open {
-		if d := m.rows[key]; !d.EditionAt.After(oldest) {
+		if d := m.rows[key]; !d.EditionAt.After(upTo) {
 			d.State = news.DigestExpired
 			m.rows[key] = d
 			delete(m.open, key)
 			expired++
 		}
 	}
-	return 0, expired, nil
+	return expired, nil
 }
 
 func (m *shelvedMemory) DigestDeferred(context.Context, time.Time, int) ([]news.DigestMail, error) {

@@ -61,22 +61,18 @@ func (s *Store) PlanDigests(ctx context.Context, editions []news.Edition, mails 
 	return nil
 }
 
-// SettleDigests ends mails that wait or were put off and will not go any more: those
-// of readers who left or may not be written to, and those of editions up to `oldest`.
-func (s *Store) SettleDigests(ctx context.Context, oldest time.Time) (suppressed, expired int, err error) {
-	err = s.inTx(ctx, func(c conn) error {
-		now := s.now()
-		n, err := c.count(ctx, `UPDATE digest_mails SET state = 'suppressed', next_at = NULL, updated_at = ?
-			WHERE state IN ('due', 'deferred') AND NOT EXISTS (SELECT 1 FROM mailboxes m WHERE m.id = digest_mails.mailbox_id AND `+mayWrite+`)`, now)
-		if err != nil {
-			return err
-		}
-		m, err := c.count(ctx, `UPDATE digest_mails SET state = 'expired', next_at = NULL, updated_at = ?
-			WHERE state IN ('due', 'deferred') AND edition_at <= ?`, now, micro(oldest))
-		suppressed, expired = int(n), int(m)
-		return err
-	})
-	return suppressed, expired, s.fail(err, "SettleDigests", "")
+// ExpireDigests ends the mails of editions up to an instant that wait or were put off:
+// they are no news any more.
+func (s *Store) ExpireDigests(ctx context.Context, upTo time.Time) (int, error) {
+	n, err := s.write().count(ctx, `UPDATE digest_mails SET state = 'expired', next_at = NULL, updated_at = ?
+		WHERE state IN ('due', 'deferred') AND edition_at <= ?`, s.now(), micro(upTo))
+	return int(n), s.fail(err, "ExpireDigests", "")
+}
+
+// giveUpWaiting ends what waits for a mailbox that may not be written to any more.
+func (s *Store) giveUpWaiting(ctx context.Context, c conn, mailboxID string) error {
+	return c.exec(ctx, `UPDATE digest_mails SET state = 'suppressed', next_at = NULL, updated_at = ?
+		WHERE mailbox_id = ? AND state IN ('due', 'deferred')`, s.now(), mailboxID)
 }
 
 // Editions are those of instants from `from` up to `until`, the newest first, with

@@ -104,8 +104,8 @@ func TestEditionFigures(t *testing.T) {
 		if _, _, err := s.TakeReport(ctx, news.MailReport{MessageID: "arf", Kind: news.ReportComplaint, MailboxID: boxes[0].ID, LocalDate: "2026-11-24"}); err != nil {
 			t.Fatal(err)
 		}
-		if n, _, err := s.SettleDigests(ctx, begin.Add(-time.Hour)); err != nil || n != 1 {
-			t.Fatalf("suppressed %d, %v", n, err)
+		if n, err := s.ExpireDigests(ctx, begin.Add(-time.Hour)); err != nil || n != 0 {
+			t.Fatalf("expired %d, %v", n, err)
 		}
 		a, err := s.Edition(ctx, edition().ID)
 		must(t, err)
@@ -120,7 +120,7 @@ func TestEditionFigures(t *testing.T) {
 			t.Error(diff)
 		}
 		// The deadline: what waits or was put off is expired, and nothing is left over.
-		if _, n, err := s.SettleDigests(ctx, begin); err != nil || n != 3 {
+		if n, err := s.ExpireDigests(ctx, begin); err != nil || n != 3 {
 			t.Errorf("expired %d, %v", n, err)
 		}
 		a, err = s.Edition(ctx, edition().ID)

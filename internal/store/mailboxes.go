@@ -148,6 +148,11 @@ func (s *Store) rewriteMailbox(ctx context.Context, c conn, m news.Mailbox, know
 	case err != nil:
 		return m, err
 	}
+	if m.State != news.MailboxActive {
+		if err := s.giveUpWaiting(ctx, c, m.ID); err != nil {
+			return m, err
+		}
+	}
 	if m.State == news.MailboxLeft || m.State == news.MailboxBounced {
 		if err := s.suppress(ctx, c, r.AddressMAC, string(m.State)); err != nil {
 			return m, err

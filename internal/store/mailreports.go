@@ -154,7 +154,10 @@ func (s *Store) suspend(ctx context.Context, c conn, id string) (bool, error) {
 		return false, nil
 	}
 	changed, err := c.count(ctx, "UPDATE mailboxes SET state = ?, updated_at = ? WHERE id = ? AND state = 'active'", string(news.MailboxSuspended), s.now(), id)
-	return changed > 0, err
+	if err != nil || changed == 0 {
+		return false, err
+	}
+	return true, s.giveUpWaiting(ctx, c, id)
 }
 
 // Reports counts what came back since an instant, by kind.

@@ -92,7 +92,13 @@ func (s *Store) blank(ctx context.Context, c conn, rows []mailboxRow) error {
 			updated_at = ? WHERE id = ?`, []byte{}, anywhere.id, s.now(), r.ID); err != nil {
 			return err
 		}
-		if err := c.exec(ctx, "UPDATE digest_mails SET stories = 'null', reply = '', message_id = '' WHERE mailbox_id = ?", r.ID); err != nil {
+		if err := s.giveUpWaiting(ctx, c, r.ID); err != nil {
+			return err
+		}
+		if err := c.exec(ctx, "UPDATE digest_mails SET stories = 'null', repairs = 'null', reply = '', message_id = '' WHERE mailbox_id = ?", r.ID); err != nil {
+			return err
+		}
+		if err := c.exec(ctx, "DELETE FROM mail_reports WHERE mailbox_id = ?", r.ID); err != nil {
 			return err
 		}
 	}
