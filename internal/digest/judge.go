@@ -19,6 +19,10 @@ const (
 	contentShare   = 0.03
 	leastBounces   = 3
 	leastContent   = 3
+	// While mails still wait, a share near the limit is believed from so many answers on:
+	// of the first hundred three may be chance. bounceShareSure is believed at once.
+	bounceAnswers   = 500
+	bounceShareSure = 0.10
 	// A single complaint counts where it is one of a thousand; else there are two.
 	complaintAlone = 1000
 )
@@ -58,7 +62,8 @@ func judgeProvider(p email.Provider, f news.EditionFigures) (verdict, bool) {
 		return verdict{p.Name, news.PauseComplaints, fmt.Sprintf("%d of %d readers at %s called it spam (%.2f %%)", f.Complaints, f.Sent, p.Label, 100*share(f.Complaints, f.Sent))}, true
 	}
 	answered := f.Sent + f.Bounced
-	if f.Hard >= leastBounces && share(f.Hard, answered) >= bounceShare {
+	sure := answered >= bounceAnswers || f.Waiting+f.UnderWay == 0 || share(f.Hard, answered) >= bounceShareSure
+	if f.Hard >= leastBounces && sure && share(f.Hard, answered) >= bounceShare {
 		return verdict{p.Name, news.PauseBounces, fmt.Sprintf("%d of %d mails to %s found no mailbox (%.1f %%)", f.Hard, answered, p.Label, 100*share(f.Hard, answered))}, true
 	}
 	return verdict{}, false

@@ -15,6 +15,10 @@ func TestJudgeEdition(t *testing.T) {
 	figures := func(sent, hard, complaints int) news.EditionFigures {
 		return news.EditionFigures{Due: sent + hard, Sent: sent, Bounced: hard, Hard: hard, Complaints: complaints}
 	}
+	waiting := func(f news.EditionFigures) news.EditionFigures {
+		f.Due, f.Waiting = f.Due+1000, 1000
+		return f
+	}
 	for name, c := range map[string]struct {
 		gmail, rest news.EditionFigures
 		content     int
@@ -25,6 +29,9 @@ func TestJudgeEdition(t *testing.T) {
 		"just under":                   {gmail: figures(1_000, 20, 0), want: ""},
 		"just at":                      {gmail: figures(980, 20, 0), want: "gmail bounces"},
 		"two of three do not exist":    {gmail: figures(1, 2, 0), want: ""},
+		"early, and it may be chance":  {gmail: waiting(figures(97, 3, 0)), want: ""},
+		"early, and no chance":         {gmail: waiting(figures(20, 3, 0)), want: "gmail bounces"},
+		"later":                        {gmail: waiting(figures(490, 10, 0)), want: "gmail bounces"},
 		"complaints":                   {gmail: figures(2_000, 0, 2), want: "gmail complaints"},
 		"one of a thousand":            {gmail: figures(1_000, 0, 1), want: "gmail complaints"},
 		"one of two thousand":          {gmail: figures(2_000, 0, 1), want: ""},

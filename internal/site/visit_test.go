@@ -18,7 +18,9 @@ func TestVisit(t *testing.T) {
 		h.store.stories["https://news.example/film"] = news.Story{URI: "https://news.example/film", URL: "https://www.news.example/film", Status: news.Usable}
 		h.store.stories["https://news.example/hoax"] = news.Story{URI: "https://news.example/hoax", URL: "https://www.news.example/hoax", Status: news.Canceled}
 		const edition = "2026-11-24 07 Asia/Tokyo"
-		token := func(p link.Purpose, uri string) string { return h.links.Sign(p, link.VisitID(edition, uri), time.Time{}) }
+		token := func(p link.Purpose, uri string) string {
+			return h.links.Sign(p, link.VisitID(edition, uri), time.Time{})
+		}
 		for name, c := range map[string]struct {
 			method, token string
 			status        int
