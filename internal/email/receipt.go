@@ -3,6 +3,7 @@ package email
 import (
 	"strings"
 	"time"
+	"unicode"
 
 	"dateline/internal/news"
 )
@@ -48,7 +49,7 @@ const throttle = 15 * time.Minute
 // of 0 is no answer at all.
 func ReceiptFor(step Step, code int, text string) news.Receipt {
 	enhanced := enhancedCode(text)
-	r := news.Receipt{Outcome: news.Retry, Status: code, Detail: cleanReply(text)}
+	r := news.Receipt{Outcome: news.Retry, Status: code, Detail: CleanReply(text)}
 	switch {
 	case code == 0 && step == StepDot:
 		r.Outcome, r.Reason = news.Ambiguous, ReasonNoAnswer
@@ -102,6 +103,10 @@ func refusal(step Step, code int, enhanced string) string {
 	return ReasonSoftBounce
 }
 
+// ReasonOf is the reason of a refusal by its enhanced code (RFC 3463) alone, ""
+// where there was none: for refusals that come as mails and not as answers.
+func ReasonOf(enhanced string) string { return refusal(StepRcpt, 550, enhanced) }
+
 func isHard(enhanced string) bool {
 	switch enhanced {
 	case "5.1.1", "5.1.2", "5.1.3", "5.1.10", "5.2.1":
@@ -128,15 +133,18 @@ func enhancedCode(text string) string {
 // maxReply bounds what is kept of an answer.
 const maxReply = 200
 
-// cleanReply is a server's answer in one short line without addresses and
-// control characters: it goes into a row and onto the desk.
-func cleanReply(text string) string {
+// CleanReply is a server's answer in one short line without addresses, control
+// characters and what turns the direction of text: it goes into a row and onto
+// the desk.
+func CleanReply(text string) string {
 	if len(text) > 8*maxReply {
 		text = text[:8*maxReply]
 	}
-	words := strings.FieldsFunc(text, func(r rune) bool { return r <= ' ' || r == 0x7f })
+	words := strings.FieldsFunc(text, func(r rune) bool {
+		return r <= ' ' || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)
+	})
 	for i, word := range words {
-		if strings.Contains(word, "@") {
+		if strings.ContainsAny(word, "@＠") || strings.Contains(word, "%40") {
 			words[i] = "(address)"
 		}
 	}

@@ -64,3 +64,30 @@ func TestReceiptDetailHoldsNoAddress(t *testing.T) {
 		t.Errorf("detail: %q", got)
 	}
 }
+
+func TestReasonOf(t *testing.T) {
+	for enhanced, want := range map[string]string{
+		"5.1.1": ReasonHardBounce, "5.1.2": ReasonHardBounce, "5.1.10": ReasonHardBounce, "5.2.1": ReasonHardBounce,
+		"5.2.2": ReasonSoftBounce, "5.3.0": ReasonSoftBounce, "5.4.4": ReasonSoftBounce, "5.0.0": ReasonSoftBounce, "": ReasonSoftBounce,
+		"5.7.26": ReasonPolicy, "5.7.515": ReasonPolicy, "5.6.0": ReasonContent, "5.5.4": ReasonProtocol,
+	} {
+		if got := ReasonOf(enhanced); got != want {
+			t.Errorf("ReasonOf(%q) = %s, want %s", enhanced, got, want)
+		}
+	}
+}
+
+func TestCleanReply(t *testing.T) {
+	for text, want := range map[string]string{
+		"5.1.1 <reader@mail.example>: no":  "5.1.1 (address) no",
+		"a\u0085b\u202ec\u2066d\r\n\x7fe":  "a b c d e",
+		"宛先 reader＠mail.example なし":        "宛先 (address) なし",
+		"see mailto:reader%40mail.example": "see (address)",
+		"\xff\xfe":                         "?",
+		"":                                 "",
+	} {
+		if got := CleanReply(text); got != want {
+			t.Errorf("CleanReply(%q) = %q, want %q", text, got, want)
+		}
+	}
+}
