@@ -69,7 +69,7 @@ var house = []struct {
 	{"internal/app", 3, []string{"internal/news", "internal/region", "internal/link", "internal/audience", "internal/push",
 		"internal/email", "internal/store", "internal/bus", "internal/web", "internal/simulate", "internal/intake",
 		"internal/desk", "internal/site", "internal/dispatch", "internal/digest", "internal/app/newsroom",
-		"internal/app/showcase", "templates", "migrations"}},
+		"internal/app/showcase", "templates", "migrations", "internal/email/bounce"}},
 	{"cmd/dateline", 4, []string{"internal/app", "internal/news"}},
 }
 

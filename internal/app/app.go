@@ -30,6 +30,7 @@ import (
 	"dateline/internal/digest"
 	"dateline/internal/dispatch"
 	"dateline/internal/email"
+	"dateline/internal/email/bounce"
 	"dateline/internal/intake"
 	"dateline/internal/link"
 	"dateline/internal/news"
@@ -65,6 +66,7 @@ type App struct {
 	site      *site.Site
 	digest    *digest.Service
 	dispatch  *dispatch.Service
+	backDoor  *bounce.Server // nil: nothing comes back by SMTP
 	metrics   *metrics
 	drills    *drillRoom
 
@@ -263,7 +265,7 @@ func mailConfig(cfg *Config, url string, log *slog.Logger) (email.Config, error)
 	if err != nil {
 		return email.Config{}, fmt.Errorf("SMTP_URL: %w", err)
 	}
-	c := email.Config{Server: server, From: cfg.MailFrom.String(), DKIMSelector: cfg.DKIMSelector, Logger: log}
+	c := email.Config{Server: server, From: cfg.MailFrom.String(), DKIMSelector: cfg.DKIMSelector, Connections: mailConnections, Logger: log}
 	if cfg.DKIMKey != "" {
 		if c.DKIMKey, err = email.ParseDKIMKey(cfg.DKIMKey); err != nil {
 			return email.Config{}, fmt.Errorf("DATELINE_DKIM_KEY: %w", err)
@@ -307,6 +309,9 @@ func (a *App) buildParts(ctx context.Context) error {
 	a.digest, err = newDigest(a)
 	if err != nil {
 		return fmt.Errorf("digest: %w", err)
+	}
+	if err := a.openBackDoor(); err != nil {
+		return err
 	}
 	if err := a.answerOthers(); err != nil {
 		return err
@@ -374,6 +379,9 @@ func (a *App) Run(ctx context.Context) error {
 	}
 	if a.cfg.Has(RoleDigest) {
 		loop("digest", a.digest.Run)
+	}
+	if a.backDoor != nil {
+		loop("mail that comes back", a.backDoor.Run)
 	}
 	return group.Wait()
 }

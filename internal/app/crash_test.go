@@ -66,13 +66,13 @@ const (
 	crashPhones  = 5_000
 	crashReaders = 40 // per run
 	crashPace    = 900.0
-	// crashDot is how long the mail server thinks about each mail: 40 of them on
-	// 4 connections take 5 s, as the send does.
+	// crashDot is how long the mail server thinks about each mail: 40 of them take
+	// some seconds, as the send does, beside which few are under way at a time.
 	crashDot = 500 * time.Millisecond
 	// inFlight is how many requests a dispatcher has at one push service, and
-	// how many SMTP transactions a mailer has open.
+	// how many SMTP transactions a mailer has open with one mailbox provider.
 	inFlight     = 64
-	transactions = 4
+	transactions = 8
 )
 
 // A kill costs 5 s of sending and the program's start: ten in the normal suite,

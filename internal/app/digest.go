@@ -7,6 +7,8 @@ import (
 
 	"dateline/internal/digest"
 	"dateline/internal/email"
+	"dateline/internal/email/bounce"
+	"dateline/internal/news"
 	"dateline/templates"
 )
 
@@ -18,7 +20,8 @@ const digestLease = 30 * time.Second
 const mailConnections = 16
 
 func newDigest(a *App) (*digest.Service, error) {
-	return digest.New(digest.Config{Workers: mailConnections, Busy: a.dispatch.Busy, WarmUp: a.cfg.MailWarmUp, Tracking: a.cfg.MailTracking, Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
+	return digest.New(digest.Config{Workers: mailConnections, Busy: a.dispatch.Busy, WarmUp: a.cfg.MailWarmUp, Tracking: a.cfg.MailTracking, BounceAddress: a.cfg.BounceAddress,
+		TakesBack: a.cfg.BounceListen != "", Store: a.store, Mailer: a.mailer, Links: a.links, Floor: a.floor, Templates: templates.FS,
 		Publisher: email.Publisher(a.cfg.Publisher), BaseURL: a.baseURL(), Owner: a.holder, Lease: digestLease, Logger: a.log})
 }
 
@@ -32,4 +35,24 @@ func (a *App) recoverDigests(ctx context.Context) error {
 		return fmt.Errorf("mails that a crash left: %w", err)
 	}
 	return nil
+}
+
+// openBackDoor listens for mail that comes back, where the digests are sent from.
+func (a *App) openBackDoor() (err error) {
+	if a.cfg.BounceListen == "" || !a.cfg.Has(RoleDigest) {
+		return nil
+	}
+	take := func(ctx context.Context, d bounce.Delivery) error { return a.digest.TakeBack(ctx, returned(d)) }
+	a.backDoor, err = bounce.Listen(bounce.Config{Addr: a.cfg.BounceListen, Address: a.cfg.BounceAddress, Known: a.digest.OurToken, Take: take, Logger: a.log})
+	if err != nil {
+		return fmt.Errorf("DATELINE_BOUNCE_LISTEN: %w", err)
+	}
+	a.onClose("mail that comes back", a.backDoor.Close)
+	return nil
+}
+
+// returned is a mail that came back, as the digest knows it.
+func returned(d bounce.Delivery) news.ReturnedMail {
+	return news.ReturnedMail{Token: d.Token, Kind: news.ReturnedKind(d.Report.Kind), ID: d.Report.ID, Status: d.Report.Status, Reason: d.Report.Reason,
+		Detail: d.Report.Detail, Tokens: d.Report.Tokens}
 }

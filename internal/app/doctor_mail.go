@@ -51,7 +51,27 @@ func (e *examination) mailNames(ctx context.Context, host string) {
 		e.dkim(ctx, e.cfg.DKIMSelector+"._domainkey."+domain)
 	}
 	e.backDoor(ctx, domain)
+	// The envelope's domain is the one that SPF is about (RFC 7208, 2.4), and DMARC
+	// wants it to be of the same organisation as From.
+	if _, back, _ := strings.Cut(e.cfg.BounceAddress, "@"); back != "" && back != domain {
+		e.spf(ctx, back, host)
+		e.backDoor(ctx, back)
+		e.aligned(domain, back)
+	}
+	if e.cfg.BounceListen == "" {
+		e.say("note", "bounces", "no DATELINE_BOUNCE_LISTEN: failures and complaints that come later than the SMTP answer go to %s, where a person has to read them", e.cfg.BounceAddress)
+	}
 	e.reverse(ctx, host)
+}
+
+// aligned wants both domains to be of one organisation: else SPF passes and DMARC does
+// not count it (RFC 7489, 3.1.2).
+func (e *examination) aligned(from, back string) {
+	ours, err := publicsuffix.EffectiveTLDPlusOne(from)
+	theirs, err2 := publicsuffix.EffectiveTLDPlusOne(back)
+	if err == nil && err2 == nil && ours != theirs {
+		e.say("note", "DMARC", "mail comes back to %s, which is not of %s: SPF counts for nothing there, and DKIM alone has to pass", back, ours)
+	}
 }
 
 // spf wants one record that says who may send, and that nobody else may.

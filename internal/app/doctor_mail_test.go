@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -77,6 +78,7 @@ func TestDoctorOnMailNames(t *testing.T) {
 	txt := func(name string, records ...string) func(*dns) { return func(d *dns) { d.txt[name] = records } }
 	for what, c := range map[string]struct {
 		host   string // of SMTP_URL
+		back   string // DATELINE_BOUNCE_ADDRESS, if it is not the sender
 		change func(*dns)
 		bad    int
 		says   []string // "grade what … words"
@@ -122,6 +124,14 @@ func TestDoctorOnMailNames(t *testing.T) {
 		"a relay inside": {host: "relay.news.example", says: []string{"note PTR relay.news.example is inside"}},
 		"on loopback":    {host: "127.0.0.1", says: []string{"note PTR 127.0.0.1 is inside"}},
 		"by address":     {host: "203.0.113.5", says: []string{"ok PTR 203.0.113.5 is mx.news.example"}},
+
+		"bounces elsewhere, all well": {back: "back@bounce.news.example", change: func(d *dns) {
+			d.txt["bounce.news.example"], d.mx["bounce.news.example"] = []string{"v=spf1 a:mx.news.example -all"}, []string{"mx.news.example."}
+		}, says: []string{"ok SPF bounce.news.example", "ok MX"}},
+		"bounces to nowhere": {back: "back@bounce.news.example", bad: 2, says: []string{"MEND SPF", "MEND MX bounce.news.example has neither"}},
+		"bounces to others": {back: "back@sender.example", change: func(d *dns) {
+			d.txt["sender.example"], d.mx["sender.example"] = []string{"v=spf1 -all"}, []string{"mx.news.example."}
+		}, says: []string{"note DMARC mail comes back to sender.example, which is not of news.example"}},
 		"unknown server": {host: "nobody.example", bad: 1, says: []string{"MEND PTR the server of SMTP_URL, nobody.example, can't be looked up"}},
 	} {
 		d := goodDNS(record)
@@ -132,7 +142,7 @@ func TestDoctorOnMailNames(t *testing.T) {
 			c.host = "mx.news.example"
 		}
 		var out strings.Builder
-		e := &examination{cfg: &Config{DKIMKey: ours, DKIMSelector: "d1", MailFrom: &mail.Address{Address: "digest@news.example"}}, out: &out, resolver: d}
+		e := &examination{cfg: &Config{BounceAddress: cmp.Or(c.back, "digest@news.example"), DKIMKey: ours, DKIMSelector: "d1", MailFrom: &mail.Address{Address: "digest@news.example"}}, out: &out, resolver: d}
 		e.mailNames(t.Context(), c.host)
 		said := strings.Join(strings.Fields(out.String()), " ")
 		for _, words := range c.says {

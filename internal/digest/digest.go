@@ -131,6 +131,10 @@ type Config struct {
 	Templates fs.FS // with email/
 	Publisher email.Publisher
 	BaseURL   string // of the links in mails
+	// BounceAddress is what mails come back to, with +TOKEN before the @ (the mailer's
+	// address); TakesBack says that TakeBack is called with them.
+	BounceAddress string
+	TakesBack     bool
 	// Owner names this process in claims; made at random when empty.
 	Owner string
 	// Workers is how many mails are under way at once, of all providers (4: as many as
@@ -215,6 +219,7 @@ func (c Config) withDefaults() Config {
 	c.Poll = cmp.Or(c.Poll, 2*time.Second)
 	c.Lease = cmp.Or(c.Lease, 30*time.Second)
 	c.BaseURL = strings.TrimRight(c.BaseURL, "/")
+	c.BounceAddress = cmp.Or(c.BounceAddress, c.Mailer.Address())
 	if c.Owner == "" {
 		c.Owner = "digest-" + randomName()[:16]
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -313,6 +314,8 @@ func (s *Service) planned(ctx context.Context, jobs []job) error {
 			editions = append(editions, e)
 		}
 	}
+	// In one order: two processes that plan the same must not wait for each other.
+	slices.SortFunc(editions, func(a, b news.Edition) int { return strings.Compare(a.ID, b.ID) })
 	if err := s.Store.PlanDigests(ctx, editions, mails); err != nil {
 		return fmt.Errorf("digest: plan: %w", err)
 	}

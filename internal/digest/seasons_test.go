@@ -137,7 +137,7 @@ func seasonDay(b news.Mailbox, day time.Weekday) bool {
 
 func (s *season) run(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		time.Sleep(s.from.Sub(time.Now()))
+		time.Sleep(time.Until(s.from))
 		store, out := newShelvedMemory(s), newPostbox(t)
 		config := configOf(t, store, out, time.Now)
 		config.Tick = 30 * time.Second

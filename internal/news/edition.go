@@ -260,6 +260,31 @@ const (
 	ReportOther     MailReportKind = "other" // an auto-reply, or nothing we understand: counted
 )
 
+// ReturnedMail is a mail that came back: what bounce.Server takes.
+type ReturnedMail struct {
+	Token  string // of the address it came to; "" : the bare one
+	Kind   ReturnedKind
+	ID     string // the mail's own; its sender chose it
+	Status string
+	Reason string
+	Detail string
+	Tokens []string // candidates from the mail of ours that is in it
+}
+
+// ReturnedKind is what it is: bounce.Kind.
+type ReturnedKind string
+
+// The kinds.
+const (
+	ReturnedFailed    ReturnedKind = "failed"
+	ReturnedDelayed   ReturnedKind = "delayed"
+	ReturnedComplaint ReturnedKind = "complaint"
+	ReturnedAutoReply ReturnedKind = "auto-reply"
+	ReturnedLeave     ReturnedKind = "leave"
+	ReturnedStrange   ReturnedKind = "strange"
+	ReturnedOther     ReturnedKind = "other"
+)
+
 // DigestWish is an imagined reader for whom an edition is made, to be looked at.
 type DigestWish struct {
 	LocalDate string // of the edition; "" : today's in the wishes' time zone

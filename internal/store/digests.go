@@ -130,17 +130,28 @@ const claimedColumns = "edition_at, state, stories_until, stories, next_at, repl
 
 // MarkDigest writes where a claimed mail stands. Only its Owner may, and only
 // while it is claimed, started or unknown (its answer may come after the mail
-// was given up as unknown): else news.ErrFenced.
+// was given up as unknown): else news.ErrFenced. That it was sent is no news of a mail
+// that came back meanwhile, and changes nothing.
 func (s *Store) MarkDigest(ctx context.Context, m news.DigestMail) error {
 	n, err := s.write().count(ctx, `UPDATE digest_mails SET edition_at = ?, state = ?, stories_until = ?, stories = ?,
 		next_at = ?, reply = ?, reason = ?, repairs = ?, made_at = ?, message_id = ?, lease_until = ?, updated_at = ?
 		WHERE mailbox_id = ? AND local_date = ? AND owner = ? AND state IN ('claimed', 'data_started', 'unknown')`,
 		at(m.EditionAt), string(m.State), at(m.StoriesUntil), doc(m.Stories), at(m.NextAt), plain(m.Reply), plain(m.Reason),
 		doc(m.Repairs), at(m.MadeAt), m.MessageID, at(m.LeaseUntil), s.now(), m.MailboxID, m.LocalDate, m.Owner)
+	if err == nil && n == 0 && m.State == news.DigestSent {
+		n, err = s.cameBack(ctx, m)
+	}
 	if err == nil && n == 0 {
 		err = fmt.Errorf("%w: the mail is not %s's", news.ErrFenced, m.Owner)
 	}
 	return s.fail(err, "MarkDigest", m.MailboxID+" "+m.LocalDate)
+}
+
+// cameBack counts the owner's mail as one that came back before she heard that it went.
+func (s *Store) cameBack(ctx context.Context, m news.DigestMail) (n int64, err error) {
+	err = s.write().get(ctx, &n, "SELECT COUNT(*) FROM digest_mails WHERE mailbox_id = ? AND local_date = ? AND owner = ? AND state = 'bounced'",
+		m.MailboxID, m.LocalDate, m.Owner)
+	return n, err
 }
 
 // RecoverDigests takes up what crashed processes left: a claim whose lease has

@@ -277,6 +277,34 @@ func TestC23ReportOnce(t *testing.T) {
 	})
 }
 
+// A server beside us reports a failure before the sender has written down that the mail
+// went: the mail stays bounced, and nobody is told that it is not hers.
+func TestReportOvertakesTheAnswer(t *testing.T) {
+	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {
+		ctx := context.Background()
+		d := due(confirmed(t, s, "r@example.org", ""), "rest")
+		d.State, d.Owner, d.LeaseUntil = news.DigestClaimed, "p1", begin.Add(time.Hour)
+		if ok, err := s.ClaimDigest(ctx, d); err != nil || !ok {
+			t.Fatal(ok, err)
+		}
+		d.State = news.DigestStarted
+		must(t, s.MarkDigest(ctx, d))
+		if _, fresh, err := s.TakeReport(ctx, news.MailReport{MessageID: "dsn", Kind: news.ReportFailed, MailboxID: d.MailboxID, LocalDate: d.LocalDate, Reason: news.SoftBounce}); err != nil || !fresh {
+			t.Fatal(fresh, err)
+		}
+		d.State = news.DigestSent
+		must(t, s.MarkDigest(ctx, d))
+		if list, err := s.Digests(ctx, d.MailboxID); err != nil || list[0].State != news.DigestBounced || list[0].Reason != news.SoftBounce {
+			t.Errorf("%+v, %v", list, err)
+		}
+		other := d
+		other.Owner = "p2"
+		if err := s.MarkDigest(ctx, other); !errors.Is(err, news.ErrFenced) {
+			t.Errorf("another's: %v", err)
+		}
+	})
+}
+
 // What is older than the reader's last confirmation says nothing of her mailbox.
 func TestReportOfAnOlderMail(t *testing.T) {
 	eachClock(t, func(t *testing.T, s *store.Store, _ *clock) {

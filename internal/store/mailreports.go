@@ -39,8 +39,9 @@ func (s *Store) followReport(ctx context.Context, c conn, r news.MailReport) err
 	now := s.now()
 	switch r.Kind {
 	case news.ReportFailed:
+		// A server beside us may report before the answer to the mail is written down.
 		if err := c.exec(ctx, `UPDATE digest_mails SET state = 'bounced', reason = ?, reply = ?, lease_until = NULL, updated_at = ?
-			WHERE mailbox_id = ? AND local_date = ? AND state IN ('sent', 'unknown')`,
+			WHERE mailbox_id = ? AND local_date = ? AND state IN ('data_started', 'sent', 'unknown')`,
 			r.Reason, plain(r.Detail), now, r.MailboxID, r.LocalDate); err != nil {
 			return err
 		}
