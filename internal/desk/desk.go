@@ -118,8 +118,8 @@ type Config struct {
 	// Counted says that what readers open and follow in their digests is counted.
 	Counted bool
 	Logger  *slog.Logger
-	Now        func() time.Time
-	NewID      func() string
+	Now     func() time.Time
+	NewID   func() string
 }
 
 // Service is the desk's mechanism. It has no state of its own.
