@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"dateline/internal/news"
@@ -26,7 +26,6 @@ const (
 type editionsNow struct {
 	list  []news.EditionAccount
 	open  []news.EditionPause
-	at    time.Time
 	dates []editionDate
 }
 
@@ -43,7 +42,6 @@ type editionsView struct {
 
 // editionsLive is the block "live" of that page.
 type editionsLive struct {
-	At     string
 	May    bool
 	Pauses []pauseView
 	Dates  []editionDate
@@ -67,8 +65,8 @@ type editionLine struct {
 	Wrong               string // why it does not add up; ""
 }
 
-// Path is the address of the edition's page.
-func (l editionLine) Path() string { return "/editions/one?id=" + url.QueryEscape(l.ID) }
+// LinkID is the id of the link to the edition's page: the focus comes back to it.
+func (l editionLine) LinkID() string { return strings.ReplaceAll(l.ID, " ", "-") }
 
 // figureView is one count. Loud ones are looked at when they are not zero.
 type figureView struct {
@@ -150,7 +148,7 @@ func (p *Pages) editionList(ctx context.Context, date string) (editionsNow, erro
 			listed := slices.ContainsFunc(list, func(a news.EditionAccount) bool { return a.ID == q.Edition })
 			return !listed && now.Sub(q.At) > pausesShown
 		})
-		return editionsNow{list, open, now, datesOf(list)}, nil
+		return editionsNow{list, open, datesOf(list)}, nil
 	})
 }
 
@@ -221,7 +219,7 @@ func (p *Pages) showEditionList(w http.ResponseWriter, r *http.Request, status i
 }
 
 func (p *Pages) liveOf(here *editionsNow, by news.Person) editionsLive {
-	v := editionsLive{At: here.at.UTC().Format("15:04:05 MST"), May: mayRunDigests(by) == nil, Dates: here.dates}
+	v := editionsLive{May: mayRunDigests(by) == nil, Dates: here.dates}
 	for i := range here.open {
 		v.Pauses = append(v.Pauses, pauseOf(&here.open[i]))
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -234,6 +235,10 @@ func TestTheImaginedReader(t *testing.T) {
 	}
 	if len(p.digests.wishes) != 0 {
 		t.Error("nobody was looked at as a reader")
+	}
+	p.page(cookie, "/desk/digest", 200)
+	if got := p.digests.wishes[0].Wishes.Preference.Regions; !slices.Equal(got, []string{asia}) {
+		t.Errorf("without a choice she follows %v", got)
 	}
 	for expr, want := range map[string][2][]string{"JP": {{"JP"}, nil}, "ASEAN + TW - TH - MY": {{"ASEAN", "TW"}, {"TH", "MY"}}, "142 - JP + JP": {{"142", "JP"}, {}}, "JP-13 + 035": {{"JP-13", "035"}, nil}} {
 		regions, muted := followed(expr)

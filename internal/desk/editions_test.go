@@ -254,7 +254,7 @@ func TestWhatDoesNotAddUpIsLoud(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := strings.Contains(list, `class="wrong" role="alert">Does not add up`); got != c.loud || (dates[0].Wrong != "") != c.loud {
+		if got := strings.Contains(list, `class="wrong">Does not add up`); got != c.loud || (dates[0].Wrong != "") != c.loud {
 			t.Errorf("%s: loud is %v", name, got)
 		}
 	}
@@ -310,7 +310,7 @@ func TestEditionsPauseAndResume(t *testing.T) {
 		}
 		again := send("Ann", "pause", gmail, 409)
 		has(t, "a second pause", again.text, "It is paused for Gmail already.", `value=" the  note is wrong "`)
-		has(t, "the list", p.page(p.as("Rika"), "/desk/editions", 200), "the note is wrong", "by <bdi>Ann</bdi>", `<span class="mark paused">`)
+		has(t, "the list", p.page(p.as("Rika"), "/desk/editions", 200), "the note is wrong", "by <bdi>Ann</bdi>", `<span class="mark is-paused">`)
 		if got := send("Cleo", "pause", url.Values{"id": {e.ID}, "at": {"one"}}, 303); got.where != onePath(e) {
 			t.Errorf("to %s", got.where)
 		}

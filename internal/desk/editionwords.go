@@ -3,6 +3,7 @@ package desk
 import (
 	"cmp"
 	"strconv"
+	"strings"
 	"time"
 
 	"dateline/internal/news"
@@ -81,7 +82,7 @@ type pauseView struct {
 
 func pauseOf(p *news.EditionPause) pauseView {
 	v := pauseView{Edition: p.Edition, Where: p.Edition, Provider: p.Provider, To: providerName(p.Provider), Words: pauseReason(p), At: clockTime(p.At), By: p.By,
-		ResumedBy: p.ResumedBy, Open: p.Open(), ByProgram: p.By == news.SystemName, ResumeID: "resume " + p.Edition + " " + p.Provider + " " + string(p.Reason)}
+		ResumedBy: p.ResumedBy, Open: p.Open(), ByProgram: p.By == news.SystemName, ResumeID: strings.ReplaceAll("resume-"+p.Edition+"-"+p.Provider+"-"+string(p.Reason), " ", "-")}
 	if e, err := news.ParseEditionID(p.Edition); err == nil {
 		v.Where = editionName(&e) + ", " + dayWords(e.LocalDate)
 	}

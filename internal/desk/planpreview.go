@@ -92,7 +92,7 @@ func wishQuery(form url.Values) url.Values {
 // wishOf reads the imagined reader. What can't be read is said beside its field,
 // and nothing is previewed.
 func wishOf(form url.Values) wishView {
-	v := wishView{Regions: cmp.Or(strings.TrimSpace(form.Get("regions")), asia), Language: cmp.Or(form.Get("as"), "en"),
+	v := wishView{Regions: cmp.Or(strings.TrimSpace(form.Get("regions")), "Asia"), Language: cmp.Or(form.Get("as"), "en"),
 		Timezone: cmp.Or(strings.TrimSpace(form.Get("zone")), "Asia/Singapore"), Hour: cmp.Or(form.Get("hour"), "7")}
 	v.wishes.Language, v.wishes.Timezone = v.Language, v.Timezone
 	if expr, err := parseAudience(v.Regions); err != nil {
