@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"pgregory.net/rapid"
 
 	"dateline/internal/link"
 	"dateline/internal/news"
@@ -481,5 +484,69 @@ func TestEveryReasonHasWords(t *testing.T) {
 				t.Errorf("%s of %s has no words", reason, c.file)
 			}
 		}
+	}
+}
+
+// The pages of digests are framed by nobody, and a hundred megabytes are not read.
+func TestT78_T86_EditionsTakeNoFloodAndNoFrame(t *testing.T) {
+	p := newPress(t, storetest.SQLite(t))
+	e := p.morning()
+	cookie := p.as("Ann")
+	for _, path := range []string{"/desk/editions", onePath(e), "/desk/digest"} {
+		r := httptest.NewRequestWithContext(t.Context(), "GET", path, http.NoBody)
+		r.AddCookie(&http.Cookie{Name: "__Host-desk", Value: cookie})
+		w := httptest.NewRecorder()
+		p.handler.ServeHTTP(w, r)
+		if policy := w.Header().Get("Content-Security-Policy"); w.Code != 200 || !strings.Contains(policy, "frame-ancestors 'none'") || strings.Contains(policy, "unsafe-inline") {
+			t.Errorf("%s: %d, %q", path, w.Code, policy)
+		}
+	}
+	for _, path := range []string{"/desk/editions/pause", "/desk/editions/resume", "/desk/editions/resend", "/desk/digest", "/desk/digest/test"} {
+		body := &flood{left: 100 << 20}
+		r := httptest.NewRequestWithContext(t.Context(), "POST", path, body)
+		r.ContentLength = -1
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.AddCookie(&http.Cookie{Name: "__Host-desk", Value: cookie})
+		w := httptest.NewRecorder()
+		p.handler.ServeHTTP(w, r)
+		if w.Code < 400 || w.Code >= 500 || body.read > 2*bodyLimit {
+			t.Errorf("%s: %d after %d bytes", path, w.Code, body.read)
+		}
+	}
+}
+
+// A bar is never longer than its mails, and shows each of them once.
+func TestBarsAreAsLongAsTheirMails(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var f news.EditionFigures
+		states := []news.DigestState{news.DigestDue, news.DigestClaimed, news.DigestStarted, news.DigestSent, news.DigestDeferred, news.DigestBounced,
+			news.DigestUnknown, news.DigestExpired, news.DigestSuppressed, news.DigestEmpty}
+		for _, s := range states {
+			f.Add(s, rapid.IntRange(0, 100_000).Draw(t, string(s)))
+		}
+		end := 0.0
+		for _, part := range barOf(&f).Parts {
+			x, err1 := strconv.ParseFloat(part.X, 64)
+			width, err2 := strconv.ParseFloat(part.Width, 64)
+			if err1 != nil || err2 != nil || width < 0 || math.Abs(x-end) > 0.3 {
+				t.Fatalf("%+v begins at %v, the one before ends at %v", part, x, end)
+			}
+			end = x + width
+		}
+		want := 0.0
+		if f.Due > 0 {
+			want = 100 * float64(f.Due-f.Waiting) / float64(f.Due)
+		}
+		if math.Abs(end-want) > 0.3 {
+			t.Fatalf("the bar of %+v ends at %v, not at %v", f, end, want)
+		}
+		for n, words := range map[int]string{f.Due: grouped(f.Due), -f.Due: grouped(-f.Due)} {
+			if back, err := strconv.Atoi(strings.ReplaceAll(words, ",", "")); err != nil || back != n {
+				t.Fatalf("%d is written %s", n, words)
+			}
+		}
+	})
+	if got := grouped(1204) + " " + grouped(-999) + " " + grouped(1234567); got != "1,204 -999 1,234,567" {
+		t.Error(got)
 	}
 }
