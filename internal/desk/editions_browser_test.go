@@ -199,4 +199,44 @@ func TestThePlanInChromium(t *testing.T) {
 	if plan := p.stored("2026-12-05", false); plan.Notes["en"] != "おはよう, good morning" || len(plan.Pins) != 1 {
 		t.Errorf("%+v", plan)
 	}
+	p.isOvertaken()
+}
+
+// isOvertaken saves a plan that another changed meanwhile: what was typed stays, and
+// whose words it would go over is shown.
+func (p *pressRoom) isOvertaken() {
+	p.t.Helper()
+	theirs := p.stored("2026-12-05", false)
+	theirs.Notes, theirs.Drops = map[string]string{"en": "Good morning from Cleo", "ja": "おはようございます"}, []string{storyAt(2)}
+	_, err := p.SetEditionPlan(p.t.Context(), theirs, "Cleo")
+	p.must(err)
+	p.Eval(`(() => { const note = document.querySelector("[name='note.en']"); note.value = "My own note"; note.dispatchEvent(new Event("input", {bubbles: true})); })()`)
+	p.Eval(`document.querySelector(".save .button").click()`)
+	p.Until(`document.querySelector(".theirs")?.textContent.includes("Good morning from Cleo") && document.readyState === "complete"`)
+	if got := p.Eval(`document.querySelector("[name='note.en']").value`); got != "My own note" {
+		p.t.Errorf("what was typed is %q now", got)
+	}
+	p.look("conflict")
+	p.Eval(`document.querySelector(".save .button").click()`)
+	p.Until(`document.querySelector("form.plan:not([data-unsaved])") !== null && document.readyState === "complete"`)
+	if plan := p.stored("2026-12-05", false); plan.Notes["en"] != "My own note" || plan.ChangedBy != "Ann" {
+		p.t.Errorf("%+v", plan)
+	}
+}
+
+// A reporter reads it all, and is offered nothing that she may not do.
+func TestAReporterReadsTheDigestInChromium(t *testing.T) {
+	p := newPressRoom(t, "Rika")
+	p.morning()
+	p.must(func() error {
+		_, err := p.SetEditionPlan(t.Context(), news.EditionPlan{LocalDate: "2026-12-02", Notes: map[string]string{"en": "Good morning"}, Pins: []string{storyAt(1)}}, "Cleo")
+		return err
+	}())
+	p.Navigate(p.base + "/desk/digest?date=2026-12-02")
+	p.look("reporter")
+	p.Eval(`(() => { document.getElementById("as").value = "ja"; document.querySelector("form.plan .button.quiet").click(); })()`)
+	p.Until(`location.search.includes("as=ja") && document.readyState === "complete"`)
+	if got := p.Eval(`String(document.querySelectorAll("form.plan [name=pin], form.plan [name=to], form.plan .save").length)`); got != "0" {
+		t.Errorf("%s buttons are offered to a reporter", got)
+	}
 }
