@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	devpage "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 )
@@ -101,6 +104,40 @@ func (c *Chromium) Navigate(url string) {
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(url)); err != nil {
 		c.tb.Fatalf("browsertest: Navigate(%s): %v", url, err)
+	}
+}
+
+// Look sets the size of the page in CSS pixels, and whether it is asked for in the
+// dark.
+func (c *Chromium) Look(width, height int, dark bool) {
+	c.tb.Helper()
+	theme := "light"
+	if dark {
+		theme = "dark"
+	}
+	_, err := chromedp.Call(c.window, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: int64(width), Height: int64(height), DeviceScaleFactor: 1})
+	if err == nil {
+		_, err = chromedp.Call(c.window, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: theme}}})
+	}
+	if err != nil {
+		c.tb.Fatalf("browsertest: Look(%d, %d): %v", width, height, err)
+	}
+}
+
+// Screenshot writes a PNG of the whole page, also of what has to be scrolled to.
+func (c *Chromium) Screenshot(path string) {
+	c.tb.Helper()
+	ctx, cancel := context.WithTimeout(c.window, patience)
+	defer cancel()
+	whole := true
+	out, err := chromedp.Call(ctx, devpage.CaptureScreenshot, devpage.CaptureScreenshotParams{CaptureBeyondViewport: &whole})
+	if err == nil {
+		err = os.WriteFile(path, out.Data, 0o600)
+	}
+	if err != nil {
+		c.tb.Fatalf("browsertest: Screenshot(%s): %v", path, err)
 	}
 }
 

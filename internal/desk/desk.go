@@ -111,9 +111,15 @@ type Config struct {
 	Canary bool
 	// Unmeasured says that no device is asked whether it showed anything.
 	Unmeasured bool
-	Logger     *slog.Logger
-	Now        func() time.Time
-	NewID      func() string
+	// Editions are the digest's; nil: no pages and no doors of them. Digests makes
+	// some to be looked at; nil: nobody here can.
+	Editions EditionStore
+	Digests  Digests
+	// Counted says that what readers open and follow in their digests is counted.
+	Counted bool
+	Logger  *slog.Logger
+	Now     func() time.Time
+	NewID   func() string
 }
 
 // Service is the desk's mechanism. It has no state of its own.
@@ -128,6 +134,9 @@ type Service struct {
 	canary   bool
 	// unmeasured: see Config
 	unmeasured bool
+	editions   EditionStore
+	digests    Digests
+	counted    bool
 	log        *slog.Logger
 	now        func() time.Time
 	newID      func() string
@@ -136,7 +145,7 @@ type Service struct {
 // New makes a Service.
 func New(c Config) *Service {
 	d := &Service{store: c.Store, waker: c.Waker, notify: c.Notifier, floor: c.Floor, baseURL: c.BaseURL, navigate: Navigate(c.BaseURL, c.StoryHosts),
-		hold: c.Hold, canary: c.Canary, unmeasured: c.Unmeasured, log: c.Logger, now: c.Now, newID: c.NewID}
+		hold: c.Hold, canary: c.Canary, unmeasured: c.Unmeasured, editions: c.Editions, digests: c.Digests, counted: c.Counted, log: c.Logger, now: c.Now, newID: c.NewID}
 	if d.log == nil {
 		d.log = slog.New(slog.DiscardHandler)
 	}

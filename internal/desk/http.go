@@ -28,6 +28,9 @@ func (d *Service) Routes(mux *http.ServeMux) {
 	for s, act := range d.acts() {
 		mux.Handle("POST /api/v1/alerts/{id}/"+string(s), d.floor.API(s.scope(), post(act)))
 	}
+	if d.editions != nil {
+		d.editionRoutes(mux)
+	}
 }
 
 // stepBody is what the steps' doors read; each uses its own fields. The body

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"dateline/internal/news"
@@ -105,6 +106,13 @@ type Pages struct {
 	usuals    *shared[[]int]
 	past      Past
 	publisher string
+
+	// Of the digest's editions; a press here makes editionTurn grow.
+	editionLists *shared[editionsNow]
+	accountsOf   *shared[news.EditionAccount]
+	editionTurn  atomic.Int64
+	letters      *letters
+	testMails    *web.Limiter
 }
 
 // NewPages makes them; Run feeds the open ones.
@@ -127,6 +135,8 @@ func NewPages(c PagesConfig) *Pages {
 		p.provider = newProvider(c.OIDC, c.Origin+p.root+"/signin/oidc/callback", c.Now)
 	}
 	p.phones, p.sender = c.Phones, c.Sender
+	p.editionLists, p.accountsOf = newShared[editionsNow](editionsFresh, time.Now), newShared[news.EditionAccount](editionsFresh, time.Now)
+	p.letters, p.testMails = newLetters(c.Now), web.NewLimiter("test mails", testsPerMinute, time.Minute, c.Now)
 	p.bell = newBell(p, c.OnWake)
 	p.wire = newWire(c.Wire, p.item, c.OnWake, p.log)
 	return p
@@ -139,6 +149,7 @@ func (p *Pages) Routes(mux *http.ServeMux) {
 		p.keyringRoutes(mux)
 		p.newsroomRoutes(mux)
 	}
+	p.editionRoutes(mux)
 	mux.Handle("GET "+p.root, p.signedIn(p.getWire))
 	mux.Handle("GET "+p.root+"/wire/events", p.stream(p.getWireEvents))
 	mux.Handle("POST "+p.root+"/raise", p.signedIn(p.postRaise))
@@ -222,6 +233,12 @@ func pathWords(path string) string {
 		return "a section"
 	case "scopes":
 		return "" // its words say which
+	case "notes":
+		return "the note in " + languageName(rest)
+	case "pins":
+		return "a pinned story"
+	case "drops":
+		return "a story to be left out"
 	}
 	return path
 }

@@ -216,7 +216,7 @@ func (p *Pages) pageOf(r *http.Request) string {
 	switch {
 	case parts[0] == "alerts" && len(parts) > 1:
 		return p.root + "/alerts/" + parts[1]
-	case slices.Contains([]string{"phone", "caps", "aside", "newsroom", "account", "drill"}, parts[0]):
+	case slices.Contains([]string{"phone", "caps", "aside", "newsroom", "account", "drill", "editions", "digest"}, parts[0]):
 		return p.root + "/" + parts[0]
 	}
 	return p.root // raising is done on the wire

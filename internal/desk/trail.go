@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -109,6 +110,12 @@ func (p *Pages) trailLine(e news.AuditEntry, alerts map[string]news.Alert, calle
 		l.Title, l.To = "set aside", p.root+"/aside"
 	case "cap":
 		l.Title, l.To = "cap of "+id, p.root+"/caps"
+	case "edition":
+		if e, err := news.ParseEditionID(id); err == nil {
+			l.Title, l.To = "digest of "+editionName(&e)+", "+dayWords(e.LocalDate), p.root+"/editions/one?id="+url.QueryEscape(id)
+		}
+	case "digest":
+		l.Title, l.To = "plan of "+dayWords(id), p.root+"/digest?date="+url.QueryEscape(id)
 	}
 	return l
 }

@@ -3,6 +3,7 @@ package site
 import (
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -81,6 +82,8 @@ func TestOpenAPINamesEveryDoor(t *testing.T) {
 	}
 	// The doors of other parts, by the contract.
 	others := []string{"POST /api/v1/stories", "GET /api/v1/alerts", "POST /api/v1/alerts", "GET /api/v1/alerts/{id}", "POST /api/v1/digests/run",
+		"GET /api/v1/editions", "POST /api/v1/editions/pause", "POST /api/v1/editions/resume", "POST /api/v1/editions/resend",
+		"GET /api/v1/editions/plan", "PUT /api/v1/editions/plan",
 		"GET /asyncapi.yaml", "GET /schema/story.json", "GET /healthz", "GET /readyz"}
 	for _, step := range []string{"submit", "approve", "release", "hold", "resume", "cancel", "kill", "correct"} {
 		others = append(others, "POST /api/v1/alerts/{id}/"+step)
@@ -215,6 +218,21 @@ func TestOpenAPIStatusesAreTheOnesAnswered(t *testing.T) {
 		}
 		if !slices.Contains(named, fmt.Sprint(w.Code)) {
 			t.Errorf("%s %s answered %d; the document names %v", a.method, a.door, w.Code, named)
+		}
+	}
+}
+
+// The editions and the plan that the desk's doors answer, in its tests, are as the
+// document says.
+func TestOpenAPIHoldsForEditions(t *testing.T) {
+	o := readOpenAPI(t)
+	for file, schema := range map[string]string{"editions.json": "Editions", "plan.json": "EditionPlan"} {
+		text, err := os.ReadFile("../desk/testdata/" + file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := o.holds(schema, string(text)); err != nil {
+			t.Errorf("%s: %v", file, err)
 		}
 	}
 }

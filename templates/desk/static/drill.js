@@ -26,7 +26,7 @@ const anew = (page) => {
 };
 
 // A part of a page that changes by itself: it comes anew whenever it differs,
-// and what had the focus in it has it again.
+// what had the focus in it has it again, and wide tables stay where they were.
 for (const part of document.querySelectorAll("[data-live]")) {
   let events = null;
   const stop = () => {
@@ -38,7 +38,9 @@ for (const part of document.querySelectorAll("[data-live]")) {
     events = new EventSource(part.dataset.live);
     events.addEventListener("part", (e) => {
       const held = part.contains(document.activeElement) ? document.activeElement.id : "";
+      const aside = [...part.querySelectorAll(".scroll")].map((wide) => wide.scrollLeft);
       part.innerHTML = e.data;
+      part.querySelectorAll(".scroll").forEach((wide, i) => { wide.scrollLeft = aside[i] ?? 0; });
       if (held) document.getElementById(held)?.focus({ preventScroll: true });
       // A drill that began or ended changes the rest of the page as well.
       const state = part.firstElementChild?.dataset.state ?? "";
