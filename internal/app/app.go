@@ -294,9 +294,13 @@ func (a *App) buildParts(ctx context.Context) error {
 		return fmt.Errorf("intake: %w", err)
 	}
 	a.take = a.intake.Take
+	a.digest, err = newDigest(a)
+	if err != nil {
+		return fmt.Errorf("digest: %w", err)
+	}
 	a.desk = desk.New(desk.Config{Store: a.store, Waker: a.bus, Notifier: caller, Floor: a.deskFloor, BaseURL: a.baseURL(),
 		StoryHosts: a.cfg.StoryHosts, Hold: a.cfg.Hold, Canary: a.cfg.Canary, Unmeasured: !a.cfg.Tracking,
-		Editions: a.store, Logger: a.log, NewID: newID})
+		Editions: a.store, Digests: a.digest, Counted: a.cfg.MailTracking, Logger: a.log, NewID: newID})
 	a.pages = desk.NewPages(desk.PagesConfig{Desk: a.desk, Reach: a.reacher(), Past: a.store, Publisher: a.cfg.Publisher.Name, Progress: a.watcher(), Accounts: a.store, Wire: a.store, Aside: a.store, Trail: a.store, Replay: a.intake.Replay, Floor: a.deskFloor, Links: a.links,
 		Keyring: a.store, People: a.store, Origin: a.deskOrigin(), OIDC: a.cfg.OIDC, Phones: a.store, Sender: a.sender,
 		OnWake: a.bus.OnWake, Logger: a.log})
@@ -306,10 +310,6 @@ func (a *App) buildParts(ctx context.Context) error {
 		Publisher: site.Publisher(a.cfg.Publisher), Logger: a.log, NewID: newID})
 	if err != nil {
 		return fmt.Errorf("site: %w", err)
-	}
-	a.digest, err = newDigest(a)
-	if err != nil {
-		return fmt.Errorf("digest: %w", err)
 	}
 	if err := a.openBackDoor(); err != nil {
 		return err

@@ -320,6 +320,23 @@ func TestEveryReasonHasWords(t *testing.T) {
 	}
 }
 
+// Every mailbox provider of the mail's table has a name on the desk.
+func TestEveryProviderHasAName(t *testing.T) {
+	source, err := os.ReadFile("../email/providers.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`\{Name: "([a-z0-9]+)", Label: "([^"]+)"`).FindAllStringSubmatch(string(source), -1)
+	if len(found) < 5 {
+		t.Fatalf("%d providers; the test looks at nothing", len(found))
+	}
+	for _, m := range found {
+		if got := providerName(m[1]); got != m[2] {
+			t.Errorf("%s is called %q on the desk and %q in the manual", m[1], got, m[2])
+		}
+	}
+}
+
 // The pages of digests are framed by nobody, and a hundred megabytes are not read.
 func TestT78_T86_EditionsTakeNoFloodAndNoFrame(t *testing.T) {
 	p := newPress(t, storetest.SQLite(t))

@@ -17,13 +17,19 @@ func providerName(key string) string {
 		return "everybody"
 	case "gmail":
 		return "Gmail"
+	case "yahoojp":
+		return "Yahoo! Japan"
 	case "yahoo":
 		return "Yahoo"
 	case "outlook":
 		return "Outlook"
-	case "icloud", "apple":
-		return "iCloud"
-	case "rest", "other":
+	case "qq":
+		return "QQ Mail"
+	case "163":
+		return "NetEase"
+	case "naver":
+		return "Naver"
+	case "rest":
 		return "other providers"
 	}
 	return key
