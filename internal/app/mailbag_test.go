@@ -293,10 +293,17 @@ func (o *post) exec(query string) {
 	}
 }
 
-// lapse ends the leases of a process that is dead: on a database that others may
-// share, they would be waited for. (With SQLite the start itself ends them.)
-func (o *post) lapse() {
+// buried ends the leases of a process that is dead, once nothing of what it asked for is
+// under way: on a database that others may share, half a minute would be waited for
+// them. (With SQLite the start itself ends them.)
+func (o *post) buried() {
 	o.t.Helper()
+	if !o.postgres() {
+		return
+	}
+	o.until("the dead has left Postgres", func() bool {
+		return o.count("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'dateline'") == 0
+	})
 	o.exec("UPDATE digest_mails SET lease_until = '2001-01-01 00:00:00+00:00' WHERE state IN ('claimed', 'data_started')")
 }
 

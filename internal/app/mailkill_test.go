@@ -55,9 +55,7 @@ func (point killPoint) try(t *testing.T, settings ...string) {
 	k.edition = news.EditionID(date, "Asia/Tokyo", hour, false)
 	o.readers("reader", "Asia/Tokyo", hour, killReaders)
 	k.kill()
-	if o.postgres() {
-		o.lapse()
-	}
+	o.buried()
 	o.p.start()
 	k.again()
 	if point.unknown {
