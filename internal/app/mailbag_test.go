@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +26,7 @@ type mailbag struct {
 	mu    sync.Mutex
 	byID  map[string]int    // mails by Message-ID
 	dates map[[2]string]int // mails by reader and local date
+	from  []string          // envelope senders of the digests
 	faults
 }
 
@@ -48,6 +50,7 @@ func (b *mailbag) Write(line []byte) (int, error) {
 		return len(line), nil
 	}
 	b.byID[m.MessageID]++
+	b.from = append(b.from, m.From)
 	b.dates[[2]string{m.To, words[1]}]++
 	return len(line), nil
 }
@@ -57,6 +60,13 @@ func (b *mailbag) mails(id string) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.byID[id]
+}
+
+// paths are the return paths of the digests.
+func (b *mailbag) paths() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.from)
 }
 
 // all is how many were taken.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -40,7 +39,7 @@ func TestPostfix(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = inbox.Close() })
-	back := freePort(t)
+	back := freeAddress(t)
 	mta := mailtest.StartPostfix(t, mailtest.PostfixOptions{Deliver: inbox.Addr(), Routes: map[string]string{"back.news.example": back},
 		Domains: map[string]mailtest.Fate{"good.example": mailtest.Delivered, "refused.example": mailtest.Refused, "grey.example": mailtest.Greylist,
 			"nobody.example": mailtest.Unknown, "full.example": mailtest.Full}})
@@ -87,17 +86,6 @@ func TestPostfix(t *testing.T) {
 	}
 	checkEdition(t, a, edition)
 	checkMailboxes(ctx, t, a, inbox)
-}
-
-// freePort is an address on loopback that nobody listens on.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // mtaEdition makes the readers, due an hour ago, and a story, and gives their edition.
