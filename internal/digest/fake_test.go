@@ -320,7 +320,7 @@ func (m *memory) DigestReaders(_ context.Context, slots []news.ZoneHour, afterID
 		if b.State != news.MailboxActive || b.ID <= afterID || !slices.Contains(slots, news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}) {
 			continue
 		}
-		r := news.DigestReader{Mailbox: b}
+		r := news.DigestReader{Mailbox: b, Place: b.ID}
 		for _, d := range m.digests(b.ID) {
 			if d.State == news.DigestSent || d.State == news.DigestUnknown || d.State == news.DigestEmpty {
 				r.LastUntil, r.LastDate = d.StoriesUntil, d.LocalDate
@@ -484,7 +484,7 @@ func newHouse(t *testing.T, o simulate.MailOptions, change ...func(*Config)) *ho
 	return &house{s, store, server, c}
 }
 
-func configOf(t *testing.T, store Store, mailer Mailer, now func() time.Time) Config {
+func configOf(t testing.TB, store Store, mailer Mailer, now func() time.Time) Config {
 	t.Helper()
 	floor, err := web.New(web.Config{BaseURL: "https://alerts.news.example", AdminKey: "an admin key of the tests"})
 	if err != nil {
@@ -495,7 +495,7 @@ func configOf(t *testing.T, store Store, mailer Mailer, now func() time.Time) Co
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	w.t.Helper()

@@ -25,6 +25,7 @@ type Renderer struct {
 	text      *texttemplate.Template
 	marks     Links
 	cards     cards
+	zones     zones
 }
 
 // Rendered is a mail but for the reader's own links, for which marks stand.
@@ -165,7 +166,7 @@ func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 		}
 	}
 	for _, a := range s.Alerted {
-		b.WriteString("!" + a.AlertID + "\n" + clockIn(w, a.At) + strconv.FormatBool(a.Corrected) + "\n")
+		b.WriteString("!" + a.AlertID + "\n" + r.clockIn(w, a.At) + strconv.FormatBool(a.Corrected) + "\n")
 	}
 	return b.String()
 }

@@ -245,7 +245,7 @@ func (m *shelvedMemory) DigestReaders(_ context.Context, slots []news.ZoneHour, 
 		}
 		if b.ID > after && wanted[news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}] {
 			last := m.last[b.ID]
-			out = append(out, news.DigestReader{Mailbox: *b, LastUntil: last.StoriesUntil, LastDate: last.LocalDate})
+			out = append(out, news.DigestReader{Mailbox: *b, Place: b.ID, LastUntil: last.StoriesUntil, LastDate: last.LocalDate})
 		}
 	}
 	return out, nil

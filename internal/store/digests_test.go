@@ -259,7 +259,7 @@ func TestDigestReaders(t *testing.T) {
 			}
 			for _, r := range page {
 				got = append(got, r.Mailbox.Address)
-				after = r.Mailbox.ID
+				after = r.Place
 				switch {
 				case r.Mailbox.ID == boxes[0].ID && (!r.LastUntil.Equal(begin.Add(time.Hour)) || r.LastDate != "2026-11-21"):
 					t.Errorf("last %v, %s", r.LastUntil, r.LastDate)
