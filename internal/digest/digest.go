@@ -66,7 +66,9 @@ type Ledger interface {
 // Readers are the mailboxes.
 type Readers interface {
 	DigestSlots(ctx context.Context) ([]news.ZoneHour, error)
-	DigestReaders(ctx context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error)
+	// DigestReaders are those of a slot (nil: of all) after a place, in the order of their
+	// places: what equal preferences share is made, used and may be forgotten.
+	DigestReaders(ctx context.Context, slot *news.ZoneHour, after string, limit int) ([]news.DigestReader, error)
 	Mailbox(ctx context.Context, id string) (news.Mailbox, error)
 	ChangeMailbox(ctx context.Context, id string, change func(*news.Mailbox) error) (news.Mailbox, error)
 	// SuspendMailbox stops writing to a mailbox whose last editions all bounced softly.

@@ -306,15 +306,15 @@ func (m *memory) DigestSlots(context.Context) ([]news.ZoneHour, error) {
 	return out, m.fail
 }
 
-func (m *memory) DigestReaders(_ context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error) {
+func (m *memory) DigestReaders(_ context.Context, slot *news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error) {
 	defer m.lock()()
 	m.scans++
 	var out []news.DigestReader
 	for _, b := range m.boxes {
-		if b.State != news.MailboxActive || b.ID <= afterID || !slices.Contains(slots, news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}) {
+		if b.State != news.MailboxActive || b.ID <= afterID || slot != nil && *slot != (news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}) {
 			continue
 		}
-		r := news.DigestReader{Mailbox: b}
+		r := news.DigestReader{Mailbox: b, Place: b.ID}
 		for _, d := range m.digests(b.ID) {
 			if d.State == news.DigestSent || d.State == news.DigestUnknown || d.State == news.DigestEmpty {
 				r.LastUntil, r.LastDate = d.StoriesUntil, d.LocalDate
@@ -478,7 +478,7 @@ func newHouse(t *testing.T, o simulate.MailOptions, change ...func(*Config)) *ho
 	return &house{s, store, server, c}
 }
 
-func configOf(t *testing.T, store Store, mailer Mailer, now func() time.Time) Config {
+func configOf(t testing.TB, store Store, mailer Mailer, now func() time.Time) Config {
 	t.Helper()
 	floor, err := web.New(web.Config{BaseURL: "https://alerts.news.example", AdminKey: "an admin key of the tests"})
 	if err != nil {
@@ -489,7 +489,7 @@ func configOf(t *testing.T, store Store, mailer Mailer, now func() time.Time) Co
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 }
 
-type testWriter struct{ t *testing.T }
+type testWriter struct{ t testing.TB }
 
 func (w testWriter) Write(p []byte) (int, error) {
 	w.t.Helper()

@@ -238,7 +238,7 @@ func (w *walker) scan(ctx context.Context) error {
 		scans = append(scans, newSlotScan(w, slot))
 	}
 	if len(old) > 0 {
-		scans = append(scans, newSlotScan(w, old...))
+		scans = append(scans, newRestScan(w, old))
 	}
 	for len(scans) > 0 {
 		room, moved := w.service.post.waiting(), false

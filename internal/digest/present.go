@@ -125,7 +125,7 @@ func (r *Renderer) present(e Edition, w news.Wishes, s Selection, limit int) mai
 		v.Date = words.Date(date)
 	}
 	for _, a := range s.Alerted {
-		v.Alerted = append(v.Alerted, alertedView{clockIn(w, a.At), r.baseURL + "/alerts/" + a.AlertID, a.Corrected})
+		v.Alerted = append(v.Alerted, alertedView{r.clockIn(w, a.At), r.baseURL + "/alerts/" + a.AlertID, a.Corrected})
 	}
 	v.Note = noteOf(s.Note)
 	for _, t := range s.Repairs {
@@ -259,8 +259,8 @@ func pictureOf(image *news.Image, width int) *imageView {
 }
 
 // clockIn is a time by the reader's clock.
-func clockIn(w news.Wishes, t time.Time) string {
-	zone, err := time.LoadLocation(w.Timezone)
+func (r *Renderer) clockIn(w news.Wishes, t time.Time) string {
+	zone, err := r.zones.load(w.Timezone)
 	if err != nil {
 		zone = time.UTC
 	}

@@ -28,6 +28,7 @@ type Renderer struct {
 	// visit is the link that counts a visit to a story of an edition ("": its picture);
 	// nil: nothing is counted.
 	visit func(e Edition, uri string) string
+	zones zones
 }
 
 // Rendered is a mail but for the reader's own links, for which marks stand.
@@ -171,7 +172,7 @@ func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 		}
 	}
 	for _, a := range s.Alerted {
-		b.WriteString("!" + a.AlertID + "\n" + clockIn(w, a.At) + strconv.FormatBool(a.Corrected) + "\n")
+		b.WriteString("!" + a.AlertID + "\n" + r.clockIn(w, a.At) + strconv.FormatBool(a.Corrected) + "\n")
 	}
 	return b.String()
 }

@@ -9,22 +9,36 @@ import (
 	"dateline/internal/news"
 )
 
-// slotScan reads the readers of a slot (or of several that take one turn together),
-// page by page, for all lanes at once. Where
+// slotScan reads the readers of a slot (or of all, for several slots that take one turn
+// together), page by page, for all lanes at once. Where
 // one lane has no room, the others go on, and the readers that it missed are read again
 // when it has.
 type slotScan struct {
 	walker *walker
-	slots  []news.ZoneHour
+	slot   *news.ZoneHour         // nil: all readers are read
+	only   map[news.ZoneHour]bool // and those of these slots are meant
 	name   string
-	reach  map[string]string // by lane: up to which id its readers are handed out
+	reach  map[string]string // by lane: up to which place its readers are handed out
 	done   map[string]bool   // by lane: all are
-	known  string            // up to which id they are written down as due
+	known  string            // up to which place they are written down as due
 }
 
-func newSlotScan(w *walker, slots ...news.ZoneHour) *slotScan {
-	return &slotScan{walker: w, slots: slots, name: fmt.Sprintf("%s|%d", slots[0].Timezone, slots[0].Hour), reach: map[string]string{}, done: map[string]bool{}}
+func newSlotScan(w *walker, slot news.ZoneHour) *slotScan {
+	return &slotScan{walker: w, slot: &slot, name: fmt.Sprintf("%s|%d", slot.Timezone, slot.Hour), reach: map[string]string{}, done: map[string]bool{}}
 }
+
+// newRestScan reads the readers of many slots in one go: each by itself would be a
+// thousand queries.
+func newRestScan(w *walker, slots []news.ZoneHour) *slotScan {
+	s := &slotScan{walker: w, only: map[news.ZoneHour]bool{}, name: restSlot, reach: map[string]string{}, done: map[string]bool{}}
+	for _, slot := range slots {
+		s.only[slot] = true
+	}
+	return s
+}
+
+// restSlot is whose turn it is beside the slots for the rest.
+const restSlot = "rest"
 
 func (s *slotScan) finished() bool {
 	for _, p := range email.Providers() {
@@ -35,17 +49,17 @@ func (s *slotScan) finished() bool {
 	return true
 }
 
-// from is the lowest id after which a lane with room has readers to be handed out.
-func (s *slotScan) from() (id string, ok bool) {
+// from is the lowest place after which a lane with room has readers to be handed out.
+func (s *slotScan) from() (place string, ok bool) {
 	for _, p := range email.Providers() {
 		if s.done[p.Name] || !s.walker.service.post.hasRoom(p.Name, s.name) {
 			continue
 		}
-		if at := s.reach[p.Name]; !ok || at < id {
-			id, ok = at, true
+		if at := s.reach[p.Name]; !ok || at < place {
+			place, ok = at, true
 		}
 	}
-	return id, ok
+	return place, ok
 }
 
 // step reads a page and hands out what there is room for; false when no lane has any.
@@ -55,11 +69,16 @@ func (s *slotScan) step(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	service := s.walker.service
-	page, err := service.Store.DigestReaders(ctx, s.slots, after, pageSize)
+	page, err := service.Store.DigestReaders(ctx, s.slot, after, pageSize)
 	if err != nil {
 		return false, fmt.Errorf("digest: readers after %q: %w", after, err)
 	}
 	jobs := s.walker.due(page)
+	if s.only != nil {
+		jobs = slices.DeleteFunc(jobs, func(j job) bool {
+			return !s.only[news.ZoneHour{Timezone: j.reader.Mailbox.Wishes.Timezone, Hour: j.reader.Mailbox.Hour}]
+		})
+	}
 	if err := s.plan(ctx, page, jobs); err != nil {
 		return false, err
 	}
@@ -73,12 +92,12 @@ func (s *slotScan) step(ctx context.Context) (bool, error) {
 
 // plan writes down who is due, each reader once in a scan.
 func (s *slotScan) plan(ctx context.Context, page []news.DigestReader, jobs []job) error {
-	fresh := slices.DeleteFunc(slices.Clone(jobs), func(j job) bool { return j.reader.Mailbox.ID <= s.known })
+	fresh := slices.DeleteFunc(slices.Clone(jobs), func(j job) bool { return j.reader.Place <= s.known })
 	if err := s.walker.service.planned(ctx, fresh); err != nil {
 		return err
 	}
 	if len(page) > 0 {
-		s.known = max(s.known, page[len(page)-1].Mailbox.ID)
+		s.known = max(s.known, page[len(page)-1].Place)
 	}
 	return nil
 }
@@ -89,18 +108,18 @@ func (s *slotScan) handOut(ctx context.Context, after string, jobs []job) (full 
 	full = map[string]string{}
 	last := after
 	for _, j := range jobs {
-		id := j.reader.Mailbox.ID
+		place := j.reader.Place
 		reach := s.reach[j.provider]
 		_, stuck := full[j.provider]
 		// A lane that stands before this page missed readers between: it comes later.
-		if stuck || s.done[j.provider] || reach < after || id <= reach {
-			last = id
+		if stuck || s.done[j.provider] || reach < after || place <= reach {
+			last = place
 			continue
 		}
 		if !s.walker.hand(ctx, s.name, j) {
 			full[j.provider] = last
 		}
-		last = id
+		last = place
 	}
 	return full
 }
@@ -109,7 +128,7 @@ func (s *slotScan) handOut(ctx context.Context, after string, jobs []job) (full 
 func (s *slotScan) advance(after string, page []news.DigestReader, full map[string]string) {
 	end := after
 	if len(page) > 0 {
-		end = page[len(page)-1].Mailbox.ID
+		end = page[len(page)-1].Place
 	}
 	for _, p := range email.Providers() {
 		at := s.reach[p.Name]

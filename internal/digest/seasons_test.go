@@ -231,21 +231,17 @@ func (m *shelvedMemory) DigestSlots(context.Context) ([]news.ZoneHour, error) {
 	return slices.Clone(m.slots), nil
 }
 
-func (m *shelvedMemory) DigestReaders(_ context.Context, slots []news.ZoneHour, after string, limit int) ([]news.DigestReader, error) {
+func (m *shelvedMemory) DigestReaders(_ context.Context, slot *news.ZoneHour, after string, limit int) ([]news.DigestReader, error) {
 	defer m.lock()()
-	wanted := map[news.ZoneHour]bool{}
-	for _, slot := range slots {
-		wanted[slot] = true
-	}
 	first, _ := slices.BinarySearchFunc(m.readers, after, func(b *news.Mailbox, id string) int { return cmp.Compare(b.ID, id) })
 	var out []news.DigestReader
 	for _, b := range m.readers[first:] {
 		if len(out) == limit {
 			break
 		}
-		if b.ID > after && wanted[news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}] {
+		if b.ID > after && (slot == nil || *slot == news.ZoneHour{Timezone: b.Wishes.Timezone, Hour: b.Hour}) {
 			last := m.last[b.ID]
-			out = append(out, news.DigestReader{Mailbox: *b, LastUntil: last.StoriesUntil, LastDate: last.LocalDate})
+			out = append(out, news.DigestReader{Mailbox: *b, Place: b.ID, LastUntil: last.StoriesUntil, LastDate: last.LocalDate})
 		}
 	}
 	return out, nil

@@ -56,7 +56,10 @@ type ZoneHour struct {
 
 // DigestReader is a mailbox as the digest run sees it.
 type DigestReader struct {
-	Mailbox   Mailbox
+	Mailbox Mailbox
+	// Place is where she stands among the readers: they are read in its order, in which
+	// those of one preference follow each other. It changes with her preference.
+	Place     string
 	LastUntil time.Time // StoriesUntil of the last mail sent (or unknown, or empty); zero: none
 	LastDate  string    // its local date
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"dateline/internal/news"
@@ -65,22 +66,29 @@ type digestReaderRow struct {
 	LastDate  *string `db:"last_date"`
 }
 
-// DigestReaders pages through the mailboxes of some slots that may be written
-// to, ordered by id, with what their last digest considered.
-func (s *Store) DigestReaders(ctx context.Context, slots []news.ZoneHour, afterID string, limit int) ([]news.DigestReader, error) {
-	if len(slots) == 0 || limit <= 0 {
-		return nil, nil
-	}
+// placeOf is a mailbox's place among the readers. Preferences' ids have one length.
+func placeOf(r mailboxRow) string { return r.PreferenceID + "/" + r.ID }
+
+// DigestReaders pages through the mailboxes of a slot that may be written to, in the
+// order of their places, with what their last digest considered. No slot means all of
+// them.
+func (s *Store) DigestReaders(ctx context.Context, slot *news.ZoneHour, after string, limit int) ([]news.DigestReader, error) {
 	var rows []digestReaderRow
 	c := s.read()
+	preference, id, _ := strings.Cut(after, "/")
+	ofSlot, args := "", []any{preference, id}
+	if slot != nil {
+		ofSlot, args = " AND m.slot = ?", append(args, slotOf(*slot))
+	}
 	// The inner query walks an index only; SQLite would sort whole rows.
-	err := c.selIn(ctx, &rows, "SELECT "+prefixed("m", mailboxColumns)+`, d.stories_until AS last_until, d.local_date AS last_date
+	err := c.sel(ctx, &rows, "SELECT "+prefixed("m", mailboxColumns)+`, d.stories_until AS last_until, d.local_date AS last_date
 		FROM mailboxes m LEFT JOIN digest_mails d ON d.mailbox_id = m.id AND d.local_date =
 			(SELECT MAX(x.local_date) FROM digest_mails x WHERE x.mailbox_id = m.id AND x.state IN ('sent', 'unknown', 'empty'))
-		WHERE m.id IN (SELECT m.id FROM mailboxes m WHERE m.slot IN (?) AND m.id > ? AND `+mayWrite+` ORDER BY m.id LIMIT ?)
-		ORDER BY m.id`, convert(slots, slotOf), afterID, limit)
+		WHERE m.id IN (SELECT m.id FROM mailboxes m WHERE (m.preference_id, m.id) > (?, ?)`+ofSlot+` AND `+mayWrite+`
+			ORDER BY m.preference_id, m.id LIMIT ?)
+		ORDER BY m.preference_id, m.id`, append(args, limit)...)
 	if err != nil {
-		return nil, s.fail(err, "DigestReaders", afterID)
+		return nil, s.fail(err, "DigestReaders", after)
 	}
 	out := make([]news.DigestReader, len(rows))
 	for i, r := range rows {
@@ -92,7 +100,7 @@ func (s *Store) DigestReaders(ctx context.Context, slots []news.ZoneHour, afterI
 		if err != nil {
 			return nil, s.fail(err, "DigestReaders", r.ID)
 		}
-		out[i] = news.DigestReader{Mailbox: m, LastUntil: r.LastUntil.Time}
+		out[i] = news.DigestReader{Mailbox: m, Place: placeOf(r.mailboxRow), LastUntil: r.LastUntil.Time}
 		if r.LastDate != nil {
 			out[i].LastDate = *r.LastDate
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -17,7 +18,7 @@ import (
 // digestReaders reads the readers of the mailbox's slot.
 func digestReaders(t testing.TB, s *store.Store, m news.Mailbox) []news.DigestReader {
 	t.Helper()
-	out, err := s.DigestReaders(context.Background(), []news.ZoneHour{{Timezone: m.Wishes.Timezone, Hour: m.Hour}}, "", 100)
+	out, err := s.DigestReaders(context.Background(), &news.ZoneHour{Timezone: m.Wishes.Timezone, Hour: m.Hour}, "", 100)
 	must(t, err)
 	return out
 }
@@ -248,28 +249,34 @@ func TestDigestReaders(t *testing.T) {
 				t.Fatal(ok, err)
 			}
 		}
-		slots := []news.ZoneHour{{Timezone: "Asia/Tokyo", Hour: 7}, {Timezone: "Asia/Tokyo", Hour: 8}}
+		seven, eight := &news.ZoneHour{Timezone: "Asia/Tokyo", Hour: 7}, &news.ZoneHour{Timezone: "Asia/Tokyo", Hour: 8}
 		var got []string
-		after := ""
-		for {
-			page, err := s.DigestReaders(ctx, slots, after, 2)
-			must(t, err)
-			if len(page) == 0 {
-				break
-			}
-			for _, r := range page {
-				got = append(got, r.Mailbox.Address)
-				after = r.Mailbox.ID
-				switch {
-				case r.Mailbox.ID == boxes[0].ID && (!r.LastUntil.Equal(begin.Add(time.Hour)) || r.LastDate != "2026-11-21"):
-					t.Errorf("last %v, %s", r.LastUntil, r.LastDate)
-				case r.Mailbox.ID != boxes[0].ID && (!r.LastUntil.IsZero() || r.LastDate != ""):
-					t.Errorf("%s has a last digest", r.Mailbox.Address)
+		walk := func(slot *news.ZoneHour) (found []string) {
+			for after := ""; ; {
+				page, err := s.DigestReaders(ctx, slot, after, 2)
+				must(t, err)
+				if len(page) == 0 {
+					return found
+				}
+				for _, r := range page {
+					found = append(found, r.Mailbox.Address)
+					after = r.Place
+					switch {
+					case r.Mailbox.ID == boxes[0].ID && (!r.LastUntil.Equal(begin.Add(time.Hour)) || r.LastDate != "2026-11-21"):
+						t.Errorf("last %v, %s", r.LastUntil, r.LastDate)
+					case r.Mailbox.ID != boxes[0].ID && (!r.LastUntil.IsZero() || r.LastDate != ""):
+						t.Errorf("%s has a last digest", r.Mailbox.Address)
+					}
 				}
 			}
 		}
+		got = append(walk(seven), walk(eight)...)
+		slices.Sort(got)
 		if diff := cmp.Diff([]string{"r0@example.org", "r3@example.org", "r4@example.org", "r5@example.org"}, got); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)
+		}
+		if all := walk(nil); len(all) != len(got)+1 {
+			t.Errorf("of all slots: %v; of two of them: %v", all, got)
 		}
 	})
 }
