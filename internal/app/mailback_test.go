@@ -44,7 +44,7 @@ func TestC23KilledWhileMailComesBack(t *testing.T) {
 		if len(paths) != readers {
 			t.Fatalf("%d return paths of %d mails", len(paths), readers)
 		}
-		rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1)) //nolint:gosec // where the kills fall
+		rng := rand.New(rand.NewPCG(uint64(time.Now().UnixNano()), 1))
 		var servers sync.WaitGroup
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
