@@ -10,7 +10,7 @@ import (
 // How long an edition may still be sent (reliability.md 3b), and how far back
 // its stories may have been created (DESIGN 9).
 const (
-	EditionLife  = 18 * time.Hour
+	EditionLife  = news.EditionLife
 	dailyWindow  = 36 * time.Hour
 	weeklyWindow = 8 * 24 * time.Hour
 )

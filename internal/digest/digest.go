@@ -174,6 +174,8 @@ type Service struct {
 	pauses   pauses
 	warmup   warmup
 	zones    zones
+	// deferring is held by the walk that takes up deferred mails.
+	deferring sync.Mutex
 
 	ctx   context.Context // ends with Close; what RunAt starts lives in it
 	close context.CancelFunc

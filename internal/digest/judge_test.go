@@ -97,17 +97,19 @@ func TestContentStopsADomain(t *testing.T) {
 	h := newHouse(t, simulate.MailOptions{Answer: bad("dot", func(s simulate.MailStep) bool { return domainOf(s.To) == "strict.example" },
 		simulate.MailAnswer{Code: 554, Enhanced: [3]int{5, 6, 0}, Text: "spam"})}, func(c *Config) { c.Workers = 1 })
 	h.store.put(story("a"))
-	for i := range 3 {
+	for i := range 5 {
 		h.store.join(box(fmt.Sprintf("r1%d", i), func(b *news.Mailbox) { b.Address = b.ID + "@strict.example" }), box(fmt.Sprintf("r2%d", i)))
 	}
-	f := h.run(t)
-	wantFigures(t, f, news.DigestFigures{Due: 6, Sent: 3, Failed: 1, Deferred: 2})
+	wantFigures(t, h.run(t), news.DigestFigures{Due: 10, Sent: 5, Failed: 3, Deferred: 2})
+	h.clock.add(refusedFor + time.Second)
+	wantFigures(t, h.run(t), news.DigestFigures{Due: 2, Failed: 1, Deferred: 1}) // it is tried again
+	h.clock.add(-refusedFor - time.Second)
 	if b := h.store.boxes["r10"]; b.State != news.MailboxActive {
 		t.Errorf("its reader is %s: it is our mail that was refused", b.State)
 	}
 	h.clock.add(24 * time.Hour)
 	h.store.put(story("b", func(s *news.Story) { s.StoredAt, s.Created = h.clock.now(), h.clock.now() }))
-	if f := h.run(t); f.Failed != 1 {
+	if f := h.run(t); f.Failed != 3 {
 		t.Errorf("the next edition is another: %+v", f)
 	}
 }

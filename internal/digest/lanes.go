@@ -16,8 +16,14 @@ type lanes struct {
 	mu     sync.Mutex
 	faults map[string]int
 	until  map[string]time.Time
-	// refused are the editions that a domain refuses for what is in them.
-	refused map[[2]string]bool
+	// refused counts how often a domain refused an edition for what is in it, and says
+	// until when it gets no more of it.
+	refused map[[2]string]refusals
+}
+
+type refusals struct {
+	n     int
+	until time.Time
 }
 
 // everybody is the lane of the mail server itself.
@@ -27,25 +33,25 @@ const (
 	// faultsToClose in a row close a lane: one may be chance.
 	faultsToClose = 3
 	closedFor     = 5 * time.Minute
+	// refusedFor is how long a domain gets no more of an edition that it did not like.
+	refusedFor = time.Hour
 	// maxRefused bounds what is remembered of refused editions.
 	maxRefused = 10_000
 )
 
 func newLanes() *lanes {
-	return &lanes{faults: map[string]int{}, until: map[string]time.Time{}, refused: map[[2]string]bool{}}
+	return &lanes{faults: map[string]int{}, until: map[string]time.Time{}, refused: map[[2]string]refusals{}}
 }
 
 func domainOf(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
-// closed reports whether an edition's mails to an address have to wait, and until
-// when; the zero time is for good.
+// closed reports whether an edition's mails to an address have to wait, and until when.
 func (l *lanes) closed(edition, address string, now time.Time) (time.Time, bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.refused[[2]string{edition, domainOf(address)}] {
-		return time.Time{}, true
-	}
-	until := later(l.until[everybody], later(l.until[domainOf(address)], l.until[providerLane(email.ProviderOf(address).Name)]))
+	until := later(l.refused[[2]string{edition, domainOf(address)}].until, l.until[everybody])
+	until = later(until, l.until[domainOf(address)])
+	until = later(until, l.until[providerLane(email.ProviderOf(address).Name)])
 	return until, until.After(now)
 }
 
@@ -64,12 +70,8 @@ func (l *lanes) learn(edition, address string, r news.Receipt, now time.Time) (l
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	domain := domainOf(address)
-	if r.Reason == email.ReasonContent { // reliability.md 3b: that edition stops for the domain
-		if len(l.refused) >= maxRefused {
-			clear(l.refused)
-		}
-		l.refused[[2]string{edition, domain}] = true
-		return domain, true
+	if r.Reason == email.ReasonContent {
+		return domain, l.refuse([2]string{edition, domain}, now)
 	}
 	if !r.SlowOrigin {
 		if r.Status != 0 { // somebody answered
@@ -89,6 +91,20 @@ func (l *lanes) learn(edition, address string, r news.Receipt, now time.Time) (l
 	delete(l.faults, lane)
 	l.until[lane] = now.Add(max(r.After, closedFor))
 	return lane, true
+}
+
+// refuse notes that a domain did not like what is in an edition's mail: that edition stops
+// for it (reliability.md 3b), and is tried again after an hour.
+func (l *lanes) refuse(key [2]string, now time.Time) (shut bool) {
+	if len(l.refused) >= maxRefused {
+		clear(l.refused)
+	}
+	r := l.refused[key]
+	if r.n++; r.n >= faultsToClose {
+		r.until = now.Add(refusedFor)
+	}
+	l.refused[key] = r
+	return r.n >= faultsToClose
 }
 
 // reopened reports, once, that a lane has opened again: whoever was passed

@@ -42,10 +42,11 @@ func (s *Service) walk(ctx context.Context, p pass) (news.DigestFigures, error) 
 	handing, stop := context.WithCancel(ctx)
 	defer stop()
 	w := &walker{service: s, pass: p, ctx: ctx, stop: stop, shelves: s.shelves, handed: map[string]bool{}}
-	err := w.again(handing)
+	again, err := w.again(handing)
 	if err == nil {
 		err = w.scan(handing)
 	}
+	again()
 	w.mails.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -119,32 +120,52 @@ func (w *walker) count(o outcome) {
 	f.Due++
 }
 
-// again takes up deferred mails. What finds no room is offered again when there is.
-func (w *walker) again(ctx context.Context) error {
+// again takes up deferred mails; wait waits until all have found room, beside which the
+// scan goes on. One walk at a time does so: at each tick the mails that wait for a slow
+// provider would be read anew.
+func (w *walker) again(ctx context.Context) (wait func(), err error) {
+	s := w.service
+	if !s.deferring.TryLock() {
+		return func() {}, nil
+	}
+	jobs, err := w.deferred(ctx)
+	if err != nil || len(jobs) == 0 {
+		s.deferring.Unlock()
+		return func() {}, err
+	}
+	var handing sync.WaitGroup
+	handing.Go(func() {
+		defer s.deferring.Unlock()
+		for {
+			room := s.post.waiting()
+			jobs = slices.DeleteFunc(jobs, func(j job) bool { return w.hand(ctx, deferredSlot, j) })
+			if len(jobs) == 0 || untilRoom(ctx, room, true) != nil {
+				return
+			}
+		}
+	})
+	return handing.Wait, nil
+}
+
+// deferred are the jobs of the mails whose time has come.
+func (w *walker) deferred(ctx context.Context) ([]job, error) {
 	s := w.service
 	mails, err := s.Store.DigestDeferred(ctx, s.now(), deferredBatch)
 	if err != nil {
-		return fmt.Errorf("digest: deferred mails: %w", err)
+		return nil, fmt.Errorf("digest: deferred mails: %w", err)
 	}
 	var jobs []job
 	for _, m := range mails {
 		j, ok, err := s.deferredJob(ctx, m, w.pass.at)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if ok {
 			w.handed[m.MailboxID] = true
 			jobs = append(jobs, j)
 		}
 	}
-	for len(jobs) > 0 {
-		room := s.post.waiting()
-		jobs = slices.DeleteFunc(jobs, func(j job) bool { return w.hand(ctx, deferredSlot, j) })
-		if err := untilRoom(ctx, room, len(jobs) > 0); err != nil {
-			return err
-		}
-	}
-	return nil
+	return jobs, nil
 }
 
 // deferredSlot is whose turn it is beside the slots when deferred mails go again.

@@ -38,6 +38,7 @@ type post struct {
 	queued map[string]bool // mailboxes that wait or are under way
 	room   chan struct{}   // closed, and replaced, when there is room again
 	timer  *time.Timer
+	wakes  time.Time // when the timer does; zero: it does not run
 }
 
 // lane is one provider's.
@@ -151,7 +152,7 @@ func (p *post) ready(now time.Time) *lane {
 		if len(l.ring) == 0 || l.active >= l.width() {
 			continue
 		}
-		if wait := l.next.Sub(now); wait > 0 {
+		if wait := l.next.Sub(now); wait > 0 && l.head().ctx.Err() == nil {
 			p.later(wait)
 			continue
 		}
@@ -161,17 +162,26 @@ func (p *post) ready(now time.Time) *lane {
 	return nil
 }
 
-// later looks again after a while. p.mu is held.
+// later looks again after a while, or before, if that was asked for. p.mu is held.
 func (p *post) later(wait time.Duration) {
+	at := time.Now().Add(wait)
+	if !p.wakes.IsZero() && !p.wakes.After(at) {
+		return
+	}
 	if p.timer != nil {
 		p.timer.Stop()
 	}
+	p.wakes = at
 	p.timer = time.AfterFunc(wait, func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
+		p.wakes = time.Time{}
 		p.pump()
 	})
 }
+
+// head is the parcel whose turn it is.
+func (l *lane) head() *parcel { return &l.queues[l.ring[0]][0] }
 
 // take takes the first parcel of the slot whose turn it is.
 func (l *lane) take(now time.Time) parcel {
@@ -186,7 +196,7 @@ func (l *lane) take(now time.Time) parcel {
 		delete(l.queues, slot)
 	}
 	l.active++
-	if l.PerMinute > 0 {
+	if l.PerMinute > 0 && x.ctx.Err() == nil { // what is called off goes at once
 		// No credit is saved up: a lane that was idle does not burst.
 		l.next = later(l.next, now).Add(time.Duration(float64(time.Minute) / (float64(l.PerMinute) * l.scale)))
 	}

@@ -160,7 +160,7 @@ func (r *Renderer) key(e Edition, w news.Wishes, s Selection) string {
 	}
 	b.WriteString(s.Note.Language + "|" + s.Note.Text + "\n")
 	for _, t := range s.Repairs {
-		b.WriteString("?" + t.Key() + "\n")
+		b.WriteString("?" + t.Key() + "\n" + t.headline + "\n")
 	}
 	if s.Lead != nil {
 		b.WriteString(s.Lead.URI + "\n" + strconv.FormatInt(s.Lead.Version, 10) + "\n" + sectionOf(s.Lead, w.Preference.Sections) + "\n")

@@ -19,6 +19,9 @@ type Edition struct {
 	At        time.Time // the instant of the date and hour in the zone
 }
 
+// EditionLife is how long an edition's mails may still be sent (reliability.md 3b).
+const EditionLife = 18 * time.Hour
+
 // EditionID names an edition: the same date, zone, hour and kind are one edition
 // wherever it is planned, "2026-12-01 07 Asia/Tokyo" or "… weekly".
 func EditionID(localDate, timezone string, hour int, weekly bool) string {

@@ -220,13 +220,14 @@ func (s *Store) DigestFigures(ctx context.Context, since time.Time) (news.Digest
 }
 
 // DigestDeferred lists deferred mails whose time has come, the longest waiting
-// first, of mailboxes that may be written to: those of readers who left would
-// otherwise stand before the others for good.
+// first, of mailboxes that may be written to and of editions that are not paused for
+// their provider: the others would stand before them for good.
 func (s *Store) DigestDeferred(ctx context.Context, now time.Time, limit int) ([]news.DigestMail, error) {
 	var rows []digestRow
 	err := s.read().sel(ctx, &rows, "SELECT "+prefixed("d", digestColumns)+` FROM digest_mails d
 		JOIN mailboxes m ON m.id = d.mailbox_id WHERE d.state = 'deferred' AND (d.next_at IS NULL OR d.next_at <= ?)
-		AND `+mayWrite+` ORDER BY d.next_at, d.mailbox_id LIMIT ?`, micro(now), limit)
+		AND `+mayWrite+` AND NOT EXISTS (SELECT 1 FROM edition_pauses z WHERE z.edition = d.edition AND z.provider IN ('', d.provider)
+			AND z.resumed_at IS NULL) ORDER BY d.next_at, d.mailbox_id LIMIT ?`, micro(now), limit)
 	return convert(rows, digestRow.mail), s.fail(err, "DigestDeferred", "")
 }
 

@@ -232,9 +232,18 @@ func (s *Store) OpenPauses(ctx context.Context) ([]news.EditionPause, error) {
 
 // ResendUnknown lets the mails of an edition of which nobody knows whether they went
 // out go once more, because an editor says so. count is how many she was shown: when
-// there are others by now, nothing is done (news.ErrConflict).
+// there are others by now, or the edition is too old to be sent, nothing is done
+// (news.ErrConflict).
 func (s *Store) ResendUnknown(ctx context.Context, id string, count int, by string) error {
 	err := s.inTx(ctx, func(c conn) error {
+		var old int
+		if err := c.get(ctx, &old, "SELECT COUNT(*) FROM digest_mails WHERE edition = ? AND state = 'unknown' AND edition_at <= ?",
+			id, s.now().Add(-news.EditionLife)); err != nil {
+			return err
+		}
+		if old > 0 {
+			return verdictOf(fmt.Errorf("%w: this edition is more than %d hours old, and is not sent any more", news.ErrConflict, int(news.EditionLife.Hours())))
+		}
 		n, err := c.count(ctx, `UPDATE digest_mails SET state = 'deferred', owner = '', lease_until = NULL, next_at = ?, told = FALSE, updated_at = ?
 			WHERE edition = ? AND state = 'unknown'`, s.now(), s.now(), id)
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -208,6 +209,13 @@ func TestResendUnknown(t *testing.T) {
 		}
 		if err := s.ResendUnknown(ctx, edition().ID, 2, "Aiko"); !errors.Is(err, news.ErrConflict) {
 			t.Errorf("twice: %v", err)
+		}
+		late := due(confirmed(t, s, "late@example.org", ""), "rest")
+		late.Edition = "2026-11-24 08 Asia/Tokyo"
+		took(t, s, late, news.DigestUnknown, "no-answer")
+		c.add(news.EditionLife)
+		if err := s.ResendUnknown(ctx, late.Edition, 1, "Aiko"); !errors.Is(err, news.ErrConflict) || !strings.Contains(err.Error(), "18 hours") {
+			t.Errorf("an edition of yesterday: %v", err)
 		}
 	})
 }
