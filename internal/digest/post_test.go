@@ -216,6 +216,45 @@ func TestPostTakesAMailboxOnce(t *testing.T) {
 	})
 }
 
+// TestCalledOffGoesAtOnce: what waits for its turn at a slow provider when the program
+// stops is handed back at once, and not at the provider's pace.
+func TestCalledOffGoesAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSorting(16, time.Second, nil)
+		ctx, cancel := context.WithCancel(context.Background())
+		for i := range 400 {
+			s.done.Add(1)
+			j := job{provider: "qq", reader: news.DigestReader{Mailbox: news.Mailbox{ID: fmt.Sprint(i)}}}
+			s.offer(parcel{ctx: ctx, job: j, slot: "x", done: func(outcome, error) { s.done.Done() }})
+		}
+		time.Sleep(3 * time.Second)
+		cancel()
+		began := time.Now()
+		s.done.Wait()
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
+
+// TestPacesDoNotHoldEachOtherUp: a lane whose next mail may begin soon does not wait for
+// one whose next may begin late.
+func TestPacesDoNotHoldEachOtherUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSorting(16, time.Microsecond, nil)
+		for range 20 {
+			s.slow("qq") // some nineteen mails a minute
+		}
+		s.give("x", "gmail", 100)
+		s.give("x", "qq", 3)
+		s.done.Wait()
+		gmail := s.begun["gmail"]
+		if took := gmail[len(gmail)-1].Sub(gmail[0]); took > 2100*time.Millisecond {
+			t.Errorf("a hundred mails at 3,000 a minute took %s", took)
+		}
+	})
+}
+
 // TestScanComesBack: a slot with more readers of a slow provider than wait at once is
 // read through for all providers, every reader once.
 func TestScanComesBack(t *testing.T) {
