@@ -46,6 +46,9 @@ func (s *Service) walk(ctx context.Context, p pass) (news.DigestFigures, error) 
 	if err == nil {
 		err = w.scan(handing)
 	}
+	if err != nil {
+		stop()
+	}
 	again()
 	w.mails.Wait()
 	w.mu.Lock()
