@@ -247,6 +247,7 @@ func (s *Service) Close() error {
 	s.mu.Lock() // no run may begin between the two
 	s.close()
 	s.mu.Unlock()
+	s.judges.stop()
 	s.busy.Wait()
 	return nil
 }

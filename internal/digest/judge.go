@@ -94,11 +94,23 @@ func (j *judges) look(edition string) {
 	defer j.mu.Unlock()
 	j.pending[edition] = true
 	if j.timer == nil && j.service.ctx.Err() == nil {
+		j.service.busy.Add(1)
 		j.timer = time.AfterFunc(judgeEvery, j.run)
 	}
 }
 
+// stop lets no look begin any more. The service's context has ended.
+func (j *judges) stop() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.timer != nil && j.timer.Stop() {
+		j.timer = nil
+		j.service.busy.Done()
+	}
+}
+
 func (j *judges) run() {
+	defer j.service.busy.Done()
 	j.mu.Lock()
 	editions := j.pending
 	j.pending, j.timer = map[string]bool{}, nil

@@ -149,3 +149,21 @@ func TestWarmUp(t *testing.T) {
 		t.Errorf("while an edition of its is paused: %d", got)
 	}
 }
+
+// TestNothingIsJudgedAfterTheEnd: an edition that is to be looked at in a moment does not
+// keep the service alive, and is not looked at once it has ended.
+func TestNothingIsJudgedAfterTheEnd(t *testing.T) {
+	h := newHouse(t, simulate.MailOptions{})
+	h.store.fail = errTest // a look would be logged, and after the test that is a panic
+	for range 3 {
+		h.judges.look(news.EditionID(today, "Asia/Tokyo", 7, false))
+	}
+	began := time.Now()
+	if err := h.Close(); err != nil || time.Since(began) >= judgeEvery {
+		t.Errorf("closed after %s: %v", time.Since(began), err)
+	}
+	h.judges.look("another")
+	if h.judges.timer != nil {
+		t.Error("a look is planned after the end")
+	}
+}
