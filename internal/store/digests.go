@@ -169,13 +169,15 @@ func (s *Store) cameBack(ctx context.Context, m news.DigestMail) (n int64, err e
 func (s *Store) RecoverDigests(ctx context.Context, now time.Time) (retry, unknown int, err error) {
 	now = micro(now)
 	err = s.inTx(ctx, func(c conn) error {
+		// The index's own condition stands in each: SQLite does not infer it, and would read
+		// the whole table.
 		n, err := c.count(ctx, `UPDATE digest_mails SET state = 'deferred', owner = '', lease_until = NULL, next_at = ?,
-			updated_at = ? WHERE state = 'claimed' AND (lease_until IS NULL OR lease_until <= ?)`, s.now(), s.now(), now)
+			updated_at = ? WHERE state IN ('claimed', 'data_started') AND state = 'claimed' AND (lease_until IS NULL OR lease_until <= ?)`, s.now(), s.now(), now)
 		if err != nil {
 			return err
 		}
 		m, err := c.count(ctx, `UPDATE digest_mails SET state = 'unknown', lease_until = NULL, updated_at = ?
-			WHERE state = 'data_started' AND (lease_until IS NULL OR lease_until <= ?)`, s.now(), now)
+			WHERE state IN ('claimed', 'data_started') AND state = 'data_started' AND (lease_until IS NULL OR lease_until <= ?)`, s.now(), now)
 		retry, unknown = int(n), int(m)
 		return err
 	})
